@@ -1,0 +1,40 @@
+# ecgvis: two commands on a fresh machine.
+#   make study                        simulate a data set, train, evaluate, report
+#   make study DATA=/path/recordings  the same on real recordings, whatever their kind
+#   make test                         run every notebook: examples and tests
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+DATA   ?=
+OUT    ?= runs
+ARGS   ?=
+
+.PHONY: study test install check readme clean
+
+study: $(VENV)/.installed
+	$(BIN)/ecgvis study $(if $(DATA),--data "$(DATA)") --out "$(OUT)" $(ARGS)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/nbdev_test --path nbs --n_workers 2 --timing
+
+check: $(VENV)/.installed-dev
+	PATH="$(abspath $(BIN)):$$PATH" .ci/check
+
+readme: $(VENV)/.installed-dev
+	$(BIN)/python .ci/readme.py README.md
+
+install: $(VENV)/.installed
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: settings.ini setup.py pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
