@@ -38,7 +38,7 @@ class EcgvisError(Exception):
         "The same in one line, for tables."
         return '; '.join(str(x) for x in (self.what, self.expected and f'expected {self.expected}', self.remedy) if x)
 
-# %% ../nbs/00_core.ipynb #8c76926c
+# %% ../nbs/00_core.ipynb #40cb525b
 _DISK = {errno.ENOSPC: ('the disk is full', 'free some space and run the same command again; what was written before is kept'),
          errno.EDQUOT: ('the disk quota is used up', 'free some space and run the same command again; what was written before is kept'),
          errno.EACCES: ('no permission to write', 'choose a folder that you may write to'),
@@ -48,9 +48,10 @@ _DISK = {errno.ENOSPC: ('the disk is full', 'free some space and run the same co
 def disk_errors(path: str | Path) -> Iterator[None]:
     "Tell a full or read-only disk as an `EcgvisError` that names `path`."
     try: yield
-    except OSError as e:
-        if e.errno not in _DISK: raise
-        what, remedy = _DISK[e.errno]
+    except Exception as e:
+        code = errno.ENOSPC if 'No space left' in str(e) else getattr(e, 'errno', None)   # some libraries tell the cause in words only
+        if code not in _DISK: raise
+        what, remedy = _DISK[code]
         raise EcgvisError(f'cannot write: {what}', file=path, remedy=remedy) from e
 
 # %% ../nbs/00_core.ipynb #76bd9497

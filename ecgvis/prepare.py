@@ -20,14 +20,14 @@ from .data import load_dataset, recognise
 from .split import assign
 from .store import open_store, write
 
-# %% ../nbs/35_prepare.ipynb #6864bab7
+# %% ../nbs/35_prepare.ipynb #ad97261e
 @dataclass(frozen=True)
 class DataConfig:
     "Where recordings come from, which classes they form, and how they are split."
     root: str = '' # folder of recordings; empty simulates a data set
     kind: str = 'auto' # chapman, wfdb, ptbxl, or auto
     signal: str = 'auto' # chapman only: raw, denoised, or auto
-    simulate: int = 1600 # recordings to simulate where `root` is empty
+    simulate: int = 2400 # recordings to simulate where `root` is empty
     simulate_seed: int = 1
     classes: str = 'group4' # group4 or rhythm11
     merge: dict[str, str] = field(default_factory=dict) # class -> class it joins

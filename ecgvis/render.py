@@ -31,7 +31,7 @@ def _refuse(field: str, value: object, allowed: str, layout: str) -> EcgvisError
     return EcgvisError(f'layout {layout!r}: {field} = {value!r} is impossible', field=field, expected=allowed,
                        remedy='change it, or take a preset of LAYOUTS')
 
-# %% ../nbs/20_render.ipynb #d42227ff
+# %% ../nbs/20_render.ipynb #d79f29f1
 @dataclass(frozen=True)
 class Layout:
     "The geometry and looks of a chart. Impossible values raise `EcgvisError`, naming the field and the allowed range."
@@ -41,7 +41,7 @@ class Layout:
     rhythm: tuple[str, ...] = () # leads of the full-length strips at the foot
     consecutive: bool = True # columns show successive windows; otherwise all start at 0 s
     pitch: float = 3.0 # height of a strip, mV
-    overlap: float = 0.0 # how far a trace may run into the neighbouring strips before it is clipped, mV
+    overlap: float = 1.5 # how far a trace may run into the neighbouring strips before it is clipped, mV
     speed: float = 25.0 # paper speed, mm/s
     gain: float = 10.0 # mm/mV
     margin: float = 0.0 # blank paper on all sides, mm

@@ -96,19 +96,23 @@ def split_section(study: StudyFiles) -> Section | None:
     caption = f'Data: {_data_name(study)}, usable recordings of the chosen classes.'
     return Section('Split', text, [Table('split', 'Recordings per part and class', caption, rows)])
 
-# %% ../nbs/90_report.ipynb #679f36a6
+# %% ../nbs/90_report.ipynb #960f427f
+_SEEN = 'The network sees the same drawing, squeezed to its input size.'
+_UNSEEN = 'A layout of the published study that no network of this one saw.'
+
 def charts_section(study: StudyFiles, width: int = 960) -> Section | None:
-    "One recording per class in each layout."
+    "One recording per class in each layout of this study and of the published one."
     if not study.examples: return None
     e, plots = study.examples, []
-    for i, name in enumerate(layout_names(study)):
+    used = layout_names(study)
+    for i, name in enumerate(dict.fromkeys([*used, '4x2.5+II', '2x5'])):
         layout = get_layout(name)
         pictures = chart(e['signal'], float(np.ravel(e['fs'])[0]), layout, (round(width*layout.height/layout.width), width))
         who = [f'{label}: {x}' for label, x in zip(label_names(study, e['label']), e['id'])]
         caption = (f'Data: {_data_name(study)}, n = {len(who)}, one recording per class. {layout.speed:g} mm/s, {layout.gain:g} mm/mV; '
-                   'large squares 0.2 s and 0.5 mV. The network sees the same drawing, squeezed to its input size.')
+                   'large squares 0.2 s and 0.5 mV. ' + (_SEEN if name in used else _UNSEEN))
         plots.append(Plot(f'charts-{i + 1}', f'Layout {name}', caption, list(zip(who, pictures))))
-    return Section('Charts', 'The recordings as pictures, in each layout of the study.', plots)
+    return Section('Charts', 'Recordings as pictures.', plots)
 
 # %% ../nbs/90_report.ipynb #6213a10f
 _MACRO = {'Macro-F1': 'f1', 'Precision': 'precision', 'Recall': 'recall', 'AUROC': 'auroc'}

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PATTERNS', 'Pattern', 'Beats', 'Truth', 'Settings', 'shares', 'simulate', 'write']
 
-# %% ../nbs/05_simulate.ipynb #a857ecac
-import multiprocessing, os, shutil
+# %% ../nbs/05_simulate.ipynb #ea1fcf43
+import os, shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from . import __version__
-from .core import EcgvisError, digest, disk_errors, progress, read_json, to_plain, write_json, write_table
+from .core import EcgvisError, digest, disk_errors, progress, read_json, to_plain, workers, write_json, write_table
 from .data import GROUP_OF, GROUPS, LEADS, RHYTHMS, SNOMED, Recording
 from .heart import ELECTRODES, P, QRS, T, Heart, at, axis, electrode_noise, extent, fibrillation, flutter_waves, paint, patient, project, turn
 
@@ -358,17 +358,15 @@ def _declare(out: Path, settings: dict[str, Any], complete: bool, **more: Any) -
     facts = dict(kind='wfdb', simulated=True, version=__version__, key=digest(settings), settings=settings, complete=complete)
     write_json(facts | more, out/'dataset.json')
 
-# %% ../nbs/05_simulate.ipynb #1657e658
+# %% ../nbs/05_simulate.ipynb #946db349
 def _run(blocks: dict[int, list], out: Path, settings: Settings, jobs: int) -> Iterator[int]:
     "Make the blocks, in this process or in `jobs` others; gives the size of each as it is finished."
     if jobs == 1 or len(blocks) == 1:
         for k, block in blocks.items(): yield _write_block(out, k, block, settings)
         return
-    with ProcessPoolExecutor(min(jobs, len(blocks)), mp_context=multiprocessing.get_context('spawn')) as pool:
+    with workers(min(jobs, len(blocks))) as pool:
         work = [pool.submit(_write_block, out, k, block, settings) for k, block in blocks.items()]
-        try:
-            for done in as_completed(work): yield done.result()
-        finally: pool.shutdown(wait=True, cancel_futures=True)
+        for done in as_completed(work): yield done.result()
 
 # %% ../nbs/05_simulate.ipynb #b3419da6
 def _finish(out: Path, n: int, settings: Settings) -> None:

@@ -5,10 +5,12 @@
 # %% auto #0
 __all__ = ['VERSION', 'encode', 'decode', 'Store', 'open_store', 'stamp', 'write', 'ChartDataset']
 
-# %% ../nbs/30_store.ipynb #869d9f2b
-import errno, json, os, struct, zlib
+# %% ../nbs/30_store.ipynb #8fc326f1
+import errno, json, os, shutil, struct, threading, zlib
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -54,25 +56,38 @@ def decode(record: bytes | memoryview, # from `encode`
     samples = np.frombuffer(body, '<i2', offset=_FRAME.size + n).reshape(header['shape'])
     return samples * np.float32(header['unit_mv']), header
 
-# %% ../nbs/30_store.ipynb #40a06a7e
-_OPEN: dict[tuple[str, int], lmdb.Environment] = {} # this process's read-only environments; a forked child has another pid and opens its own
+# %% ../nbs/30_store.ipynb #ef040736
+_OPEN: dict[tuple[str, int], tuple[lmdb.Environment, threading.Lock]] = {} # read-only environments by path and process
 
-def _environment(path: Path) -> lmdb.Environment:
-    "The read-only environment of `path` in this process."
+def _environment(path: Path) -> tuple[lmdb.Environment, threading.Lock]:
+    "The read-only environment of `path` in this process, and the lock of its transactions."
     key = (str(path.resolve()), os.getpid())
+    for other in [k for k in _OPEN if k[1] != key[1]]: del _OPEN[other]     # a forked child must not touch its parent's
     if key not in _OPEN:
         if not (path/'data.mdb').exists(): raise EcgvisError('there is no store here', file=path, remedy='run `ecgvis prepare` first')
-        try: _OPEN[key] = lmdb.open(key[0], readonly=True, readahead=False, max_readers=1024, lock=os.access(path, os.W_OK))
+        try: environment = lmdb.open(key[0], readonly=True, readahead=False, max_readers=1024, lock=os.access(path, os.W_OK))
         except lmdb.Error as e:
             raise EcgvisError(f'the store cannot be opened: {e}', file=path, remedy='delete the folder and prepare the data set again') from e
+        _OPEN[key] = environment, threading.Lock()
     return _OPEN[key]
+
+@contextmanager
+def _reading(path: Path) -> Iterator[lmdb.Transaction]:
+    "A short read transaction; follows a store that another process has grown meanwhile."
+    environment, lock = _environment(path)
+    with lock:
+        try: txn = environment.begin()
+        except lmdb.MapResizedError:
+            environment.set_mapsize(0)
+            txn = environment.begin()
+        with txn: yield txn
 
 def _close(path: Path) -> None:
     "Close this process's reader of `path`, if any."
-    environment = _OPEN.pop((str(path.resolve()), os.getpid()), None)
-    if environment is not None: environment.close()
+    found = _OPEN.pop((str(path.resolve()), os.getpid()), None)
+    if found: found[0].close()
 
-# %% ../nbs/30_store.ipynb #d8ec2211
+# %% ../nbs/30_store.ipynb #7ddf09c5
 class Store:
     "A read-only store of signals by id; safe to pickle, fork and spawn. Keys: `s:<id>` signals, `o:<id>` outcomes of the audit, `meta`."
     def __init__(self, path: str | Path): # the folder of the store
@@ -82,19 +97,17 @@ class Store:
             raise EcgvisError(f'format {self.meta["version"]}', file=path, expected=f'format {VERSION}', remedy='prepare the data set again')
 
     def _get(self, key: bytes) -> bytes:
-        with _environment(self.path).begin() as txn: value = txn.get(key)
+        with _reading(self.path) as txn: value = txn.get(key)
         if value is None: raise EcgvisError(f'the store has no {key.decode()}', file=self.path, remedy='run `ecgvis prepare` again')
-        return value
+        return bytes(value)
 
-    def __len__(self) -> int: return sum(1 for _ in self.ids())
+    def __len__(self) -> int: return len(self.ids())
 
-    def ids(self) -> Iterator[str]:
+    def ids(self) -> list[str]:
         "Ids of all stored signals, in order."
-        with _environment(self.path).begin() as txn, txn.cursor() as cursor:
-            cursor.set_range(b's:')
-            for key in cursor.iternext(values=False):
-                if not key.startswith(b's:'): break
-                yield key[2:].decode()
+        with _reading(self.path) as txn, txn.cursor() as cursor:
+            keys = cursor.iternext(values=False) if cursor.set_range(b's:') else ()
+            return [k[2:].decode() for k in takewhile(lambda k: k.startswith(b's:'), map(bytes, keys))]
 
     def header(self, id: str) -> dict[str, Any]:
         "Metadata of one recording."
@@ -102,12 +115,11 @@ class Store:
 
     def signals(self, ids: Sequence[str]) -> np.ndarray:
         "Signals float32 [N, 12, T] in mV."
+        with _reading(self.path) as txn: records = [txn.get(b's:' + id.encode()) for id in ids]
         out = np.empty((len(ids), len(LEADS), self.meta['samples']), np.float32)
-        with _environment(self.path).begin(buffers=True) as txn:
-            for i, id in enumerate(ids):
-                record = txn.get(b's:' + id.encode())
-                if record is None: raise EcgvisError(f'recording {id} is not in the store', file=self.path, remedy='run `ecgvis prepare` again')
-                out[i] = decode(record, id)[0]
+        for i, (id, record) in enumerate(zip(ids, records, strict=True)):
+            if record is None: raise EcgvisError(f'recording {id} is not in the store', file=self.path, remedy='run `ecgvis prepare` again')
+            out[i] = decode(record, id)[0]
         return out
 
     def verify(self) -> list[str]:
@@ -148,7 +160,7 @@ def _ingest_all(rows: list[dict[Hashable, Any]], jobs: int, fs: float, seconds: 
     with workers(jobs) as pool:
         for start in range(0, len(rows), 4096): yield from pool.map(work, rows[start:start + 4096], chunksize=32)
 
-# %% ../nbs/30_store.ipynb #ae08c1b9
+# %% ../nbs/30_store.ipynb #10044e25
 def _put(environment: lmdb.Environment, items: list[tuple[bytes, bytes | None]]) -> None:
     "Write key-value pairs in one transaction (None deletes); the map grows by itself when it is full."
     while True:
@@ -157,9 +169,10 @@ def _put(environment: lmdb.Environment, items: list[tuple[bytes, bytes | None]])
                 for key, value in items: txn.delete(key) if value is None else txn.put(key, value)
             return
         except lmdb.MapFullError: environment.set_mapsize(environment.info()['map_size'] * 2)
-        except lmdb.Error as e:
-            if 'No space left' not in str(e): raise
-            raise OSError(errno.ENOSPC, str(e)) from e
+        except lmdb.Error as e:                              # LMDB tells a short write as an input/output error
+            need = sum(len(value or b'') for _, value in items)
+            if shutil.disk_usage(environment.path()).free > 2 * need + (1 << 20): raise
+            raise OSError(errno.ENOSPC, 'No space left on device') from e
 
 # %% ../nbs/30_store.ipynb #cfa80f7b
 def _writer(path: Path, meta: dict[str, Any]) -> lmdb.Environment:
@@ -197,7 +210,7 @@ def write(dataset: pd.DataFrame, # rows of `data.load_dataset`; those with statu
     examined = {id: audit.Examined(None, **{k: v for k, v in o.items() if k != 'stamp'}) for id, o in outcomes.items()}
     return audit.mark_duplicates(audit.record(dataset, examined))
 
-# %% ../nbs/30_store.ipynb #cfec4a6c
+# %% ../nbs/30_store.ipynb #6ec342b2
 def _outcomes(environment: lmdb.Environment) -> dict[str, dict[str, Any]]:
     "What the audit said of every recording read so far, by id."
     with environment.begin() as txn, txn.cursor() as cursor:
@@ -208,7 +221,7 @@ def _outcomes(environment: lmdb.Environment) -> dict[str, dict[str, Any]]:
             found[key[2:].decode()] = json.loads(value)
         return found
 
-def _fill(environment: lmdb.Environment, results: Iterator[tuple[str, dict[str, Any], bytes | None]] | Any, batch: int = 256) -> None:
+def _fill(environment: lmdb.Environment, results: Iterator[tuple[str, dict[str, Any], bytes | None]] | Any, batch: int = 64) -> None:
     "Store results in transactions of `batch` recordings; what is at hand is kept when the work is interrupted."
     items: list[tuple[bytes, bytes | None]] = []
     try:
