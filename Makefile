@@ -15,7 +15,7 @@ study: $(VENV)/.installed
 	$(BIN)/ecgvis study $(if $(DATA),--data "$(DATA)") --out "$(OUT)" $(ARGS)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/nbdev_test --path nbs --n_workers 2 --timing
+	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs --n_workers 2 --timing
 
 check: $(VENV)/.installed-dev
 	PATH="$(abspath $(BIN)):$$PATH" .ci/check
