@@ -6,7 +6,7 @@
 __all__ = ['STAGES', 'study_of', 'run_simulate', 'run_prepare', 'run_train', 'run_evaluate', 'run_report', 'run_all',
            'run_status', 'run_weights', 'find_run', 'classify', 'run_predict', 'parser', 'main']
 
-# %% ../nbs/95_cli.ipynb #39c596ee
+# %% ../nbs/95_cli.ipynb #b0519fc0
 import argparse, os, sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from . import __version__, audit, simulate
-from .core import EcgvisError, progress, write_table
+from .core import EcgvisError, progress, read_json, write_table
 from .data import RHYTHMS, load_dataset, read_recording
 from .models import architecture, fetch_weights, list_models, weights_table
 from .render import ink, save_chart
@@ -25,7 +25,7 @@ from .report import report
 from .study import Study, check, classes_of, evaluate_study, load, prepare_study, run_study, status, train_study
 from .train import load_run, probabilities
 
-# %% ../nbs/95_cli.ipynb #5200e10e
+# %% ../nbs/95_cli.ipynb #c081d82a
 def _study_options() -> argparse.ArgumentParser:
     "The options that describe a study."
     p = argparse.ArgumentParser(add_help=False)
@@ -37,7 +37,7 @@ def _study_options() -> argparse.ArgumentParser:
     p.add_argument('--name', help='name of the study (default: of the file or the data folder)')
     p.add_argument('--out', metavar='FOLDER', help='folder of all studies (default: runs)')
     p.add_argument('--classes', choices=('group4', 'rhythm11'), help='four groups or eleven rhythms (default: group4)')
-    p.add_argument('--merge', action='append', metavar='A=B', help='let class A join class B; repeatable')
+    p.add_argument('--merge', action='append', metavar='A=B', help='let class A join class B, such as SR=SB; repeatable')
     p.add_argument('--min-per-class', type=int, metavar='N', help='fewest patients of a class (default: 5)')
     p.add_argument('--drop-rare', action='store_true', default=None, help='leave classes out that have fewer')
     p.add_argument('--architectures', nargs='+', metavar='NAME', help=f'out of {", ".join(list_models())}')
@@ -49,12 +49,12 @@ def _study_options() -> argparse.ArgumentParser:
     p.add_argument('--device', help='auto, cpu, cuda or mps (default: auto)')
     return p
 
-# %% ../nbs/95_cli.ipynb #e2432f21
+# %% ../nbs/95_cli.ipynb #9b5ccfa7
 def _pairs(values: Sequence[str]) -> dict[str, str]:
     "`A=B` arguments as a mapping."
     for v in values:
         if v.count('=') != 1 or not all(v.split('=')):
-            raise EcgvisError(f'{v!r} is not a merger', field='--merge', expected='two class names, such as AF=AFIB')
+            raise EcgvisError(f'{v!r} is not a merger', field='--merge', expected='two class names, such as SR=SB')
     return dict(v.split('=') for v in values)
 
 def study_of(args: argparse.Namespace) -> Study:
@@ -143,19 +143,19 @@ def _recordings(path: Path) -> dict[str, str]:
     there = index[~index['reason'].isin(['no signal file', 'no header file'])]
     return dict(zip(there['id'].astype(str), there['path'].astype(str), strict=True))
 
-# %% ../nbs/95_cli.ipynb #9b663dc5
+# %% ../nbs/95_cli.ipynb #673bf31c
 def classify(recordings: Mapping[str, str], # file by id
              run: str | Path, # a finished run
             ) -> pd.DataFrame:
     "A row per recording: path, id, class, a probability per class, and the problem of one that cannot be used."
-    l = load_run(run)
+    l, signals = load_run(run), read_json(Path(run)/'run.json')['signals']
     rows = []
     for id, path in progress(recordings.items(), 'classifying', 'recordings', total=len(recordings)):
         row: dict[str, Any] = dict(path=path, id=id, answer='', problem='')
-        try: signal, _ = audit.check(read_recording(path))
+        try: signal, _ = audit.check(read_recording(path), **signals)
         except EcgvisError as e: rows.append(row | dict(problem=e.line))
         else:
-            each = [probabilities(l, ink(signal[None], 500, x, l.config.pixels), np.array([k])) for k, x in enumerate(l.config.layouts)]
+            each = [probabilities(l, ink(signal[None], signals['fs'], x, l.config.pixels), np.array([k])) for k, x in enumerate(l.config.layouts)]
             p = np.mean(each, axis=(0, 1))
             rows.append(row | dict(answer=l.config.classes[int(p.argmax())]) | dict(zip(l.config.classes, p, strict=True)))
     return pd.DataFrame(rows)

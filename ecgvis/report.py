@@ -7,7 +7,7 @@ __all__ = ['PALETTE', 'OTHERS', 'LINES', 'MARKERS', 'SECTIONS', 'data_section', 
            'results_section', 'elsewhere_section', 'gap_section', 'curves_section', 'costs_section', 'runs_section',
            'missing_section', 'settings_section', 'report']
 
-# %% ../nbs/90_report.ipynb #d36e4f30
+# %% ../nbs/90_report.ipynb #01c5bb53
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_curve
 
 from . import __version__
-from .core import EcgvisError
+from .core import EcgvisError, progress
 from .evaluate import INTERVAL, read_predictions
 from .page import Group, Item, Plot, Row, Section, Table, axes, cell, write_page
 from .render import chart, get_layout
@@ -431,12 +431,12 @@ def _facts(study: StudyFiles) -> list[tuple[str, str]]:
     if len(f1) > 1: facts.append(('macro-F1 on the hold-out, lowest to highest run', f'{min(values):.3f}–{max(values):.3f}'))
     return facts
 
-# %% ../nbs/90_report.ipynb #6f300b01
+# %% ../nbs/90_report.ipynb #41c603b0
 def _sections(study: StudyFiles) -> list[Section]:
     "All sections that have something to show; one that cannot be made is told of, and the others stay."
     out: list[Section] = []
     failed: list[str] = []
-    for make in SECTIONS:
+    for make in progress(SECTIONS, 'reporting', 'sections'):
         try: section = make(study)
         except EcgvisError as e: failed.append(f"{make.__name__.removesuffix('_section')}: {e.line}")
         else: out += [section] if section else []

@@ -358,10 +358,10 @@ def _declare(out: Path, settings: dict[str, Any], complete: bool, **more: Any) -
     facts = dict(kind='wfdb', simulated=True, version=__version__, key=digest(settings), settings=settings, complete=complete)
     write_json(facts | more, out/'dataset.json')
 
-# %% ../nbs/05_simulate.ipynb #946db349
+# %% ../nbs/05_simulate.ipynb #13be85e6
 def _run(blocks: dict[int, list], out: Path, settings: Settings, jobs: int) -> Iterator[int]:
     "Make the blocks, in this process or in `jobs` others; gives the size of each as it is finished."
-    if jobs == 1 or len(blocks) == 1:
+    if jobs == 1 or len(blocks) < 2:
         for k, block in blocks.items(): yield _write_block(out, k, block, settings)
         return
     with workers(min(jobs, len(blocks))) as pool:

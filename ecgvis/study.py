@@ -6,7 +6,7 @@
 __all__ = ['Study', 'from_dict', 'check', 'load', 'Entry', 'entries', 'save', 'prepare_study', 'classes_of', 'train_study',
            'evaluate_study', 'run_study', 'status']
 
-# %% ../nbs/92_study.ipynb #7d3569e4
+# %% ../nbs/92_study.ipynb #60110106
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from .core import EcgvisError, atomic, read_json, read_table, to_plain
+from .core import EcgvisError, atomic, progress, read_json, read_table, to_plain
 from .evaluate import evaluate
 from .models import architecture
 from .prepare import DataConfig, prepare
@@ -152,11 +152,11 @@ def train_study(study: Study) -> dict[str, str]:
             print(f'{entry.name} failed: {e}', flush=True)
     return failed
 
-# %% ../nbs/92_study.ipynb #19bbdc77
+# %% ../nbs/92_study.ipynb #9d58334b
 def evaluate_study(study: Study) -> pd.DataFrame:
     "Evaluate every finished run; returns a row per run with its macro-F1 and interval."
     rows = []
-    for entry in entries(study, classes_of(study)):
+    for entry in progress(list(entries(study, classes_of(study))), 'evaluating', 'runs'):
         if not (entry.folder/'predictions.parquet').exists(): continue
         f1 = evaluate(None, entry.folder)['parts']['test']['macro']['f1']
         rows.append(dict(run=entry.name, macro_f1=f1['value'], low=f1['low'], high=f1['high']))

@@ -194,7 +194,7 @@ def probabilities(l: Learner, drawn: np.ndarray, layout: np.ndarray) -> np.ndarr
     "Class probabilities float64 [N, classes] of charts, as `logits`."
     return torch.softmax(logits(l, drawn, layout).double().cpu(), 1).numpy()
 
-# %% ../nbs/50_train.ipynb #63d77344
+# %% ../nbs/50_train.ipynb #32404461
 def passes(config: TrainConfig, rows: int) -> int:
     "How often an epoch passes over `rows` training charts to make at least `config.steps` steps."
     return max(1, math.ceil(config.steps * config.batch / max(1, rows)))
@@ -216,16 +216,17 @@ def train_epoch(l: Learner, data: ChartDataset) -> dict[str, float]:
         loss = F.cross_entropy(answer, torch.from_numpy(labels).to(l.device))
         step(l, loss)
         losses.append(loss.detach() * len(labels))
-        answers.append(answer.detach().argmax(1).cpu().numpy())
+        answers.append(answer.detach().argmax(1))
         truth.append(labels)
-    return score(float(torch.stack(losses).sum()) / len(order), np.concatenate(truth), np.concatenate(answers), len(l.config.classes))
+    total = float(torch.stack(losses).sum())                      # the device is waited for once per epoch, here
+    if not math.isfinite(total):
+        raise EcgvisError(f'the loss became {total} in epoch {l.epoch + 1}', field='train.lr', expected='a finite loss',
+                          remedy=f'use a learning rate under {l.config.lr:g}')
+    return score(total / len(order), np.concatenate(truth), torch.cat(answers).cpu().numpy())
 
-# %% ../nbs/50_train.ipynb #89496ae9
+# %% ../nbs/50_train.ipynb #5c34f998
 def step(l: Learner, loss: torch.Tensor) -> None:
     "Back-propagate, clip, update; schedules that go by the batch move on."
-    if not math.isfinite(float(loss.detach())):
-        raise EcgvisError(f'the loss became {float(loss.detach())} in epoch {l.epoch + 1}', field='train.lr', expected='a finite loss',
-                          remedy=f'use a learning rate under {l.config.lr:g}')
     l.optimizer.zero_grad(set_to_none=True)
     l.scaler.scale(loss).backward()
     l.scaler.unscale_(l.optimizer)
@@ -234,7 +235,7 @@ def step(l: Learner, loss: torch.Tensor) -> None:
     l.scaler.update()
     if l.config.scheduler == 'onecycle': l.schedule.step()
 
-def score(loss: float, truth: np.ndarray, answers: np.ndarray, classes: int) -> dict[str, float]:
+def score(loss: float, truth: np.ndarray, answers: np.ndarray) -> dict[str, float]:
     "Loss, accuracy and macro-F1 over the classes that occur."
     return dict(loss=loss, accuracy=float((truth == answers).mean()), f1=float(f1_score(truth, answers, average='macro', zero_division=0.0)))
 
@@ -254,10 +255,11 @@ def recalibrate(l: Learner, data: ChartDataset, charts: int = 512) -> None:
     for m, momentum in zip(norms, kept, strict=True): m.momentum = momentum
     l.model.eval()
 
-# %% ../nbs/50_train.ipynb #7140464a
+# %% ../nbs/50_train.ipynb #ce41ed67
 def forward(l: Learner, data: ChartDataset, rows: np.ndarray, batch: int = 64) -> np.ndarray:
     "Class probabilities float64 [rows, classes], in whatever mode the model is."
-    drawn = prefetch(data.batch, chunks(rows, batch)) if len(rows) else []
+    todo = chunks(rows, batch) if len(rows) else []
+    drawn = progress(prefetch(data.batch, todo), 'predicting', 'batches', total=len(todo))
     found = [probabilities(l, ink, layout) for ink, _, layout in drawn]
     return np.concatenate(found) if found else np.zeros((0, len(l.config.classes)))
 
@@ -266,13 +268,13 @@ def predict(l: Learner, data: ChartDataset) -> np.ndarray:
     l.model.eval()
     return forward(l, data, np.arange(len(data)))
 
-# %% ../nbs/50_train.ipynb #fadf7511
+# %% ../nbs/50_train.ipynb #5f47af07
 def validate(l: Learner, data: ChartDataset) -> dict[str, float]:
     "Loss, accuracy and macro-F1 on `data`."
     p = predict(l, data)
     truth = np.repeat(data.labels, len(data.layouts))
     loss = float(-np.log(np.clip(p[np.arange(len(p)), truth], 1e-12, 1)).mean())
-    return score(loss, truth, p.argmax(1), len(l.config.classes))
+    return score(loss, truth, p.argmax(1))
 
 # %% ../nbs/50_train.ipynb #b1de2ef6
 def _checkpoint(l: Learner, path: Path, key: str) -> None:
@@ -318,7 +320,7 @@ def parts(dataset: Path, config: TrainConfig) -> dict[str, ChartDataset]:
         return ChartDataset(store, rows['id'].tolist(), config.layouts, config.pixels, [config.classes.index(x) for x in rows['label']])
     return {part: charts(part) for part in ('train', 'validation', 'test')}
 
-# %% ../nbs/50_train.ipynb #4f9c7b0b
+# %% ../nbs/50_train.ipynb #f04646f9
 def fit(config: TrainConfig, # settings
         run: str | Path, # folder of the run; a killed run continues from its checkpoint there
         dataset: str | Path, # folder of the prepared dataset
@@ -333,8 +335,10 @@ def fit(config: TrainConfig, # settings
     rows = len(data['train'])
     l = learner(config, len(chunks(np.arange(rows * passes(config, rows)), config.batch)))
     write_json(asdict(config) | dict(size=config.pixels), run/'config.json')
-    if _restore(l, run/'checkpoint.safetensors', key): print(f'{config.architecture}: continuing after epoch {l.epoch}')
-    else: print(f'{config.architecture}: {len(data["train"])} training charts, weights: {source.note}')
+    if _restore(l, run/'checkpoint.safetensors', key): print(f'{config.architecture}: continuing after epoch {l.epoch}', flush=True)
+    else:
+        for old in ('done.json', 'run.json', 'predictions.parquet', 'metrics.json', 'history.csv'): (run/old).unlink(missing_ok=True)
+        print(f'{config.architecture}: {len(data["train"])} training charts, weights: {source.note}', flush=True)
     stopped = _epochs(l, data, run, key)
     patients = read_table(dataset/'splits.parquet').set_index('id')['patient']
     record = _finish(l, data, run, patients, source.note, stopped)
@@ -365,7 +369,7 @@ def _epochs(l: Learner, data: dict[str, ChartDataset], run: Path, key: str) -> s
         print(f'  epoch {l.epoch:3}  loss {trained["loss"]:.3f}  validation macro-F1 {validated["f1"]:.3f}  {seconds:.0f} s', flush=True)
     return 'all epochs done'
 
-# %% ../nbs/50_train.ipynb #5fbb0b28
+# %% ../nbs/50_train.ipynb #a57df09d
 def _finish(l: Learner, data: dict[str, ChartDataset], run: Path, patients: pd.Series, weights: str, stopped: str) -> dict[str, Any]:
     "Predict all parts with the best weights and write predictions and the run record."
     l.model.load_state_dict(load_file(run/'model.safetensors'))
@@ -375,6 +379,7 @@ def _finish(l: Learner, data: dict[str, ChartDataset], run: Path, patients: pd.S
                   epochs=l.epoch, best_epoch=best['epoch'], seconds=sum(r['seconds'] for r in l.history),
                   parameters=sum(p.numel() for p in l.model.parameters()),
                   recordings={part: len(d.ids) for part, d in data.items()},
+                  signals={k: data['train'].store.meta[k] for k in ('fs', 'seconds')},
                   versions=dict(python=platform.python_version(), torch=torch.__version__, torchvision=torchvision.__version__))
     write_json(record, run/'run.json')
     return record
