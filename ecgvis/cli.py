@@ -6,7 +6,7 @@
 __all__ = ['STAGES', 'study_of', 'run_simulate', 'run_prepare', 'run_train', 'run_evaluate', 'run_report', 'run_all',
            'run_status', 'run_weights', 'find_run', 'classify', 'run_predict', 'parser', 'main']
 
-# %% ../nbs/95_cli.ipynb #b0519fc0
+# %% ../nbs/95_cli.ipynb #96592633
 import argparse, os, sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from . import __version__, audit, simulate
-from .core import EcgvisError, progress, read_json, write_table
+from .core import EcgvisError, cores, progress, read_json, write_table
 from .data import RHYTHMS, load_dataset, read_recording
 from .models import architecture, fetch_weights, list_models, weights_table
 from .render import ink, save_chart
@@ -196,14 +196,14 @@ def parser() -> argparse.ArgumentParser:
 
 STAGES = dict(study=run_all, prepare=run_prepare, train=run_train, evaluate=run_evaluate, report=run_report, status=run_status)
 
-# %% ../nbs/95_cli.ipynb #77feb368
+# %% ../nbs/95_cli.ipynb #95c4b6cc
 def _simulate_options(v: argparse.ArgumentParser) -> None:
     "The options of `ecgvis simulate`."
     v.add_argument('folder', help='new folder of the data set; an interrupted one is continued')
     v.add_argument('-n', type=int, default=1000, help='recordings (default: 1000)')
     v.add_argument('--seed', type=int, default=1, help='the same seed gives the same recordings (default: 1)')
     v.add_argument('--rhythms', nargs='+', metavar='R', help=f'out of {", ".join(RHYTHMS)} (default: all)')
-    v.add_argument('--jobs', type=int, default=len(os.sched_getaffinity(0)), help='processes (default: all cores)')
+    v.add_argument('--jobs', type=int, default=cores(), help='processes (default: all cores)')
 
 def _predict_options(v: argparse.ArgumentParser) -> None:
     "The options of `ecgvis predict`."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['T', 'EcgvisError', 'disk_errors', 'atomic', 'to_plain', 'write_json', 'read_json', 'write_table', 'read_table',
-           'digest', 'Stage', 'progress', 'workers', 'sample_data']
+           'digest', 'Stage', 'progress', 'workers', 'cores', 'sample_data']
 
 # %% ../nbs/00_core.ipynb #a10d64d3
 import errno, hashlib, json, multiprocessing, os, signal, sys, tempfile
@@ -166,6 +166,11 @@ def workers(jobs: int # how many processes
     finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try: yield pool
     finally: pool.shutdown(cancel_futures=True)
+
+# %% ../nbs/00_core.ipynb #a73a2655
+def cores() -> int:
+    "Cores that this process may use: what a batch system or container grants, where the system tells it."
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 # %% ../nbs/00_core.ipynb #38abc98b
 def sample_data(part: str = '' # a subfolder, such as `chapman`

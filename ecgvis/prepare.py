@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DataConfig', 'fingerprint', 'prepare']
 
-# %% ../nbs/35_prepare.ipynb #9ec12dc3
+# %% ../nbs/35_prepare.ipynb #1d17f3de
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,19 +15,19 @@ import numpy as np
 import pandas as pd
 
 from . import audit, simulate
-from .core import Stage, atomic, digest, read_json, write_json, write_table
+from .core import Stage, atomic, cores, digest, read_json, write_json, write_table
 from .data import load_dataset, recognise
 from .split import assign
 from .store import open_store, write
 
-# %% ../nbs/35_prepare.ipynb #ad97261e
+# %% ../nbs/35_prepare.ipynb #4828f00f
 @dataclass(frozen=True)
 class DataConfig:
     "Where recordings come from, which classes they form, and how they are split."
     root: str = '' # folder of recordings; empty simulates a data set
     kind: str = 'auto' # chapman, wfdb, ptbxl, or auto
     signal: str = 'auto' # chapman only: raw, denoised, or auto
-    simulate: int = 2400 # recordings to simulate where `root` is empty
+    simulate: int = 3000 # recordings to simulate where `root` is empty
     simulate_seed: int = 1
     classes: str = 'group4' # group4 or rhythm11
     merge: dict[str, str] = field(default_factory=dict) # class -> class it joins
@@ -47,14 +47,14 @@ def fingerprint(root: str | Path) -> str:
     tables = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in root.glob('*.*') if p.is_file()]
     return digest(sorted(folders), sorted(tables))
 
-# %% ../nbs/35_prepare.ipynb #e40a0d14
+# %% ../nbs/35_prepare.ipynb #2bd237d5
 def prepare(config: DataConfig, # settings
             folder: str | Path, # where index, audit, splits and store go
            ) -> dict[str, Any]: # the summary, as in `summary.json`
     "Index, audit, store and split a folder of recordings (or a simulated one). Resumes; a finished one of the same settings is returned as it is."
     folder = Path(folder)
     root = Path(config.root or folder.parent/'recordings')
-    if not config.root: simulate.write(root, config.simulate, seed=config.simulate_seed, jobs=len(os.sched_getaffinity(0)))
+    if not config.root: simulate.write(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = recognise(root) if config.kind == 'auto' else config.kind
     stage = Stage(folder, digest(asdict(config), str(root.resolve()), fingerprint(root)))
     if stage.done: return read_json(folder/'summary.json')

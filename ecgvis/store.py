@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VERSION', 'encode', 'decode', 'Store', 'open_store', 'stamp', 'write', 'ChartDataset']
 
-# %% ../nbs/30_store.ipynb #8fc326f1
+# %% ../nbs/30_store.ipynb #fddf254b
 import errno, json, os, shutil, struct, threading, zlib
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from . import audit
-from .core import EcgvisError, disk_errors, progress, to_plain, workers
+from .core import EcgvisError, cores, disk_errors, progress, to_plain, workers
 from .data import LEADS
 from .render import Layout, get_layout, ink
 
@@ -188,7 +188,7 @@ def _writer(path: Path, meta: dict[str, Any]) -> lmdb.Environment:
         raise EcgvisError('the store was made with other settings', file=path, expected=str(meta), remedy='delete the folder or use another')
     return environment
 
-# %% ../nbs/30_store.ipynb #2633bcee
+# %% ../nbs/30_store.ipynb #daac5f1b
 def write(dataset: pd.DataFrame, # rows of `data.load_dataset`; those with status `ok` are read
           path: str | Path, # folder of the store
           fs: float = 500, # rate of the stored signals, Hz
@@ -196,7 +196,7 @@ def write(dataset: pd.DataFrame, # rows of `data.load_dataset`; those with statu
           jobs: int | None = None, # processes; all cores of this process by default
          ) -> pd.DataFrame: # the dataset with the audit's outcome: status, reason, detail, hash
     "Ingest recordings into a store. Resumes where a killed run stopped; files that changed since are read again."
-    path, jobs = Path(path), jobs or len(os.sched_getaffinity(0))
+    path, jobs = Path(path), jobs or cores()
     with disk_errors(path):
         environment = _writer(path, dict(version=VERSION, fs=fs, seconds=seconds, samples=round(fs * seconds), leads=list(LEADS)))
         try:
