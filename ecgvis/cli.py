@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['STAGES', 'study_of', 'run_simulate', 'run_prepare', 'run_train', 'run_evaluate', 'run_report', 'run_all',
-           'run_status', 'run_weights', 'find_run', 'classify', 'run_predict', 'parser', 'main']
+           'run_status', 'run_weights', 'run_render', 'find_run', 'classify', 'run_predict', 'parser', 'main']
 
-# %% ../nbs/95_cli.ipynb #96592633
+# %% ../nbs/95_cli.ipynb #973e9308
 import argparse, os, sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ from . import __version__, audit, simulate
 from .core import EcgvisError, cores, progress, read_json, write_table
 from .data import RHYTHMS, load_dataset, read_recording
 from .models import architecture, fetch_weights, list_models, weights_table
-from .render import ink, save_chart
+from .render import LAYOUTS, ink, save_chart
 from .report import report
 from .study import Study, check, classes_of, evaluate_study, load, prepare_study, run_study, status, train_study
 from .train import load_run, probabilities
@@ -129,6 +129,14 @@ def run_weights(args: argparse.Namespace) -> int:
     print(table[table['architecture'].isin(names)].to_string(index=False))
     return 0
 
+# %% ../nbs/95_cli.ipynb #82d7707b
+def run_render(args: argparse.Namespace) -> int:
+    "Draw one recording as a publication chart: SVG, PDF or PNG."
+    out = Path(args.out or f'{Path(args.recording).stem}.png')
+    save_chart(read_recording(args.recording), out, args.layout)
+    print(f'chart: {out}')
+    return 0
+
 # %% ../nbs/95_cli.ipynb #4d943bf7
 def find_run(out: str | Path) -> Path:
     "The newest finished run below a folder of studies."
@@ -175,7 +183,7 @@ def run_predict(args: argparse.Namespace) -> int:
     if source.is_dir(): print(f'table: {write_table(table, out/"predictions.csv")}')
     return int(good.empty)
 
-# %% ../nbs/95_cli.ipynb #e2f08d1a
+# %% ../nbs/95_cli.ipynb #7d3568ef
 def parser() -> argparse.ArgumentParser:
     "The command line."
     p = argparse.ArgumentParser(prog='ecgvis', description='12-lead ECGs as charts: train and compare vision models, and write the report.')
@@ -189,6 +197,7 @@ def parser() -> argparse.ArgumentParser:
     for name, run in STAGES.items(): verb(name, run, [_study_options()])
     _simulate_options(verb('simulate', run_simulate))
     _predict_options(verb('predict', run_predict))
+    _render_options(verb('render', run_render))
     w = verb('weights', run_weights)
     w.add_argument('architectures', nargs='*', help='names; all without any')
     w.add_argument('--fetch', action='store_true', help='fetch those that are not cached')
@@ -196,7 +205,7 @@ def parser() -> argparse.ArgumentParser:
 
 STAGES = dict(study=run_all, prepare=run_prepare, train=run_train, evaluate=run_evaluate, report=run_report, status=run_status)
 
-# %% ../nbs/95_cli.ipynb #95c4b6cc
+# %% ../nbs/95_cli.ipynb #fe916980
 def _simulate_options(v: argparse.ArgumentParser) -> None:
     "The options of `ecgvis simulate`."
     v.add_argument('folder', help='new folder of the data set; an interrupted one is continued')
@@ -204,6 +213,12 @@ def _simulate_options(v: argparse.ArgumentParser) -> None:
     v.add_argument('--seed', type=int, default=1, help='the same seed gives the same recordings (default: 1)')
     v.add_argument('--rhythms', nargs='+', metavar='R', help=f'out of {", ".join(RHYTHMS)} (default: all)')
     v.add_argument('--jobs', type=int, default=cores(), help='processes (default: all cores)')
+
+def _render_options(v: argparse.ArgumentParser) -> None:
+    "The options of `ecgvis render`."
+    v.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
+    v.add_argument('--layout', default='4x2.5+II', help=f'one of {", ".join(LAYOUTS)} (default: 4x2.5+II)')
+    v.add_argument('--out', metavar='FILE', help='a .svg, .pdf or .png file (default: the name of the recording with .png, here)')
 
 def _predict_options(v: argparse.ArgumentParser) -> None:
     "The options of `ecgvis predict`."
