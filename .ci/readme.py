@@ -8,6 +8,7 @@ from nbconvert import MarkdownExporter
 
 source = Path(__file__).parent.parent/'nbs'/'index.ipynb'
 notebook = nbformat.read(source, as_version=4)
+notebook.metadata['language_info'] = {'name': 'python'}
 notebook.cells = [c for c in notebook.cells if not re.match(r'#\|\s*(hide|default_exp)', c.source)]
 for cell in notebook.cells:
     if cell.cell_type == 'code': cell.source = re.sub(r'(?m)^#\|.*\n?', '', cell.source)
