@@ -6,7 +6,7 @@
 __all__ = ['STAGES', 'study_of', 'run_simulate', 'run_prepare', 'run_train', 'run_evaluate', 'run_report', 'run_all',
            'run_status', 'run_weights', 'run_render', 'find_run', 'classify', 'run_predict', 'parser', 'main']
 
-# %% ../nbs/95_cli.ipynb #973e9308
+# %% ../nbs/95_cli.ipynb #4388c20a
 import argparse, os, sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,15 +17,16 @@ import numpy as np
 import pandas as pd
 
 from . import __version__, audit, simulate
+from .augment import AUGMENTS
 from .core import EcgvisError, cores, progress, read_json, write_table
-from .data import RHYTHMS, load_dataset, read_recording
+from .data import LEADS, RHYTHMS, load_dataset, read_recording
 from .models import architecture, fetch_weights, list_models, weights_table
-from .render import LAYOUTS, ink, save_chart
+from .render import LAYOUTS, clipped, ink, save_chart
 from .report import report
 from .study import Study, check, classes_of, evaluate_study, load, prepare_study, run_study, status, train_study
 from .train import load_run, probabilities
 
-# %% ../nbs/95_cli.ipynb #c081d82a
+# %% ../nbs/95_cli.ipynb #f36ab8fd
 def _study_options() -> argparse.ArgumentParser:
     "The options that describe a study."
     p = argparse.ArgumentParser(add_help=False)
@@ -45,11 +46,12 @@ def _study_options() -> argparse.ArgumentParser:
     p.add_argument('--seeds', nargs='+', type=int, metavar='S', help='one run per seed (default: 1)')
     p.add_argument('--epochs', type=int, help='passes over the training recordings')
     p.add_argument('--size', type=int, metavar='PX', help='side of the charts (default: the architecture\'s own)')
+    p.add_argument('--augment', metavar='NAME', help=f'how training charts vary: {", ".join(AUGMENTS)} (default: moved by a few px)')
     p.add_argument('--weights', help='auto, imagenet, none, or a .safetensors file (default: auto)')
     p.add_argument('--device', help='auto, cpu, cuda or mps (default: auto)')
     return p
 
-# %% ../nbs/95_cli.ipynb #9b5ccfa7
+# %% ../nbs/95_cli.ipynb #7e79dd08
 def _pairs(values: Sequence[str]) -> dict[str, str]:
     "`A=B` arguments as a mapping."
     for v in values:
@@ -62,7 +64,7 @@ def study_of(args: argparse.Namespace) -> Study:
     study = load(args.file) if args.file else Study()
     own = dict(root=args.data and str(Path(args.data).expanduser()), kind=args.kind, signal=args.signal, simulate=args.simulate, classes=args.classes,
                merge=args.merge and _pairs(args.merge), min_per_class=args.min_per_class, drop_rare=args.drop_rare)
-    train = dict(epochs=args.epochs, size=args.size, weights=args.weights, device=args.device)
+    train = dict(epochs=args.epochs, size=args.size, augment=args.augment, weights=args.weights, device=args.device)
     given = lambda values: {k: v for k, v in values.items() if v is not None}
     name = args.name or (not args.file and args.data and Path(args.data).resolve().name) or study.name
     more = dict(out=args.out, architectures=args.architectures and tuple(args.architectures), seeds=args.seeds and tuple(args.seeds),
@@ -129,12 +131,16 @@ def run_weights(args: argparse.Namespace) -> int:
     print(table[table['architecture'].isin(names)].to_string(index=False))
     return 0
 
-# %% ../nbs/95_cli.ipynb #82d7707b
+# %% ../nbs/95_cli.ipynb #f75acae4
 def run_render(args: argparse.Namespace) -> int:
     "Draw one recording as a publication chart: SVG, PDF or PNG."
     out = Path(args.out or f'{Path(args.recording).stem}.png')
-    save_chart(read_recording(args.recording), out, args.layout)
+    recording = read_recording(args.recording)
+    save_chart(recording, out, args.layout, args.size)
     print(f'chart: {out}')
+    cut = clipped(recording.signal[None], recording.fs, args.layout)[0]
+    if cut.any():
+        print('drawn at the edge of the strip: ' + ', '.join(f'{n} samples of {lead}' for lead, n in zip(LEADS, cut, strict=True) if n))
     return 0
 
 # %% ../nbs/95_cli.ipynb #4d943bf7
@@ -205,7 +211,7 @@ def parser() -> argparse.ArgumentParser:
 
 STAGES = dict(study=run_all, prepare=run_prepare, train=run_train, evaluate=run_evaluate, report=run_report, status=run_status)
 
-# %% ../nbs/95_cli.ipynb #fe916980
+# %% ../nbs/95_cli.ipynb #595c9b1b
 def _simulate_options(v: argparse.ArgumentParser) -> None:
     "The options of `ecgvis simulate`."
     v.add_argument('folder', help='new folder of the data set; an interrupted one is continued')
@@ -218,6 +224,7 @@ def _render_options(v: argparse.ArgumentParser) -> None:
     "The options of `ecgvis render`."
     v.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
     v.add_argument('--layout', default='4x2.5+II', help=f'one of {", ".join(LAYOUTS)} (default: 4x2.5+II)')
+    v.add_argument('--size', type=int, metavar='PX', help='PNG only: the square picture that a model sees, in place of the figure')
     v.add_argument('--out', metavar='FILE', help='a .svg, .pdf or .png file (default: the name of the recording with .png, here)')
 
 def _predict_options(v: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VERSION', 'encode', 'decode', 'Store', 'open_store', 'stamp', 'write', 'ChartDataset']
 
-# %% ../nbs/30_store.ipynb #fddf254b
+# %% ../nbs/30_store.ipynb #7a4086fd
 import errno, json, os, shutil, struct, threading, zlib
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 
 from . import audit
+from .augment import Augment, generators, get_augment, moves, shifted, vary_layout, vary_pictures, vary_signals
 from .core import EcgvisError, cores, disk_errors, progress, to_plain, workers
 from .data import LEADS
-from .render import Layout, get_layout, ink
+from .render import Layout, compose, get_layout, ink
 
 # %% ../nbs/30_store.ipynb #bd457e8c
 VERSION = 1
@@ -232,22 +233,29 @@ def _fill(environment: lmdb.Environment, results: Iterator[tuple[str, dict[str, 
                 items = []
     finally: _put(environment, items)
 
-# %% ../nbs/30_store.ipynb #eb1b00f5
+# %% ../nbs/30_store.ipynb #95f04b6d
 class ChartDataset:
-    "Map-style dataset of (ink uint8 [H, W], label): a row per recording and layout, drawn from the store on read."
+    "Map-style dataset of (picture, label), drawn from the store on read: a row per recording and layout, or per recording where a layout is chosen."
     def __init__(self,
         store: Store, # signals
         ids: Sequence[str], # recordings
         layouts: Sequence[str | Layout], # every recording appears once per layout
         size: int | tuple[int, int], # of the chart, px
         labels: Sequence[int] | None = None, # class index per recording; -1 where unknown
+        augment: str | dict[str, Any] | Augment = 'none', # how charts vary, see `augment.get_augment`
+        seed: int = 0, # of the variation
     ):
-        self.store, self.ids, self.size = store, list(ids), size
-        self.layouts = [get_layout(x) if isinstance(x, str) else x for x in layouts]
+        self.store, self.ids, self.size, self.augment, self.seed = store, list(ids), size, get_augment(augment), seed
+        self.layouts = [get_layout(x) for x in layouts]
+        self.draw = 0 # how often the rows were drawn before, such as the epoch
         self.labels = np.full(len(self.ids), -1) if labels is None else np.asarray(labels, np.int64)
         if len(self.labels) != len(self.ids): raise EcgvisError(f'{len(self.labels)} labels for {len(self.ids)} recordings', field='labels')
 
-    def __len__(self) -> int: return len(self.ids) * len(self.layouts)
+    def __len__(self) -> int: return len(self.ids) * (1 if self.augment.choose_layout else len(self.layouts))
+
+    def varied(self, augment: str | dict[str, Any] | Augment, seed: int) -> 'ChartDataset':
+        "The same recordings and layouts, varied as `augment` says."
+        return ChartDataset(self.store, self.ids, self.layouts, self.size, self.labels.tolist(), augment, seed)
 
     def __getitem__(self, row: int) -> tuple[np.ndarray, int]:
         drawn, labels, _ = self.batch([row])
@@ -257,13 +265,30 @@ class ChartDataset:
         drawn, labels, _ = self.batch(rows)
         return list(zip(drawn, labels.tolist(), strict=True))
 
-    def batch(self, rows: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        "Ink uint8 [N, H, W], labels int64 [N] and layout indices int64 [N] of some rows; row = recording * layouts + layout."
-        recording, layout = np.divmod(np.asarray(rows, np.int64), len(self.layouts))
+    def batch(self,
+        rows: Sequence[int] | np.ndarray, # recording * layouts + layout, or the recording where a layout is chosen
+        draws: np.ndarray | None = None, # how often each row was drawn before; `draw` by default
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # pictures, labels int64 [N], layout indices int64 [N]
+        "Some rows at once. Pictures are ink uint8 [N, H, W], or RGB uint8 [N, H, W, 3] where the augmentation is one of pictures."
+        rows = np.asarray(rows, np.int64)
+        varies = self.augment != Augment()
+        rngs = generators(self.seed, rows, self.draw if draws is None else draws) if varies else []
+        if self.augment.choose_layout: recording, layout = rows, np.array([rng.integers(len(self.layouts)) for rng in rngs], np.int64)
+        else: recording, layout = np.divmod(rows, len(self.layouts))
         signals = self.store.signals([self.ids[i] for i in recording])
-        height, width = (self.size, self.size) if isinstance(self.size, int) else self.size
-        out = np.empty((len(recording), height, width), np.uint8)
-        for k in np.unique(layout):
-            mine = layout == k
-            out[mine] = ink(signals[mine], self.store.meta['fs'], self.layouts[k], self.size)
-        return out, self.labels[recording], layout
+        return _charts(signals, self.store.meta['fs'], self.layouts, layout, self.size, self.augment, rngs), self.labels[recording], layout
+
+# %% ../nbs/30_store.ipynb #13f03616
+def _charts(signals: np.ndarray, fs: float, layouts: Sequence[Layout], layout: np.ndarray, size: int | tuple[int, int], augment: Augment,
+            rngs: list[np.random.Generator]) -> np.ndarray:
+    "Signals [N, 12, T] drawn in `layouts[layout[n]]`, varied: ink, or RGB where pictures vary."
+    if augment.signal_changes: signals = vary_signals(signals, fs, augment, rngs)
+    height, width = (size, size) if isinstance(size, int) else size
+    out = np.empty((len(signals), height, width), np.uint8)
+    for k in np.unique(layout):
+        mine = layout == k
+        out[mine] = ink(signals[mine], fs, layouts[k], size)
+    if augment.shift: out = shifted(out, moves(augment, rngs))
+    if not augment.picture_changes: return out
+    looks = [vary_layout(layouts[k], rng) if augment.colours else layouts[k] for k, rng in zip(layout, rngs, strict=True)]
+    return vary_pictures(np.concatenate([compose(one[None], l) for one, l in zip(out, looks, strict=True)]), augment, rngs)

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['LR_SCRATCH', 'LR_TUNE', 'LEAST', 'OPTIMIZERS', 'SCHEDULERS', 'A', 'B', 'TrainConfig', 'keep_memory', 'pick_device',
-           'ChartInput', 'prefetch', 'chunks', 'shifted', 'Learner', 'learner', 'logits', 'probabilities', 'passes',
-           'train_epoch', 'step', 'score', 'recalibrate', 'forward', 'predict', 'validate', 'parts', 'fit',
-           'predictions', 'device_name', 'load_run']
+           'ChartInput', 'prefetch', 'chunks', 'Learner', 'learner', 'logits', 'probabilities', 'passes', 'train_epoch',
+           'step', 'score', 'recalibrate', 'forward', 'predict', 'validate', 'parts', 'fit', 'predictions',
+           'device_name', 'load_run']
 
-# %% ../nbs/50_train.ipynb #27b4f5ad
+# %% ../nbs/50_train.ipynb #cf4a4a34
 import ctypes, json, math, platform, sys, time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,10 +30,11 @@ from torch.nn import functional as F
 
 from .core import EcgvisError, Stage, atomic, digest, progress, read_json, read_table, write_json, write_table
 from .models import architecture, create, resolve_weights
+from .augment import Augment, get_augment
 from .render import paper, trace_colour
 from .store import ChartDataset, open_store
 
-# %% ../nbs/50_train.ipynb #a51aa215
+# %% ../nbs/50_train.ipynb #2de51fcd
 @dataclass(frozen=True)
 class TrainConfig:
     "Settings of one training run."
@@ -51,7 +52,7 @@ class TrainConfig:
     momentum: float = 0.9 # sgd only
     scheduler: str = 'onecycle' # onecycle, step, plateau or none
     patience: int = 0 # stop after so many epochs without a better validation macro-F1; 0 never stops early
-    shift: int = 6 # training traces move by up to so many px, across and along; 0 leaves them
+    augment: Augment = Augment(shift=6) # how training charts vary: settings, or a name of `augment.AUGMENTS`
     clip: float = 1.0 # largest norm of the gradient; 0 does not clip
     seed: int = 1 # of weights, order and dropout
     device: str = 'auto' # auto (cuda, else mps, else cpu) or a torch device
@@ -60,6 +61,7 @@ class TrainConfig:
     def pixels(self) -> int: return self.size or architecture(self.architecture).size
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, 'augment', get_augment(self.augment))
         architecture(self.architecture)
         for name, allowed in (('optimizer', OPTIMIZERS), ('scheduler', SCHEDULERS)):
             if getattr(self, name) not in allowed:
@@ -70,7 +72,7 @@ class TrainConfig:
         if 0 < self.size < 32: raise EcgvisError(f'size is {self.size}', field='train.size', expected='at least 32 px, or 0')
 
 LR_SCRATCH, LR_TUNE = 3e-3, 5e-4
-LEAST = dict(epochs=1, batch=2, steps=1, lr=0, size=0, patience=0, shift=0, clip=0, seed=0, weight_decay=0)
+LEAST = dict(epochs=1, batch=2, steps=1, lr=0, size=0, patience=0, clip=0, seed=0, weight_decay=0)
 
 # %% ../nbs/50_train.ipynb #d369fc98
 def keep_memory() -> None:
@@ -97,9 +99,9 @@ SCHEDULERS: dict[str, Callable[[torch.optim.Optimizer, TrainConfig, int], Any]] 
     plateau=lambda o, c, steps: torch.optim.lr_scheduler.ReduceLROnPlateau(o, mode='max', factor=0.3, patience=4),
     none=lambda o, c, steps: torch.optim.lr_scheduler.LambdaLR(o, lambda epoch: 1.0))
 
-# %% ../nbs/50_train.ipynb #e2d9c367
+# %% ../nbs/50_train.ipynb #93cb345f
 class ChartInput(nn.Module):
-    "Ink uint8 [N, H, W] and layout indices [N] to normalised RGB float32 [N, 3, H, W]."
+    "Pictures and layout indices [N] to normalised RGB float32 [N, 3, H, W]; pictures are ink uint8 [N, H, W] or RGB uint8 [N, H, W, 3]."
     def __init__(self, layouts: Sequence[str], size: int):
         super().__init__()
         mean, std = torch.tensor([.485, .456, .406]), torch.tensor([.229, .224, .225])
@@ -107,12 +109,15 @@ class ChartInput(nn.Module):
         inks = torch.stack([torch.as_tensor(trace_colour(x)) for x in layouts])
         self.page: torch.Tensor
         self.ink: torch.Tensor
+        self.scale: torch.Tensor
         self.register_buffer('page', ((pages / 255 - mean) / std).permute(0, 3, 1, 2).contiguous())
         self.register_buffer('ink', ((inks - mean) / std)[:, :, None, None])
+        self.register_buffer('scale', torch.stack([1 / 255 / std, -mean / std])[:, None, :, None, None])
 
-    def forward(self, cover: torch.Tensor, layout: torch.Tensor) -> torch.Tensor:
+    def forward(self, drawn: torch.Tensor, layout: torch.Tensor) -> torch.Tensor:
+        if drawn.ndim == 4: return (drawn.movedim(3, 1) * self.scale[0] + self.scale[1]).contiguous(memory_format=torch.channels_last)
         page = self.page[layout]
-        return torch.addcmul(page, self.ink[layout] - page, cover[:, None] / 255).contiguous(memory_format=torch.channels_last)
+        return torch.addcmul(page, self.ink[layout] - page, drawn[:, None] / 255).contiguous(memory_format=torch.channels_last)
 
 # %% ../nbs/50_train.ipynb #54760d77
 A = TypeVar('A')
@@ -134,17 +139,6 @@ def chunks(rows: np.ndarray, size: int) -> list[np.ndarray]:
     "Rows in batches of `size`; a last batch of one joins the one before, since BatchNorm cannot train on a single chart."
     cuts = [c for c in range(size, len(rows), size) if len(rows) - c != 1]
     return np.split(rows, cuts)
-
-# %% ../nbs/50_train.ipynb #42d7449d
-def shifted(drawn: np.ndarray, # ink uint8 [N, H, W]
-            by: np.ndarray, # int [N, 2], px down and to the right
-           ) -> np.ndarray: # uint8 [N, H, W]; what moves out is gone, what moves in is blank
-    "Every trace moved by its own whole number of pixels."
-    out = np.zeros_like(drawn)
-    for source, target, (dy, dx) in zip(drawn, out, by, strict=True):
-        h, w = source.shape
-        target[max(dy, 0):h + min(dy, 0), max(dx, 0):w + min(dx, 0)] = source[max(-dy, 0):h - max(dy, 0), max(-dx, 0):w - max(dx, 0)]
-    return out
 
 # %% ../nbs/50_train.ipynb #ad8f65f1
 @dataclass
@@ -181,9 +175,9 @@ def learner(config: TrainConfig, steps: int) -> Learner:
     to_input = ChartInput(config.layouts, config.pixels).to(device)
     return Learner(config, model, to_input, optimizer, schedule, torch.amp.GradScaler(device.type, enabled=half), device)
 
-# %% ../nbs/50_train.ipynb #6fcfe00b
+# %% ../nbs/50_train.ipynb #4dc13b0d
 def logits(l: Learner, # in whatever mode its model is
-           drawn: np.ndarray, # ink uint8 [N, H, W]
+           drawn: np.ndarray, # ink uint8 [N, H, W], or RGB uint8 [N, H, W, 3]
            layout: np.ndarray, # index of each chart's layout int64 [N]
           ) -> torch.Tensor: # float32 [N, classes]
     "What the network answers to charts."
@@ -195,24 +189,24 @@ def probabilities(l: Learner, drawn: np.ndarray, layout: np.ndarray) -> np.ndarr
     "Class probabilities float64 [N, classes] of charts, as `logits`."
     return torch.softmax(logits(l, drawn, layout).double().cpu(), 1).numpy()
 
-# %% ../nbs/50_train.ipynb #32404461
+# %% ../nbs/50_train.ipynb #cc5ee956
 def passes(config: TrainConfig, rows: int) -> int:
     "How often an epoch passes over `rows` training charts to make at least `config.steps` steps."
     return max(1, math.ceil(config.steps * config.batch / max(1, rows)))
 
 def train_epoch(l: Learner, data: ChartDataset) -> dict[str, float]:
-    "One epoch on `data` in the order of (seed, epoch); returns loss, accuracy and macro-F1 as seen while training."
+    "One epoch on `data`, varied as configured, in the order of (seed, epoch); returns loss, accuracy and macro-F1 as seen while training."
+    data = data.varied(l.config.augment, l.config.seed)
     rng = np.random.default_rng([l.config.seed, l.epoch])
-    order = np.concatenate([rng.permutation(len(data)) for _ in range(passes(l.config, len(data)))])
-    moves = rng.integers(-l.config.shift, l.config.shift + 1, (len(order), 2))
+    times = passes(l.config, len(data))
+    order = np.concatenate([rng.permutation(len(data)) for _ in range(times)])
+    draws = l.epoch * times + np.repeat(np.arange(times), len(data))
     torch.manual_seed(int(rng.integers(2**31)))
     l.model.train()
     losses, answers, truth = [], [], []
     batches = chunks(np.arange(len(order)), l.config.batch)
-    def draw(at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        drawn, labels, layout = data.batch(order[at])
-        return shifted(drawn, moves[at]), labels, layout
-    for drawn, labels, layout in progress(prefetch(draw, batches), f'epoch {l.epoch + 1}/{l.config.epochs}', 'steps', total=len(batches)):
+    drawings = prefetch(lambda at: data.batch(order[at], draws[at]), batches)
+    for drawn, labels, layout in progress(drawings, f'epoch {l.epoch + 1}/{l.config.epochs}', 'steps', total=len(batches)):
         answer = logits(l, drawn, layout)
         loss = F.cross_entropy(answer, torch.from_numpy(labels).to(l.device))
         step(l, loss)
@@ -321,7 +315,7 @@ def parts(dataset: Path, config: TrainConfig) -> dict[str, ChartDataset]:
         return ChartDataset(store, rows['id'].tolist(), config.layouts, config.pixels, [config.classes.index(x) for x in rows['label']])
     return {part: charts(part) for part in ('train', 'validation', 'test')}
 
-# %% ../nbs/50_train.ipynb #4641d40f
+# %% ../nbs/50_train.ipynb #bf9b73ce
 def fit(config: TrainConfig, # settings
         run: str | Path, # folder of the run; a killed run continues from its checkpoint there
         dataset: str | Path, # folder of the prepared dataset
@@ -334,13 +328,13 @@ def fit(config: TrainConfig, # settings
     key = digest(asdict(config), source.note, read_json(dataset/'done.json')['key'])
     stage = Stage(run, key)
     if stage.done: return read_json(run/'run.json')
-    rows = len(data['train'])
+    rows = len(data['train'].varied(config.augment, config.seed))
     l = learner(config, len(chunks(np.arange(rows * passes(config, rows)), config.batch)))
     write_json(asdict(config) | dict(size=config.pixels), run/'config.json')
     if _restore(l, run/'checkpoint.safetensors', key): print(f'{config.architecture}: continuing after epoch {l.epoch}', flush=True)
     else:
         for old in ('done.json', 'run.json', 'predictions.parquet', 'metrics.json', 'history.csv'): (run/old).unlink(missing_ok=True)
-        print(f'{config.architecture}: {len(data["train"])} training charts, weights: {source.note}', flush=True)
+        print(f'{config.architecture}: {rows} training charts, weights: {source.note}', flush=True)
     stopped = _epochs(l, data, run, key)
     patients = read_table(dataset/'splits.parquet').set_index('id')['patient']
     record = _finish(l, data, run, patients, source.note, stopped)
