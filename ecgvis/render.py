@@ -76,7 +76,7 @@ def _plan(layout: Layout, size: tuple[int, int], fs: float, samples: int, where:
     return Plan(sub, np.float32(reach), across <= THIN, pen, np.array(table, np.int32), np.array(levels, np.float32),
                 np.concatenate(lefts).astype(np.int32), np.concatenate(fracs).astype(np.float32))
 
-# %% ../nbs/20_render.ipynb #264664b5
+# %% ../nbs/20_render.ipynb #a3edd84d
 def compiled(function: Callable) -> Callable:
     "Compile for one thread, without the interpreter's lock; the machine code is kept on disk where a folder for it can be written."
     try: return njit(cache=True, nogil=True, error_model='numpy')(function)
@@ -87,18 +87,18 @@ _F, _U = np.float32, np.uint32               # unsigned indices need no test for
 @compiled
 def _extremes(x: np.ndarray, left: np.ndarray, frac: np.ndarray, low: np.ndarray, high: np.ndarray, edge: np.ndarray) -> None:
     "Least and greatest value of the trace `x` in each sub-column, low > high where there is none; and its values at their edges."
-    inf, j, before = _F(np.inf), _U(left[0]), _F(np.nan)
-    for k in range(-1, len(low)):
+    inf, j, f = _F(np.inf), _U(left[0]), frac[0]
+    edge[0] = before = x[j] + f*(x[j + _U(1)] - x[j]) if f > 0 else x[j]
+    for k in range(len(low)):
         end, f = _U(left[k + 1]), frac[k + 1]
         after = x[end] + f*(x[end + _U(1)] - x[end]) if f > 0 else x[end]
-        if k >= 0:
-            a, b = (before, before) if before == before else (inf, -inf)
-            a, b = after if after < a else a, after if after > b else b
-            while j < end:
-                j += _U(1)
-                a, b = x[j] if x[j] < a else a, x[j] if x[j] > b else b
-            low[k], high[k] = a, b
-        edge[k + 1] = before = after
+        a, b = before if before == before else inf, before if before == before else -inf
+        a, b = after if after < a else a, after if after > b else b
+        while j < end:
+            j += _U(1)
+            v = x[j]
+            a, b = v if v < a else a, v if v > b else b
+        low[k], high[k], edge[k + 1], before = a, b, after, after
 
 # %% ../nbs/20_render.ipynb #fc94f06b
 @compiled
@@ -129,7 +129,7 @@ def _thin(upper: np.ndarray, lower: np.ndarray, weight: np.ndarray, radius: floa
         span = span if half >= 0 else _F(-1)
         upper[k], lower[k] = middle - span, middle + span
 
-# %% ../nbs/20_render.ipynb #d08e1774
+# %% ../nbs/20_render.ipynb #4932866b
 @compiled
 def _widen(upper: np.ndarray, lower: np.ndarray, by: float, tops: np.ndarray, ends: np.ndarray) -> None:
     "In place: let `tops`, `ends` reach as far as `upper` and `lower`, moved apart `by` so much."
@@ -148,41 +148,42 @@ def _thick(upper: np.ndarray, lower: np.ndarray, edge: np.ndarray, reach: float,
         _widen(upper[a + j:b + j], lower[a + j:b + j], p, tops[a:b], ends[a:b])
     o = int(reach + _F(0.5))
     g = reach + _F(0.5) - _F(o)
-    if n > o:
-        right, left = edge[o:n]*(1 - g) + edge[o + 1:]*g, edge[1:n - o + 1]*(1 - g) + edge[:n - o]*g
-        _widen(right, right, _F(0), tops[:n - o], ends[:n - o])
-        _widen(left, left, _F(0), tops[o:], ends[o:])
+    for k in range(n - o):
+        right, left = edge[k + o] + g*(edge[k + o + 1] - edge[k + o]), edge[k + 1] + g*(edge[k] - edge[k + 1])
+        tops[k], ends[k] = right if right < tops[k] else tops[k], right if right > ends[k] else ends[k]
+        tops[k + o], ends[k + o] = left if left < tops[k + o] else tops[k + o], left if left > ends[k + o] else ends[k + o]
 
-# %% ../nbs/20_render.ipynb #8c3b81bc
+# %% ../nbs/20_render.ipynb #c19185aa
 @compiled
 def _deposit(tops: np.ndarray, ends: np.ndarray, weight: np.ndarray, sub: int, x0: int, columns: int, cover: np.ndarray, out: np.ndarray) -> None:
     "Add ink to `columns` pixel columns from `x0`; `cover` is a column of zeros and is left as zeros."
-    unit, k = _F(255/sub), 0
-    for x in range(columns):
+    unit, one, k = _F(255/sub), _U(1), _U(0)
+    for x in range(_U(x0), _U(x0 + columns)):
         first, last = _U(len(cover)), _U(0)
-        for k in range(x*sub, (x + 1)*sub):
+        for _ in range(sub):
             a, b, w = tops[k], ends[k], weight[k]
-            if not a < b: continue
-            i, j = _U(a), _U(b)
-            first, last = min(first, i), max(last, j)
-            fa, fb = (a - _F(i))*w, (b - _F(j))*w
-            cover[i] += w - fa; cover[i + _U(1)] += fa
-            cover[j] -= w - fb; cover[j + _U(1)] -= fb
+            k += one
+            if a < b:
+                i, j = _U(a), _U(b)
+                first, last = i if i < first else first, j if j > last else last
+                fa, fb = (a - _F(i))*w, (b - _F(j))*w
+                cover[i] += w - fa; cover[i + one] += fa
+                cover[j] -= w - fb; cover[j + one] -= fb
         y, total = first, _F(0.5)
         while y <= last:
             total += cover[y]*unit; cover[y] = 0
-            v, u = _U(total) if total < _F(255) else _U(255), _U(out[y, x0 + x])
-            out[y, x0 + x] = v if u == 0 else u + v - (u*v + _U(127))//_U(255)
-            y += _U(1)
-        if first <= last: cover[last + _U(1)] = 0
+            v, u = _U(total) if total < _F(255) else _U(255), _U(out[y, x])
+            out[y, x] = v if u == 0 else u + v - (u*v + _U(127))//_U(255)
+            y += one
+        if first <= last: cover[last + one] = 0
 
-# %% ../nbs/20_render.ipynb #99f99f8a
+# %% ../nbs/20_render.ipynb #9d6d9bd4
 @compiled
 def _draw(signals: np.ndarray, sub: int, reach: float, thin: bool, pen: np.ndarray, table: np.ndarray, levels: np.ndarray, left: np.ndarray,
           frac: np.ndarray, out: np.ndarray) -> None:
     "Draw every strip of every recording; one thread, no state."
     most, radius = table[:, 2].max()*sub, pen.max()
-    low, high, tops, ends, weight, edge = np.empty((6, most + 1), np.float32)
+    low, high, tops, ends, weight, edge = [np.empty(most + 1, np.float32) for _ in range(6)]
     cover = np.zeros(out.shape[1] + 3, np.float32)
     for n in range(len(signals)):
         for s in range(len(table)):
