@@ -167,11 +167,11 @@ def lead_names(layout: str | Layout) -> tuple[Name, ...]:
     size = min(10*25.4/72, 0.45*l.pitch*l.gain)
     return tuple(Name(strip_name(s), s.x + 1, s.y + 1 + CAPITAL*size, size) for s in strips(l))
 
-# %% ../nbs/18_layout.ipynb #69aebfa8
+# %% ../nbs/18_layout.ipynb #3a3e3a73
 def signals_for(layout: str | Layout, # a name of `LAYOUTS`, or a layout
-                signals: np.ndarray, # numbers [N, 12, T] mV
+                signals: np.ndarray, # numbers [N, 12, T]
                 fs: float, # Hz
-               ) -> np.ndarray: # float32 [N, 12, T], contiguous
+               ) -> np.ndarray: # float32 [N, 12, T], or int16 where they were; contiguous
     "Signals that the layout can show; `EcgvisError` where they are too short or of another shape."
     l, x = get_layout(layout), np.asarray(signals)
     if x.ndim != 3 or x.shape[1] != len(LEADS) or x.shape[2] < 2 or x.dtype.kind not in 'fiu':
@@ -182,7 +182,7 @@ def signals_for(layout: str | Layout, # a name of `LAYOUTS`, or a layout
         most = x.shape[2]/fs*l.seconds/l.duration
         raise EcgvisError(f'layout {l.name!r} shows {l.duration:g} s, the recording lasts {x.shape[2]/fs:g} s', field='seconds',
                           expected=f'strips of 0.1 to {most:g} s', remedy='choose a shorter layout, or pad the signal with NaN')
-    return np.ascontiguousarray(x, np.float32)
+    return np.ascontiguousarray(x, x.dtype if x.dtype == np.int16 else np.float32)
 
 # %% ../nbs/18_layout.ipynb #f65ac0bc
 Size = int | tuple[int, int]

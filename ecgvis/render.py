@@ -76,7 +76,7 @@ def _plan(layout: Layout, size: tuple[int, int], fs: float, samples: int, where:
     return Plan(sub, np.float32(reach), across <= THIN, pen, np.array(table, np.int32), np.array(levels, np.float32),
                 np.concatenate(lefts).astype(np.int32), np.concatenate(fracs).astype(np.float32))
 
-# %% ../nbs/20_render.ipynb #a3edd84d
+# %% ../nbs/20_render.ipynb #2a05313b
 def compiled(function: Callable) -> Callable:
     "Compile for one thread, without the interpreter's lock; the machine code is kept on disk where a folder for it can be written."
     try: return njit(cache=True, nogil=True, error_model='numpy')(function)
@@ -88,22 +88,22 @@ _F, _U = np.float32, np.uint32               # unsigned indices need no test for
 def _extremes(x: np.ndarray, left: np.ndarray, frac: np.ndarray, low: np.ndarray, high: np.ndarray, edge: np.ndarray) -> None:
     "Least and greatest value of the trace `x` in each sub-column, low > high where there is none; and its values at their edges."
     inf, j, f = _F(np.inf), _U(left[0]), frac[0]
-    edge[0] = before = x[j] + f*(x[j + _U(1)] - x[j]) if f > 0 else x[j]
+    edge[0] = before = _F(x[j]) + f*(_F(x[j + _U(1)]) - _F(x[j])) if f > 0 else _F(x[j])
     for k in range(len(low)):
         end, f = _U(left[k + 1]), frac[k + 1]
-        after = x[end] + f*(x[end + _U(1)] - x[end]) if f > 0 else x[end]
+        after = _F(x[end]) + f*(_F(x[end + _U(1)]) - _F(x[end])) if f > 0 else _F(x[end])
         a, b = before if before == before else inf, before if before == before else -inf
         a, b = after if after < a else a, after if after > b else b
         while j < end:
             j += _U(1)
-            v = x[j]
+            v = _F(x[j])
             a, b = v if v < a else a, v if v > b else b
         low[k], high[k], edge[k + 1], before = a, b, after, after
 
-# %% ../nbs/20_render.ipynb #fc94f06b
+# %% ../nbs/20_render.ipynb #1bbdf9e0
 @compiled
 def _rows(low: np.ndarray, high: np.ndarray, edge: np.ndarray, base: float, scale: float, top: float, end: float) -> None:
-    "In place: `low`, `high` in mV to the upper and the lower row of the trace, clipped to `top`..`end`; upper > lower where there is none."
+    "In place: `low`, `high` to the upper and the lower row of the trace, clipped to `top`..`end`; upper > lower where there is none."
     for k in range(len(low)):
         some = low[k] <= high[k]
         y0, y1 = base - scale*high[k], base - scale*low[k]
@@ -177,10 +177,10 @@ def _deposit(tops: np.ndarray, ends: np.ndarray, weight: np.ndarray, sub: int, x
             y += one
         if first <= last: cover[last + one] = 0
 
-# %% ../nbs/20_render.ipynb #9d6d9bd4
+# %% ../nbs/20_render.ipynb #c90de3f7
 @compiled
-def _draw(signals: np.ndarray, sub: int, reach: float, thin: bool, pen: np.ndarray, table: np.ndarray, levels: np.ndarray, left: np.ndarray,
-          frac: np.ndarray, out: np.ndarray) -> None:
+def _draw(signals: np.ndarray, unit: np.ndarray, sub: int, reach: float, thin: bool, pen: np.ndarray, table: np.ndarray, levels: np.ndarray,
+          left: np.ndarray, frac: np.ndarray, out: np.ndarray) -> None:
     "Draw every strip of every recording; one thread, no state."
     most, radius = table[:, 2].max()*sub, pen.max()
     low, high, tops, ends, weight, edge = [np.empty(most + 1, np.float32) for _ in range(6)]
@@ -191,7 +191,7 @@ def _draw(signals: np.ndarray, sub: int, reach: float, thin: bool, pen: np.ndarr
             m = columns*sub
             a, b, e, w = low[:m], high[:m], edge[:m + 1], weight[:m]
             _extremes(signals[n, lead], left[at:at + m + 1], frac[at:at + m + 1], a, b, e)
-            _rows(a, b, e, levels[s, 0], levels[s, 1], _F(top) + radius, _F(bottom) - radius)
+            _rows(a, b, e, levels[s, 0], levels[s, 1]*unit[n], _F(top) + radius, _F(bottom) - radius)
             if thin: _thin(a, b, w, radius, 2*reach)
             else:
                 _thick(a, b, e, reach, pen, tops[:m], ends[:m])
@@ -199,21 +199,23 @@ def _draw(signals: np.ndarray, sub: int, reach: float, thin: bool, pen: np.ndarr
                 w[:] = 1
             _deposit(a, b, w, sub, x0, columns, cover, out[n])
 
-# %% ../nbs/20_render.ipynb #caa55dbd
-def ink(signals: np.ndarray, # [N, 12, T] mV, leads in standard order; NaN where there is no trace
+# %% ../nbs/20_render.ipynb #af299887
+def ink(signals: np.ndarray, # [N, 12, T] mV, leads in standard order; NaN where there is no trace; int16 is drawn as it is
         fs: float, # sampling rate, Hz
         layout: str | Layout, # a name of `LAYOUTS`, or a layout
         size: Size, # pixels: the side, or (height, width)
         threads: int = 1, # threads over recordings; leave at 1 in loader workers
+        unit: float | np.ndarray = 1., # mV per step of the signals, one number or one per recording
        ) -> np.ndarray: # uint8 [N, H, W], 255 = the pixel is covered by the trace
     "The traces alone, as coverage; values off a strip are drawn at its edge (see `clipped`). The bytes do not depend on batch or threads."
     l, shape = get_layout(layout), shape_of(layout, size)
     x = signals_for(l, signals, fs)
     plan, out = _plan(l, shape, float(fs), x.shape[2]), np.zeros((len(x), *shape), np.uint8)
-    if threads <= 1 or len(x) < 2: _draw(x, *plan, out)
+    units = np.ascontiguousarray(np.broadcast_to(np.asarray(unit, np.float32), len(x)))
+    if threads <= 1 or len(x) < 2: _draw(x, units, *plan, out)
     else:
         cuts = np.linspace(0, len(x), min(threads, len(x)) + 1).astype(int)
-        with ThreadPoolExecutor(threads) as pool: list(pool.map(lambda a, b: _draw(x[a:b], *plan, out[a:b]), cuts[:-1], cuts[1:]))
+        with ThreadPoolExecutor(threads) as pool: list(pool.map(lambda a, b: _draw(x[a:b], units[a:b], *plan, out[a:b]), cuts[:-1], cuts[1:]))
     return out
 
 # %% ../nbs/20_render.ipynb #e7be4a7e
@@ -294,7 +296,7 @@ def _names(page: np.ndarray, l: Layout) -> None:
         (y, down), (x, across) = cover
         _blend(page, l.text_colour, down @ word @ across.T, y, x)
 
-# %% ../nbs/20_render.ipynb #016d3684
+# %% ../nbs/20_render.ipynb #bd01defd
 def _pulses(page: np.ndarray, l: Layout) -> None:
     "Calibration pulses: 1 mV for 0.2 s at the left of each row, drawn by the pen of the traces."
     tops = [l.margin + r*l.pitch*l.gain for r in range(l.rows)]
@@ -302,7 +304,7 @@ def _pulses(page: np.ndarray, l: Layout) -> None:
     pulse = np.zeros((1, len(LEADS), 4000), np.float32)
     pulse[..., 1000:3000] = 1
     out = np.zeros((1, *page.shape[:2]), np.uint8)
-    _draw(pulse, *_plan(l, page.shape[:2], 10_000., 4000, where), out)
+    _draw(pulse, np.ones(1, np.float32), *_plan(l, page.shape[:2], 10_000., 4000, where), out)
     wide = int(np.ceil(l.gutter*page.shape[1]/l.width)) + 1
     _blend(page, l.trace_colour, out[0, :, :wide]/255)
 
