@@ -76,7 +76,7 @@ def _plan(layout: Layout, size: tuple[int, int], fs: float, samples: int, where:
     return Plan(sub, np.float32(reach), across <= THIN, pen, np.array(table, np.int32), np.array(levels, np.float32),
                 np.concatenate(lefts).astype(np.int32), np.concatenate(fracs).astype(np.float32))
 
-# %% ../nbs/20_render.ipynb #2a05313b
+# %% ../nbs/20_render.ipynb #62273cc3
 def compiled(function: Callable) -> Callable:
     "Compile for one thread, without the interpreter's lock; the machine code is kept on disk where a folder for it can be written."
     try: return njit(cache=True, nogil=True, error_model='numpy')(function)
@@ -85,20 +85,23 @@ def compiled(function: Callable) -> Callable:
 _F, _U = np.float32, np.uint32               # unsigned indices need no test for negative ones
 
 @compiled
-def _extremes(x: np.ndarray, left: np.ndarray, frac: np.ndarray, low: np.ndarray, high: np.ndarray, edge: np.ndarray) -> None:
-    "Least and greatest value of the trace `x` in each sub-column, low > high where there is none; and its values at their edges."
+def _extremes(x: np.ndarray, left: np.ndarray, frac: np.ndarray, low: np.ndarray, high: np.ndarray, way: np.ndarray,
+              edge: np.ndarray) -> None:
+    "Least and greatest value of the trace `x` in each sub-column, low > high where there is none; its way up and down; its values at the edges."
     inf, j, f = _F(np.inf), _U(left[0]), frac[0]
     edge[0] = before = _F(x[j]) + f*(_F(x[j + _U(1)]) - _F(x[j])) if f > 0 else _F(x[j])
     for k in range(len(low)):
         end, f = _U(left[k + 1]), frac[k + 1]
         after = _F(x[end]) + f*(_F(x[end + _U(1)]) - _F(x[end])) if f > 0 else _F(x[end])
         a, b = before if before == before else inf, before if before == before else -inf
-        a, b = after if after < a else a, after if after > b else b
+        a, b, total, last = after if after < a else a, after if after > b else b, _F(0), before
         while j < end:
             j += _U(1)
             v = _F(x[j])
-            a, b = v if v < a else a, v if v > b else b
-        low[k], high[k], edge[k + 1], before = a, b, after, after
+            step = abs(v - last)
+            a, b, total, last = v if v < a else a, v if v > b else b, total + step if step == step else total, v
+        step = abs(after - last)
+        low[k], high[k], way[k], edge[k + 1], before = a, b, total + step if step == step else total, after, after
 
 # %% ../nbs/20_render.ipynb #1bbdf9e0
 @compiled
@@ -116,16 +119,18 @@ def _rows(low: np.ndarray, high: np.ndarray, edge: np.ndarray, base: float, scal
         y = top if y < top else y
         edge[k] = end if y > end else y
 
-# %% ../nbs/20_render.ipynb #307cb464
+# %% ../nbs/20_render.ipynb #0a2e5d73
 @compiled
-def _thin(upper: np.ndarray, lower: np.ndarray, weight: np.ndarray, radius: float, share: float) -> None:
-    "In place: add the pen to the rows of each sub-column, and tell what share of the span is covered."
+def _thin(upper: np.ndarray, lower: np.ndarray, weight: np.ndarray, scale: float, radius: float, share: float) -> None:
+    "In place: add the pen to the rows of each sub-column; `weight` is the way of the trace before, and the share of the span that is covered after."
     for k in range(len(upper)):
         middle, half = (upper[k] + lower[k])*_F(0.5), (lower[k] - upper[k])*_F(0.5)
-        tall = np.sqrt(radius*radius + half*half*share*share)
+        path = abs(weight[k]*scale)*_F(0.5)
+        path = path if path > half else half
+        tall = np.sqrt(radius*radius + path*path*share*share)
         span = tall if tall > half else half
         span = span if span < half + radius else half + radius
-        weight[k] = tall/span
+        weight[k] = tall/span if tall < span else _F(1)
         span = span if half >= 0 else _F(-1)
         upper[k], lower[k] = middle - span, middle + span
 
@@ -177,7 +182,7 @@ def _deposit(tops: np.ndarray, ends: np.ndarray, weight: np.ndarray, sub: int, x
             y += one
         if first <= last: cover[last + one] = 0
 
-# %% ../nbs/20_render.ipynb #c90de3f7
+# %% ../nbs/20_render.ipynb #6c1056a3
 @compiled
 def _draw(signals: np.ndarray, unit: np.ndarray, sub: int, reach: float, thin: bool, pen: np.ndarray, table: np.ndarray, levels: np.ndarray,
           left: np.ndarray, frac: np.ndarray, out: np.ndarray) -> None:
@@ -190,9 +195,9 @@ def _draw(signals: np.ndarray, unit: np.ndarray, sub: int, reach: float, thin: b
             lead, x0, columns, top, bottom, at = table[s]
             m = columns*sub
             a, b, e, w = low[:m], high[:m], edge[:m + 1], weight[:m]
-            _extremes(signals[n, lead], left[at:at + m + 1], frac[at:at + m + 1], a, b, e)
+            _extremes(signals[n, lead], left[at:at + m + 1], frac[at:at + m + 1], a, b, w, e)
             _rows(a, b, e, levels[s, 0], levels[s, 1]*unit[n], _F(top) + radius, _F(bottom) - radius)
-            if thin: _thin(a, b, w, radius, 2*reach)
+            if thin: _thin(a, b, w, levels[s, 1]*unit[n], radius, 2*reach)
             else:
                 _thick(a, b, e, reach, pen, tops[:m], ends[:m])
                 a, b = tops[:m], ends[:m]
