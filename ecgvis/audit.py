@@ -94,7 +94,7 @@ def check(recording: Recording, # as read
     if recording.fs != fs: notes.append(f'resampled from {recording.fs:g} to {fs:g} Hz')
     return _resample(cropped.signal, recording.fs, fs, round(seconds * fs)), [*recording.notes, *notes]
 
-# %% ../nbs/02_audit.ipynb #d5da01c1
+# %% ../nbs/02_audit.ipynb #f6985215
 def signal_hash(signal: np.ndarray # [12, T] mV
                ) -> str: # 16 hexadecimal digits
     "A hash of the signal as whole microvolts: equal for equal signals, whatever file and format they come from."
@@ -108,17 +108,20 @@ class Examined:
     detail: str = '' # why, with the remedy
     notes: tuple[str, ...] = () # what was changed
     hash: str = '' # of the signal
+    step: float = math.nan # of the source's converter, mV; NaN where it is not known
 
-# %% ../nbs/02_audit.ipynb #57c2e71d
+# %% ../nbs/02_audit.ipynb #8fa0e268
 def examine(path: str | Path, # the file
             seconds: float = 10., # length wanted
             fs: float = 500., # rate wanted, Hz
             unit: str = 'uV', # of CSV files
            ) -> Examined:
     "Read and check one file; a bad one becomes a reason, not an exception."
-    try: signal, notes = check(read_recording(path, unit=unit, check=False), seconds, fs)
+    try:
+        recording = read_recording(path, unit=unit, check=False)
+        signal, notes = check(recording, seconds, fs)
     except BadRecording as e: return Examined(None, e.reason, e.line)
-    return Examined(signal, notes=tuple(notes), hash=signal_hash(signal))
+    return Examined(signal, notes=tuple(notes), hash=signal_hash(signal), step=recording.step)
 
 # %% ../nbs/02_audit.ipynb #d8c2ca03
 def record(dataset: pd.DataFrame, # of `load_dataset`

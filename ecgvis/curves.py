@@ -41,7 +41,7 @@ def snomed_rhythms(dx: str # SNOMED-CT codes separated by commas or blanks, as a
     known = {**SNOMED, **SNOMED_SYNONYMS, **SNOMED_OTHER}
     return tuple(sorted({known[c] for c in re.split(r'[,;\s]+', dx) if c in known}))
 
-# %% ../nbs/00_curves.ipynb #5d89c794
+# %% ../nbs/00_curves.ipynb #60cea2df
 @dataclass(frozen=True, eq=False)
 class Recording:
     "One 12-lead ECG: `signal` float32 [12, T] in mV, leads in standard order, NaN where samples are missing."
@@ -55,6 +55,7 @@ class Recording:
     patient: str = ''
     source: str = '' # the kind of file: chapman, chapman-denoised, wfdb
     notes: tuple[str, ...] = () # what was odd but harmless while reading
+    step: float = float('nan') # the smallest step of the converter over the leads, mV; NaN where it is not known
 
     @property
     def seconds(self) -> float:
@@ -179,7 +180,7 @@ def _csv_values(text: str, path: Path, start: int) -> np.ndarray:
         raise _find_fault(text.split('\n'), path, start)
     return values
 
-# %% ../nbs/00_curves.ipynb #3e52b983
+# %% ../nbs/00_curves.ipynb #75e2e9f8
 def _read_csv(path: Path, # the file
               fs: float | None = None, # Hz; None is 500
               unit: str = 'uV', # `uV` or `mV`
@@ -191,8 +192,14 @@ def _read_csv(path: Path, # the file
     order = lead_order(first, path) if raw else list(range(12))
     if not raw and len(first) != 12:
         raise BadRecording(f'{len(first)} columns', path, 'line 1', '12 columns, one per lead, separated by commas', reason='wrong leads')
-    signal = (_csv_values(text, path, int(raw)).T[order] * UNITS[unit]).astype(np.float32)
-    return Recording(path.stem, signal, fs or 500., patient=path.stem, source='chapman' if raw else 'chapman-denoised')
+    signal = _csv_values(text, path, int(raw)).T[order] * UNITS[unit]
+    return Recording(path.stem, signal.astype(np.float32), fs or 500., patient=path.stem, source='chapman' if raw else 'chapman-denoised',
+                     step=_csv_step(signal) if raw else math.nan)
+
+def _csv_step(signal: np.ndarray) -> float:
+    "4.88 µV where all samples, in mV, are multiples of it, as in raw Chapman-Shaoxing files; else NaN."
+    steps = signal / 0.00488
+    return 0.00488 if np.nanmax(np.abs(steps - np.rint(steps)), initial=0) < 0.002 else math.nan
 
 UNITS = {'mV': 1., 'uV': 1e-3, 'nV': 1e-6, 'V': 1e3} # to mV
 
@@ -297,11 +304,21 @@ def _plain_header(header: Header, folder: Path) -> None:
         try: os.symlink((header.path.parent/file).resolve(), folder/name)
         except OSError: shutil.copyfile(header.path.parent/file, folder/name)
 
-# %% ../nbs/00_curves.ipynb #017e4d0e
+# %% ../nbs/00_curves.ipynb #b54c3cf9
 def _interleaved(header: Header) -> bool:
     "Whether all signals lie in one file of one plain format, one sample of each after the other."
     plain = re.match(r'(16|24|32|61|80|160|212)(x1)?(\+\d+)?$', header.specs[0][0])
     return len(set(header.files)) == 1 and len({s[0] for s in header.specs}) == 1 and bool(plain)
+
+def _read_plain(header: Header) -> tuple[np.ndarray, np.ndarray] | None: # as `_read_samples`; None where it is of another kind
+    "The samples of the commonest kind of record, 16-bit integers in one file, without the overhead of the library."
+    found = re.fullmatch(r'16(?:x1)?(?:\+(\d+))?', header.specs[0][0])
+    if not found or not _interleaved(header): return None
+    width = len(header.files)
+    digital = np.fromfile(header.path.parent/header.files[0], '<i2', header.samples * width or -1, offset=int(found[1] or 0))
+    digital = digital[:len(digital) // width * width].reshape(-1, width)
+    if not digital.size: raise BadRecording('no samples', header.path, expected='at least one sample of each lead')
+    return digital, np.where(digital == -32768, np.nan, digital)
 
 def _read_samples(header: Header) -> tuple[np.ndarray, np.ndarray]: # integers [T, signals]; the same as float64 with NaN where missing
     "The samples of a record by the `wfdb` library; whatever it stumbles over becomes a `BadRecording`."
@@ -336,7 +353,7 @@ def _checksum_notes(header: Header, digital: np.ndarray) -> tuple[str, ...]:
     odd = sum(bool(c) and (int(total) - int(c)) % 65536 != 0 for total, c in zip(digital.astype(np.int64).sum(0), told))
     return (f'checksum differs in {odd} leads: the signal file may be damaged',) if odd else ()
 
-# %% ../nbs/00_curves.ipynb #1cd815a3
+# %% ../nbs/00_curves.ipynb #2036e0e5
 def _read_wfdb(path: Path # a .hea file, or its signal file, or the name of both without suffix
               ) -> Recording:
     "Read a WFDB record."
@@ -346,11 +363,11 @@ def _read_wfdb(path: Path # a .hea file, or its signal file, or the name of both
     header = read_header(hea)
     scale, zero = _calibration(header)
     _check_size(header)
-    digital, values = _read_samples(header)
-    signal = ((values - zero) * scale).T[list(header.order)].astype(np.float32)
-    c = header.comments
+    digital, values = _read_plain(header) or _read_samples(header)
+    order, c = list(header.order), header.comments
+    signal = ((values - zero) * scale).T[order].astype(np.float32)
     return Recording(hea.stem, signal, header.fs, age=parse_age(c.get('age', '')), sex=parse_sex(c.get('sex', '')), rhythms=header.rhythms,
-                     patient=header.patient, source='wfdb', notes=_checksum_notes(header, digital))
+                     patient=header.patient, source='wfdb', notes=_checksum_notes(header, digital), step=float(np.abs(scale[order]).min()))
 
 # %% ../nbs/00_curves.ipynb #d25d7267
 READERS: dict[str, Callable[..., Recording]] = {'.csv': _read_csv, '.hea': _read_wfdb, '.mat': _read_wfdb, '.dat': _read_wfdb, '': _read_wfdb}
