@@ -182,29 +182,48 @@ def _deposit(tops: np.ndarray, ends: np.ndarray, weight: np.ndarray, sub: int, x
             y += one
         if first <= last: cover[last + one] = 0
 
-# %% ../nbs/20_render.ipynb #6c1056a3
+# %% ../nbs/20_render.ipynb #2acd736e
 @compiled
-def _draw(signals: np.ndarray, unit: np.ndarray, sub: int, reach: float, thin: bool, pen: np.ndarray, table: np.ndarray, levels: np.ndarray,
-          left: np.ndarray, frac: np.ndarray, out: np.ndarray) -> None:
-    "Draw every strip of every recording; one thread, no state."
-    most, radius = table[:, 2].max()*sub, pen.max()
-    low, high, tops, ends, weight, edge = [np.empty(most + 1, np.float32) for _ in range(6)]
-    cover = np.zeros(out.shape[1] + 3, np.float32)
+def _draw_thin(signals: np.ndarray, unit: np.ndarray, sub: int, reach: float, pen: np.ndarray, table: np.ndarray, levels: np.ndarray,
+               left: np.ndarray, frac: np.ndarray, out: np.ndarray) -> None:
+    "Draw every strip of every recording by a thin pen; one thread, no state."
+    most = table[:, 2].max()*sub
+    low, high, way, edge = np.empty(most, _F), np.empty(most, _F), np.empty(most, _F), np.empty(most + 1, _F)
+    cover, radius = np.zeros(out.shape[1] + 3, np.float32), pen.max()
+    for n in range(len(signals)):
+        for s in range(len(table)):
+            lead, x0, columns, top, bottom, at = table[s]
+            m, base, scale = columns*sub, levels[s, 0], levels[s, 1]*unit[n]
+            a, b, w, e = low[:m], high[:m], way[:m], edge[:m + 1]
+            _extremes(signals[n, lead], left[at:at + m + 1], frac[at:at + m + 1], a, b, w, e)
+            _rows(a, b, e, base, scale, _F(top) + radius, _F(bottom) - radius)
+            _thin(a, b, w, scale, radius, 2*reach)
+            _deposit(a, b, w, sub, x0, columns, cover, out[n])
+
+# %% ../nbs/20_render.ipynb #b838a19d
+@compiled
+def _draw_thick(signals: np.ndarray, unit: np.ndarray, sub: int, reach: float, pen: np.ndarray, table: np.ndarray, levels: np.ndarray,
+                left: np.ndarray, frac: np.ndarray, out: np.ndarray) -> None:
+    "The same by a wider pen; apart, so that it is compiled only where it is used."
+    most = table[:, 2].max()*sub
+    low, high, way, edge = np.empty(most, _F), np.empty(most, _F), np.empty(most, _F), np.empty(most + 1, _F)
+    tops, ends, whole = np.empty(most, _F), np.empty(most, _F), np.ones(most, _F)
+    cover, radius = np.zeros(out.shape[1] + 3, np.float32), pen.max()
     for n in range(len(signals)):
         for s in range(len(table)):
             lead, x0, columns, top, bottom, at = table[s]
             m = columns*sub
-            a, b, e, w = low[:m], high[:m], edge[:m + 1], weight[:m]
-            _extremes(signals[n, lead], left[at:at + m + 1], frac[at:at + m + 1], a, b, w, e)
+            a, b, e = low[:m], high[:m], edge[:m + 1]
+            _extremes(signals[n, lead], left[at:at + m + 1], frac[at:at + m + 1], a, b, way[:m], e)
             _rows(a, b, e, levels[s, 0], levels[s, 1]*unit[n], _F(top) + radius, _F(bottom) - radius)
-            if thin: _thin(a, b, w, levels[s, 1]*unit[n], radius, 2*reach)
-            else:
-                _thick(a, b, e, reach, pen, tops[:m], ends[:m])
-                a, b = tops[:m], ends[:m]
-                w[:] = 1
-            _deposit(a, b, w, sub, x0, columns, cover, out[n])
+            _thick(a, b, e, reach, pen, tops[:m], ends[:m])
+            _deposit(tops[:m], ends[:m], whole[:m], sub, x0, columns, cover, out[n])
 
-# %% ../nbs/20_render.ipynb #af299887
+def _draw(signals: np.ndarray, unit: np.ndarray, plan: Plan, out: np.ndarray) -> None:
+    "Draw signals [N, 12, T] in steps of `unit` [N] mV into ink [N, H, W] of zeros."
+    (_draw_thin if plan.thin else _draw_thick)(signals, unit, plan.sub, plan.reach, *plan[3:], out)
+
+# %% ../nbs/20_render.ipynb #038e8f26
 def ink(signals: np.ndarray, # [N, 12, T] mV, leads in standard order; NaN where there is no trace; int16 is drawn as it is
         fs: float, # sampling rate, Hz
         layout: str | Layout, # a name of `LAYOUTS`, or a layout
@@ -217,10 +236,10 @@ def ink(signals: np.ndarray, # [N, 12, T] mV, leads in standard order; NaN where
     x = signals_for(l, signals, fs)
     plan, out = _plan(l, shape, float(fs), x.shape[2]), np.zeros((len(x), *shape), np.uint8)
     units = np.ascontiguousarray(np.broadcast_to(np.asarray(unit, np.float32), len(x)))
-    if threads <= 1 or len(x) < 2: _draw(x, units, *plan, out)
+    if threads <= 1 or len(x) < 2: _draw(x, units, plan, out)
     else:
         cuts = np.linspace(0, len(x), min(threads, len(x)) + 1).astype(int)
-        with ThreadPoolExecutor(threads) as pool: list(pool.map(lambda a, b: _draw(x[a:b], units[a:b], *plan, out[a:b]), cuts[:-1], cuts[1:]))
+        with ThreadPoolExecutor(threads) as pool: list(pool.map(lambda a, b: _draw(x[a:b], units[a:b], plan, out[a:b]), cuts[:-1], cuts[1:]))
     return out
 
 # %% ../nbs/20_render.ipynb #e7be4a7e
@@ -301,7 +320,7 @@ def _names(page: np.ndarray, l: Layout) -> None:
         (y, down), (x, across) = cover
         _blend(page, l.text_colour, down @ word @ across.T, y, x)
 
-# %% ../nbs/20_render.ipynb #bd01defd
+# %% ../nbs/20_render.ipynb #c6b8bebd
 def _pulses(page: np.ndarray, l: Layout) -> None:
     "Calibration pulses: 1 mV for 0.2 s at the left of each row, drawn by the pen of the traces."
     tops = [l.margin + r*l.pitch*l.gain for r in range(l.rows)]
@@ -309,7 +328,7 @@ def _pulses(page: np.ndarray, l: Layout) -> None:
     pulse = np.zeros((1, len(LEADS), 4000), np.float32)
     pulse[..., 1000:3000] = 1
     out = np.zeros((1, *page.shape[:2]), np.uint8)
-    _draw(pulse, np.ones(1, np.float32), *_plan(l, page.shape[:2], 10_000., 4000, where), out)
+    _draw(pulse, np.ones(1, np.float32), _plan(l, page.shape[:2], 10_000., 4000, where), out)
     wide = int(np.ceil(l.gutter*page.shape[1]/l.width)) + 1
     _blend(page, l.trace_colour, out[0, :, :wide]/255)
 
