@@ -26,6 +26,7 @@ from .data import LEADS, SNOMED
 from .layout import Layout, Size, get_layout, shape_of
 from .render import chart
 from .signals import Store
+from .simulate import _put
 
 # %% ../nbs/33_export.ipynb #52a5f6fc
 def _sha(text: str, n: int) -> str: return hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:n]
@@ -149,14 +150,6 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
     for stale in folder.rglob('.*.tmp*'): stale.unlink(missing_ok=True)
 
 # %% ../nbs/33_export.ipynb #9e7963eb
-def _put(path: Path, data: bytes) -> None:
-    "Write a file under another name, then rename it."
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally: temporary.unlink(missing_ok=True)
-
 def _folder_export(store: Store, folder: Path, settings: dict[str, Any], ids: Sequence[str] | None, jobs: int | None, work: Block) -> Exported:
     "Claim the folder, walk, and write the index when all files are on the disk."
     chosen = _chosen(store, ids)

@@ -8,6 +8,7 @@ __all__ = ['Part', 'Held', 'InkCache', 'ByPatient', 'ChartDataset', 'cuts', 'ahe
 
 # %% ../nbs/30_store.ipynb #8a534343
 import os, threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -235,11 +236,13 @@ def ahead(work: Callable[..., Any], # called as `work(*job)` in any thread
         finally: pool.shutdown(wait=True, cancel_futures=True)
 
 # %% ../nbs/30_store.ipynb #28b3fdf1
-class Cursor:
+class Cursor(ABC):
     "Where in the endless row of epochs a loader is: what was given last, and where the next loop begins."
     def __init__(self) -> None: self._begin = self._given = (0, 0)
-    def __len__(self) -> int: raise NotImplementedError
-    def settings(self) -> dict[str, Any]: raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: 'Batches of an epoch.'
+    @abstractmethod
+    def settings(self) -> dict[str, Any]: 'What the order and the bytes of batches depend on.'
 
     @property
     def epoch(self) -> int: return self._given[0]
