@@ -6,7 +6,7 @@
 __all__ = ['Part', 'Held', 'InkCache', 'ByPatient', 'ChartDataset', 'cuts', 'ahead', 'Cursor', 'Loader', 'loader', 'VERSION',
            'Store', 'decode', 'encode', 'open_store', 'stamp', 'write']
 
-# %% ../nbs/30_store.ipynb #8a534343
+# %% ../nbs/30_store.ipynb #7b6f832a
 import os, threading
 from abc import ABC, abstractmethod
 from collections import deque
@@ -235,7 +235,7 @@ def ahead(work: Callable[..., Any], # called as `work(*job)` in any thread
             while waiting: yield waiting.popleft().result()
         finally: pool.shutdown(wait=True, cancel_futures=True)
 
-# %% ../nbs/30_store.ipynb #28b3fdf1
+# %% ../nbs/30_store.ipynb #fdca2386
 class Cursor(ABC):
     "Where in the endless row of epochs a loader is: what was given last, and where the next loop begins."
     def __init__(self) -> None: self._begin = self._given = (0, 0)
