@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.signal import resample_poly
 
-from .core import EcgvisError, progress, read_json
+from .core import EcgvisError, compiled, progress, read_json
 from .data import GROUP_OF, GROUPS, LEADS, REASONS, RHYTHMS, BadRecording, Recording, check_amplitude, read_recording
 
 # %% ../nbs/02_audit.ipynb #cd203caa
@@ -41,6 +40,7 @@ def _resample(signal: np.ndarray, # [12, T], any unit, no NaN
              ) -> np.ndarray: # float32 [12, samples]
     "Change the sampling rate by a polyphase filter; a last sample that rounding leaves out is repeated."
     if fs != to:
+        from scipy.signal import resample_poly                  # most recordings need none, and it takes a second to import
         ratio = Fraction(to / fs).limit_denominator(50_000)
         signal = resample_poly(signal, ratio.numerator, ratio.denominator, axis=1, padtype='line')
     pad = max(0, samples - signal.shape[1])
@@ -49,12 +49,22 @@ def _resample(signal: np.ndarray, # [12, T], any unit, no NaN
 # %% ../nbs/02_audit.ipynb #57d65a9b
 FLAT_UV, FLAT_SHARE = 1., 0.5 # a lead is flat where neighbouring samples differ by less than this, over more than this share of the time
 
+@compiled
+def _longest_flat(signal: np.ndarray, least: float, out: np.ndarray) -> None:
+    "Samples of the longest stretch of each lead [12, T] in which neighbours differ by less than `least`."
+    for lead in range(len(signal)):
+        row, run, longest = signal[lead], 1, 1
+        for t in range(1, len(row)):
+            run = 1 if abs(row[t] - row[t - 1]) >= least else run + 1
+            longest = run if run > longest else longest
+        out[lead] = longest
+
 def flat_share(signal: np.ndarray # [12, T] mV
               ) -> np.ndarray: # per lead the longest flat stretch, as a share of the length
     "How much of each lead is one flat stretch."
-    moves = np.abs(np.diff(signal, axis=1)) >= FLAT_UV / 1000
-    ends = [np.flatnonzero(np.r_[True, m, True]) for m in moves]
-    return np.array([np.diff(e).max() / signal.shape[1] for e in ends])
+    longest = np.empty(len(signal), np.int64)
+    _longest_flat(signal, FLAT_UV / 1000, longest)
+    return longest / signal.shape[1]
 
 # %% ../nbs/02_audit.ipynb #5a621ed8
 def _names(leads: np.ndarray) -> str:
@@ -95,10 +105,18 @@ def check(recording: Recording, # as read
     return _resample(cropped.signal, recording.fs, fs, round(seconds * fs)), [*recording.notes, *notes]
 
 # %% ../nbs/02_audit.ipynb #f6985215
+@compiled
+def _microvolts(signal: np.ndarray, out: np.ndarray) -> None:
+    "mV [12, T] as whole µV."
+    for lead in range(len(signal)):
+        for t in range(signal.shape[1]): out[lead, t] = np.int32(np.rint(np.float64(signal[lead, t]) * 1000))
+
 def signal_hash(signal: np.ndarray # [12, T] mV
                ) -> str: # 16 hexadecimal digits
     "A hash of the signal as whole microvolts: equal for equal signals, whatever file and format they come from."
-    return hashlib.sha256(np.rint(signal.astype(np.float64) * 1000).astype('<i4').tobytes()).hexdigest()[:16]
+    whole = np.empty(signal.shape, '<i4')
+    _microvolts(signal, whole)
+    return hashlib.sha256(whole.data).hexdigest()[:16]
 
 @dataclass(frozen=True, eq=False)
 class Examined:

@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from .core import EcgvisError
+from .core import EcgvisError, compiled
 from .data import LEADS
 from .layout import Layout
-from .render import compiled
 
 # %% ../nbs/25_augment.ipynb #c29cea04
 @dataclass(frozen=True)
@@ -93,9 +92,14 @@ def generators(seed: int, # of the run, 0 or more
                draws: int | Sequence[int] | np.ndarray = 0, # how often each was drawn before, such as the epoch: one number, or one per row
               ) -> list[np.random.Generator]: # one per row, fresh
     "Random numbers of each row, from (seed, draw, row) alone."
+    keys = zip(*_draws(seed, rows, draws), strict=True)
+    return [np.random.Generator(np.random.Philox(np.random.SeedSequence(int(seed), spawn_key=(int(d), int(r))))) for d, r in keys]
+
+def _draws(seed: int, rows: Sequence[int] | np.ndarray, draws: int | Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    "A draw for each row int64 [N], and the rows int64 [N]."
     pairs = np.broadcast_to(np.asarray(draws, np.int64), np.shape(rows)), np.asarray(rows, np.int64)
     if seed < 0 or any((x < 0).any() for x in pairs): raise EcgvisError('a seed, draw or row is negative', field='seed', expected='0 or more')
-    return [np.random.Generator(np.random.Philox(np.random.SeedSequence(int(seed), spawn_key=(int(d), int(r))))) for d, r in zip(*pairs, strict=True)]
+    return pairs
 
 # %% ../nbs/25_augment.ipynb #a29c27f5
 def _twelve(electrodes: np.ndarray # [9, T] mV, at RA, LA, LL, V1 to V6
@@ -172,12 +176,22 @@ def vary_signals(x: np.ndarray, # float32 [N, 12, T] mV, NaN where there is no t
     return out
 
 # %% ../nbs/25_augment.ipynb #fbcabf23
+def _mixed(x: np.ndarray) -> np.ndarray: # uint64
+    "Whole numbers whose bits seem random, one for each: the last steps of SplitMix64 (Steele et al. 2014, doi 10.1145/2714064.2660195)."
+    x = (x ^ (x >> np.uint64(30)))*np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27)))*np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
 def moves(augment: Augment, # of which `shift` counts
-          rngs: Sequence[np.random.Generator], # of each chart
+          seed: int, # as of `generators`
+          rows: Sequence[int] | np.ndarray, # whose charts are drawn
+          draws: int | Sequence[int] | np.ndarray = 0, # how often each was drawn before
          ) -> np.ndarray: # int64 [N, 2], px down and to the right
-    "How far each trace moves: anything from -shift to shift with the same chance."
-    drawn = [rng.integers(-augment.shift, augment.shift + 1, 2) for rng in rngs] if augment.shift else [np.zeros(2, np.int64) for _ in rngs]
-    return np.reshape(drawn, (len(rngs), 2))
+    "How far each trace moves, from (seed, draw, row) alone: anything from -shift to shift with the same chance."
+    mixed, step = np.full(np.shape(rows), seed, np.uint64), np.uint64(0x9E3779B97F4A7C15)
+    for x in _draws(seed, rows, draws): mixed = _mixed(mixed*step + step + x.astype(np.uint64))
+    halves = np.stack([mixed >> np.uint64(32), mixed & np.uint64(0xFFFFFFFF)], 1)
+    return (halves*np.uint64(2*augment.shift + 1) >> np.uint64(32)).astype(np.int64) - augment.shift
 
 def shifted(drawn: np.ndarray, # ink uint8 [N, H, W]
             by: np.ndarray, # int [N, 2], px down and to the right

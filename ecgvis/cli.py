@@ -44,6 +44,7 @@ def _study_options() -> argparse.ArgumentParser:
     p.add_argument('--merge', action='append', metavar='A=B', help='let class A join class B, such as SR=SB; repeatable')
     p.add_argument('--min-per-class', type=int, metavar='N', help='fewest patients of a class (default: 5)')
     p.add_argument('--drop-rare', action='store_true', default=None, help='leave classes out that have fewer')
+    p.add_argument('--compress', action='store_true', default=None, help='keep the signals in a third of the room; reading takes longer')
     p.add_argument('--architectures', nargs='+', metavar='NAME', help=f'out of {", ".join(list_models())}')
     p.add_argument('--layouts', nargs='+', metavar='NAME', help='layouts of one configuration (default: 4x2.5+II)')
     p.add_argument('--seeds', nargs='+', type=int, metavar='S', help='one run per seed (default: 1)')
@@ -66,7 +67,8 @@ def study_of(args: argparse.Namespace) -> Study:
     "The study that a file and options describe."
     study = load(args.file) if args.file else Study()
     own = dict(root=args.data and str(Path(args.data).expanduser()), kind=args.kind, signal=args.signal, simulate=args.simulate, classes=args.classes,
-               merge=args.merge and _pairs(args.merge), min_per_class=args.min_per_class, drop_rare=args.drop_rare)
+               merge=args.merge and _pairs(args.merge), min_per_class=args.min_per_class, drop_rare=args.drop_rare,
+               compress=args.compress)
     train = dict(epochs=args.epochs, size=args.size, augment=args.augment, weights=args.weights, device=args.device)
     given = lambda values: {k: v for k, v in values.items() if v is not None}
     name = args.name or (not args.file and args.data and Path(args.data).resolve().name) or study.name
@@ -149,7 +151,7 @@ def run_render(args: argparse.Namespace) -> int:
 # %% ../nbs/95_cli.ipynb #d6e57287
 def run_store_info(args: argparse.Namespace) -> int:
     "What a store holds: recordings, patients, rhythms, bytes."
-    print(store_info_text(open_store(find_store(args.store)), args.jobs))
+    print(store_info_text(open_store(find_store(args.store))))
     return 0
 
 def run_store_verify(args: argparse.Namespace) -> int:
@@ -273,7 +275,7 @@ def _store_options(v: argparse.ArgumentParser) -> None:
         a = actions.add_parser(name, help=told, description=told)
         a.add_argument('store', metavar='STORE', help='a store, or the folder of a study or of a prepared data set')
         if name == 'export': _export_options(a)
-        if name != 'verify': a.add_argument('--jobs', type=int, default=cores(), help='processes (default: all cores)')
+        if name == 'export': a.add_argument('--jobs', type=int, default=cores(), help='processes (default: all cores)')
 
 def _export_options(a: argparse.ArgumentParser) -> None:
     "The options of `ecgvis store export`."

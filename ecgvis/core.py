@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['T', 'EcgvisError', 'disk_errors', 'atomic', 'to_plain', 'write_json', 'read_json', 'write_table', 'read_table',
-           'digest', 'Stage', 'progress', 'workers', 'cores', 'sample_data']
+           'digest', 'Stage', 'progress', 'workers', 'cores', 'compiled', 'sample_data']
 
 # %% ../nbs/00_core.ipynb #a10d64d3
-import errno, hashlib, json, multiprocessing, os, signal, sys, tempfile
-from collections.abc import Iterable, Iterator
+import errno, hashlib, json, multiprocessing, os, signal, sys, tempfile, threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
@@ -154,6 +154,14 @@ def progress(items: Iterable[T], # what to walk over
                 dynamic_ncols=True, file=sys.stderr)
 
 # %% ../nbs/00_core.ipynb #cf37a366
+def _end_with_parent() -> None:
+    "In a worker: end at once when the process that started it is gone."
+    parent = multiprocessing.parent_process()
+    def wait() -> None:
+        if parent: parent.join()
+        os._exit(1)
+    threading.Thread(target=wait, daemon=True).start()
+
 @contextmanager
 def workers(jobs: int # how many processes
            ) -> Iterator[ProcessPoolExecutor]:
@@ -161,7 +169,7 @@ def workers(jobs: int # how many processes
     resource_tracker.ensure_running()                           # its own start would unblock the signal again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn'))
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn'), _end_with_parent)
         for _ in range(jobs): pool.submit(os.getpid)            # starts them now, under the blocked signal
     finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try: yield pool
@@ -171,6 +179,13 @@ def workers(jobs: int # how many processes
 def cores() -> int:
     "Cores that this process may use: what a batch system or container grants, where the system tells it."
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+# %% ../nbs/00_core.ipynb #2b402187
+def compiled(function: Callable) -> Callable:
+    "Compile for one thread, without the interpreter's lock; the machine code is kept on disk where a folder for it can be written."
+    from numba import njit
+    try: return njit(cache=True, nogil=True, error_model='numpy')(function)
+    except RuntimeError: return njit(nogil=True, error_model='numpy')(function)
 
 # %% ../nbs/00_core.ipynb #38abc98b
 def sample_data(part: str = '' # a subfolder, such as `chapman`

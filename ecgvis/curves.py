@@ -8,17 +8,18 @@ __all__ = ['LEADS', 'GROUPS', 'RHYTHMS', 'GROUP_OF', 'SNOMED', 'SNOMED_SYNONYMS'
            'Header', 'parse_age', 'parse_sex', 'read_header', 'read_recording']
 
 # %% ../nbs/00_curves.ipynb #6352be60
-import io, math, os, re, shutil, tempfile
+import math, os, re, shutil, tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pyarrow
 import wfdb
+from pyarrow import csv
 
-from .core import EcgvisError, disk_errors
+from .core import EcgvisError, compiled, disk_errors
 
 # %% ../nbs/00_curves.ipynb #13e2eba8
 LEADS = ('I', 'II', 'III', 'aVR', 'aVL', 'aVF', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
@@ -114,18 +115,16 @@ def lead_order(names: Sequence[str], # lead names as in the file
 # %% ../nbs/00_curves.ipynb #28038478
 AMPLITUDE = (0.005, 30.) # plausible range of the typical amplitude, mV
 
-def _amplitude(lead: np.ndarray) -> float:
-    "The 99th percentile of |x - median| of finite samples."
-    size = np.abs(lead - np.median(lead))
-    k = int(.99 * (len(size) - 1))
-    return float(np.partition(size, k)[k])
-
 def amplitude(signal: np.ndarray # [12, T] mV
              ) -> float: # mV; NaN if no lead varies
     "The typical amplitude: per lead the 99th percentile of |x - median|, and the median of that over the leads that vary."
-    leads = [x[np.isfinite(x)] for x in signal]
-    per_lead = [_amplitude(x) for x in leads if x.size and np.ptp(x) > 0]
-    return float(np.median(per_lead)) if per_lead else math.nan
+    if not signal.size: return math.nan
+    some = signal[:, ::max(1, signal.shape[1] // 1000)]
+    x, n = np.sort(np.where(np.isfinite(some), some, np.nan)), np.isfinite(some).sum(1)       # NaN comes last
+    last, lead = np.maximum(n, 1) - 1, np.arange(len(x))
+    size = np.sort(np.abs(x - x[lead, last // 2][:, None]))
+    per_lead = size[lead, (.99 * last).astype(int)][size[lead, last] > 0]
+    return float(np.median(per_lead)) if per_lead.size else math.nan
 
 # %% ../nbs/00_curves.ipynb #d73b1681
 def check_amplitude(recording: Recording, # signal in mV
@@ -162,22 +161,25 @@ def _find_fault(lines: list[str], # all lines of the file
     return BadRecording('cannot be parsed as CSV', file, expected='12 numbers separated by commas in each line')
 
 # %% ../nbs/00_curves.ipynb #36fe85dc
-def _csv_text(path: Path) -> str:
+def _csv_text(path: Path) -> bytes: # UTF-8
     "The text of a CSV file, or the error that says what it is instead."
     data = path.read_bytes()
     if not data.strip(): raise BadRecording('the file is empty', path, expected='rows of 12 samples')
     if b'\0' in data: raise BadRecording('binary data, not CSV text (wrong extension, or a damaged file)', path, expected='rows of 12 samples')
-    try: return data.decode('utf-8-sig').replace('\r\n', '\n').rstrip('\n')
+    try: data.decode()
     except UnicodeDecodeError as e: raise BadRecording('binary data, not CSV text (wrong extension, or a damaged file)', path) from e
+    return data.removeprefix(b'\xef\xbb\xbf').rstrip(b'\r\n')
 
-def _csv_values(text: str, path: Path, start: int) -> np.ndarray:
+def _csv_values(text: bytes, path: Path, start: int) -> np.ndarray:
     "Samples [T, 12] of a CSV text whose first `start` lines are no samples; float64, NaN where missing."
-    rows = text.count('\n') + 1 - start
+    rows, lines = text.count(b'\n') + 1 - start, lambda: text.decode().replace('\r\n', '\n').split('\n')
     if rows < 1: raise BadRecording('a header line but no samples', path, expected='rows of 12 samples')
-    try: values = pd.read_csv(io.StringIO(text), header=None, skiprows=start, dtype=np.float64, skip_blank_lines=False).to_numpy()
-    except (ValueError, OverflowError) as e: raise _find_fault(text.split('\n'), path, start) from e
-    if values.shape != (rows, 12) or text.count(',') != 11 * (rows + start) or np.isinf(values).any():
-        raise _find_fault(text.split('\n'), path, start)
+    names = [str(i) for i in range(12)]
+    try: table = csv.read_csv(pyarrow.py_buffer(text), csv.ReadOptions(use_threads=False, skip_rows=start, column_names=names),
+                              csv.ParseOptions(ignore_empty_lines=False), csv.ConvertOptions(column_types=dict.fromkeys(names, pyarrow.float64())))
+    except pyarrow.ArrowInvalid as e: raise _find_fault(lines(), path, start) from e
+    values = np.stack([column.to_numpy() for column in table.columns], 1)
+    if len(values) != rows or b'\n\n' in text or b'\n\r\n' in text or np.isinf(values).any(): raise _find_fault(lines(), path, start)
     return values
 
 # %% ../nbs/00_curves.ipynb #75e2e9f8
@@ -187,7 +189,7 @@ def _read_csv(path: Path, # the file
              ) -> Recording:
     "Read a raw (line of lead names) or denoised (no such line) Chapman-Shaoxing CSV file."
     text = _csv_text(path)
-    first = [f.strip().strip('"') for f in text.split('\n', 1)[0].split(',')]
+    first = [f.strip().strip('"') for f in text.split(b'\n', 1)[0].decode().split(',')]
     raw = not any(f and _is_number(f) for f in first)
     order = lead_order(first, path) if raw else list(range(12))
     if not raw and len(first) != 12:
@@ -318,9 +320,9 @@ def _read_plain(header: Header) -> tuple[np.ndarray, np.ndarray] | None: # as `_
     digital = np.fromfile(header.path.parent/header.files[0], '<i2', header.samples * width or -1, offset=int(found[1] or 0))
     digital = digital[:len(digital) // width * width].reshape(-1, width)
     if not digital.size: raise BadRecording('no samples', header.path, expected='at least one sample of each lead')
-    return digital, np.where(digital == -32768, np.nan, digital)
+    return digital, digital
 
-def _read_samples(header: Header) -> tuple[np.ndarray, np.ndarray]: # integers [T, signals]; the same as float64 with NaN where missing
+def _read_samples(header: Header) -> tuple[np.ndarray, np.ndarray]: # integers [T, signals]; the same, or float64 with NaN where missing
     "The samples of a record by the `wfdb` library; whatever it stumbles over becomes a `BadRecording`."
     with disk_errors(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix='ecgvis-') as folder:
         _plain_header(header, Path(folder))
@@ -350,10 +352,18 @@ def _calibration(header: Header) -> tuple[np.ndarray, np.ndarray]: # per signal:
 def _checksum_notes(header: Header, digital: np.ndarray) -> tuple[str, ...]:
     "A note where the sum of samples, modulo 65536, is not what the header says."
     told = [s[5] if len(s) > 5 and re.fullmatch(r'-?\d+', s[5]) else '' for s in header.specs]
-    odd = sum(bool(c) and (int(total) - int(c)) % 65536 != 0 for total, c in zip(digital.astype(np.int64).sum(0), told))
+    odd = sum(bool(c) and (int(total) - int(c)) % 65536 != 0 for total, c in zip(digital.sum(0, dtype=np.int64), told))
     return (f'checksum differs in {odd} leads: the signal file may be damaged',) if odd else ()
 
 # %% ../nbs/00_curves.ipynb #2036e0e5
+@compiled
+def _millivolts(values: np.ndarray, missing: float, scale: np.ndarray, zero: np.ndarray, order: np.ndarray, out: np.ndarray) -> None:
+    "Values [T, signals] as float32 [12, T] mV; NaN where they are `missing`."
+    for t in range(len(values)):
+        for lead in range(len(order)):
+            v, k = values[t, order[lead]], order[lead]
+            out[lead, t] = np.nan if v == missing else np.float32((v - zero[k])*scale[k])
+
 def _read_wfdb(path: Path # a .hea file, or its signal file, or the name of both without suffix
               ) -> Recording:
     "Read a WFDB record."
@@ -364,8 +374,8 @@ def _read_wfdb(path: Path # a .hea file, or its signal file, or the name of both
     scale, zero = _calibration(header)
     _check_size(header)
     digital, values = _read_plain(header) or _read_samples(header)
-    order, c = list(header.order), header.comments
-    signal = ((values - zero) * scale).T[order].astype(np.float32)
+    order, c, signal = np.array(header.order), header.comments, np.empty((len(LEADS), len(values)), np.float32)
+    _millivolts(values, -32768. if values.dtype.kind == 'i' else math.nan, scale, zero, order, signal)
     return Recording(hea.stem, signal, header.fs, age=parse_age(c.get('age', '')), sex=parse_sex(c.get('sex', '')), rhythms=header.rhythms,
                      patient=header.patient, source='wfdb', notes=_checksum_notes(header, digital), step=float(np.abs(scale[order]).min()))
 

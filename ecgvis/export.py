@@ -316,23 +316,19 @@ def find_store(path: str | Path # a store, or the folder of a study or of a prep
                       remedy='check the path, or run `ecgvis prepare` first')
 
 # %% ../nbs/33_export.ipynb #54e5e0da
-def _counts(table: pd.DataFrame, column: str) -> str:
-    "How often each value occurs, most often first."
-    if column not in table: return 'not known'
-    return ', '.join(f'{k or "unknown"} {n:,}' for k, n in table[column].fillna('').value_counts().items()) or 'none'
+def _counts(counts: Mapping[str, int], n: int) -> str:
+    "How often each value occurs among `n` recordings, most often first."
+    unknown = n - sum(counts.values())
+    return ', '.join(f'{k} {v:,}' for k, v in [*counts.items(), *([('unknown', unknown)] if unknown > 0 else [])]) or 'none'
 
-def store_info_text(store: Store, # opened
-                    jobs: int | None = None, # processes; all cores of this process by default
-                   ) -> str:
-    "What a store holds, for one screen; reads every record."
-    done, i = _walk(partial(_index_block, store=store), dict.fromkeys(store.ids(), ''), jobs, 'reading headers'), store.info()
-    table, n = done.index, i['recordings']
-    patients = table['patient'].nunique() if 'patient' in table else 0
-    steps = [f'{1000*x:.4g}' for x in (table['unit_mv'].min(), table['unit_mv'].max())] if 'unit_mv' in table else ['unknown']
-    facts = dict(store=store.path, recordings=f'{n:,} of {patients:,} patients, {n*i["seconds"]/3600:,.1f} hours',
-                 signals=f'{len(i["leads"])} leads, {i["seconds"]:g} s at {i["fs"]:g} Hz, steps of {" to ".join(dict.fromkeys(steps))} µV',
+def store_info_text(store: Store) -> str:
+    "What a store holds, for one screen, without a look at its records (`Store.verify` reads those)."
+    i = store.info()
+    n, patients, units = i['recordings'], i['patients'], [f'{1000*x:.4g}' for x in i['units']] or ['unknown']
+    people = 'unknown patients' if patients is None else f'{patients:,} patient{"s" * (patients != 1)}'
+    facts = dict(store=store.path, recordings=f'{n:,} of {people}, {n*i["seconds"]/3600:,.1f} hours',
+                 signals=f'{len(i["leads"])} leads, {i["seconds"]:g} s at {i["fs"]:g} Hz, steps of {" to ".join(dict.fromkeys(units))} µV',
                  disk=f'{i["bytes"]/1e6:,.1f} MB, {i["bytes_per_recording"]/1e3:,.1f} kB per recording')
-    facts |= dict(codec=i['codec'], format=f'version {i["format"]}') | {f'{k}s': _counts(table, k) for k in ('group', 'rhythm', 'source')}
+    facts |= dict(codec=i['codec'], format=f'version {i["format"]}') | {k: _counts(i[k], n) for k in ('groups', 'rhythms', 'sources')}
     if i['excluded']: facts['excluded'] = f'{i["excluded"]:,}: ' + ', '.join(f'{k} {v:,}' for k, v in i['reasons'].items())
-    if done.failed: facts['damaged'] = f'{len(done.failed):,}: {", ".join(list(done.failed)[:5])}' + (' ...' if len(done.failed) > 5 else '')
     return '\n'.join(f'{k:<11}{v}' for k, v in facts.items())

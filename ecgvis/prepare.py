@@ -38,6 +38,7 @@ class DataConfig:
     seed: int = 42 # of the split
     fs: float = 500 # of the stored signals, Hz
     seconds: float = 10 # of the stored signals, s
+    compress: bool = False # keep the signals without loss in a third of the room; reading them takes several times as long
 
 # %% ../nbs/35_prepare.ipynb #2b2cf20a
 def fingerprint(root: str | Path) -> str:
@@ -58,7 +59,8 @@ def prepare(config: DataConfig, # settings
     kind = recognise(root) if config.kind == 'auto' else config.kind
     stage = Stage(folder, digest(asdict(config), str(root.resolve()), fingerprint(root)))
     if stage.done: return read_json(folder/'summary.json')
-    index = write(load_dataset(root, kind=kind, signal=config.signal), folder/'store.lmdb', fs=config.fs, seconds=config.seconds)
+    index = write(load_dataset(root, kind=kind, signal=config.signal), folder/'store.lmdb',
+                  fs=config.fs, seconds=config.seconds, compress=config.compress)
     chosen, classes = _classes(index, config, folder, audit.summary(index, root, kind))
     splits = _write_parts(chosen, classes, config, folder)
     summary = audit.summary(chosen, root, kind) | dict(class_names=classes, choices=_choices(config))
