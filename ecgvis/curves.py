@@ -170,10 +170,35 @@ def _csv_text(path: Path) -> bytes: # UTF-8
     except UnicodeDecodeError as e: raise BadRecording('binary data, not CSV text (wrong extension, or a damaged file)', path) from e
     return data.removeprefix(b'\xef\xbb\xbf').rstrip(b'\r\n')
 
+# %% ../nbs/00_curves.ipynb #c5d1a0e2
+@compiled
+def _plain_numbers(text: np.ndarray, start: int, tens: np.ndarray, out: np.ndarray) -> bool:
+    "Fill `out` [T * 12] with the numbers of a CSV text from byte `start` on; False where it is not all plain decimals, twelve to a line."
+    at, n = start, 0
+    while n < len(out):
+        negative, whole, digits, decimals, point = text[at] == 45, 0, 0, 0, False
+        at += negative
+        while at < len(text) and (48 <= text[at] <= 57 or (text[at] == 46 and not point)):
+            if text[at] == 46: point = True
+            else: whole, digits, decimals = 10*whole + text[at] - 48, digits + 1, decimals + point
+            at += 1
+        if not 0 < digits < 19 or whole > 9_007_199_254_740_992: return False     # 2^53: whole and power of ten are exact, so is the rounding
+        out[n], n = -(whole/tens[decimals]) if negative else whole/tens[decimals], n + 1
+        if at == len(text): return n == len(out)
+        if n % 12 == 0 and text[at] == 13 and at + 1 < len(text): at += 1
+        if text[at] != (44 if n % 12 else 10): return False
+        at += 1
+        if at == len(text): return False
+    return False
+
+# %% ../nbs/00_curves.ipynb #c5d1a0e3
 def _csv_values(text: bytes, path: Path, start: int) -> np.ndarray:
     "Samples [T, 12] of a CSV text whose first `start` lines are no samples; float64, NaN where missing."
-    rows, lines = text.count(b'\n') + 1 - start, lambda: text.decode().replace('\r\n', '\n').split('\n')
+    data, lines = np.frombuffer(text, np.uint8), lambda: text.decode().replace('\r\n', '\n').split('\n')
+    rows = int(np.count_nonzero(data == 10)) + 1 - start
     if rows < 1: raise BadRecording('a header line but no samples', path, expected='rows of 12 samples')
+    plain = np.empty((rows, 12))
+    if _plain_numbers(data, text.index(b'\n') + 1 if start else 0, 10.**np.arange(19), plain.reshape(-1)): return plain
     names = [str(i) for i in range(12)]
     try: table = csv.read_csv(pyarrow.py_buffer(text), csv.ReadOptions(use_threads=False, skip_rows=start, column_names=names),
                               csv.ParseOptions(ignore_empty_lines=False), csv.ConvertOptions(column_types=dict.fromkeys(names, pyarrow.float64())))

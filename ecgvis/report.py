@@ -353,6 +353,7 @@ def _run_items(study: StudyFiles, r: Run) -> list[Item]:
     if len(r.history):
         n = ', '.join(f'{k} {v:,}' for k, v in (r.record.get('recordings') or {}).items()) or 'not recorded'
         caption = f'Dotted line: the epoch kept. Data: {_data_name(study)}, n: {n}. No interval: one run, {r.id}.'
+        for again in r.record.get('restarts') or []: caption += f' Begun again after epoch {again["epoch"]}: {again["reason"]}.'
         items.append(Plot(f'learning-{name}', 'Learning curves', caption, _learning(study, r)))
     if r.test:
         tests = r.metrics.get('layouts') or {'Test': r.test}

@@ -21,6 +21,7 @@ from .models import architecture
 from .prepare import DataConfig, prepare
 from .render import get_layout
 from .report import report
+from .results import last_attempt
 from .train import TrainConfig, fit, pick_device
 
 # %% ../nbs/92_study.ipynb #b13e5905
@@ -185,6 +186,6 @@ def _state(entry: Entry) -> dict[str, str]:
     "State and detail of one run."
     history = entry.folder/'history.csv'
     if not history.exists(): return dict(state='waiting', detail='')
-    table = read_table(history)
+    table = last_attempt(read_table(history))
     detail = f'epoch {len(table)}/{entry.config.epochs}, best validation macro-F1 {table["val_f1"].max():.3f}'
     return dict(state='done' if (entry.folder/'done.json').exists() else 'started', detail=detail)
