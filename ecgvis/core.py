@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['T', 'EcgvisError', 'disk_errors', 'atomic', 'to_plain', 'write_json', 'read_json', 'write_table', 'read_table',
-           'digest', 'Stage', 'progress', 'workers', 'cores', 'compiled', 'sample_data']
+           'digest', 'Stage', 'Bar', 'progress', 'workers', 'cores', 'compiled', 'sample_data']
 
 # %% ../nbs/00_core.ipynb #a10d64d3
 import errno, hashlib, json, multiprocessing, os, signal, sys, tempfile, threading
@@ -143,6 +143,14 @@ class Stage:
 # %% ../nbs/00_core.ipynb #ed6ae6ab
 T = TypeVar('T')
 
+class Bar(tqdm):
+    "A bar whose lock is of this process alone: tqdm's own is shared with forked processes, and stays locked when one that holds it is killed."
+
+def _own_lock() -> None: Bar.set_lock(threading.RLock())
+
+_own_lock()
+os.register_at_fork(after_in_child=_own_lock)
+
 def progress(items: Iterable[T], # what to walk over
              what: str, # the name of the work, shown before the bar
              unit: str = 'it', # the unit of the rate: `recordings`, `charts`, ...
@@ -150,7 +158,7 @@ def progress(items: Iterable[T], # what to walk over
              initial: int = 0, # how many were done before a restart
             ) -> 'tqdm[T]':
     "A progress bar with a rate that appears after two seconds."
-    return tqdm(items, desc=what, unit=f' {unit}', total=total, initial=initial, delay=2, mininterval=0.5 if sys.stderr.isatty() else 10,
+    return Bar(items, desc=what, unit=f' {unit}', total=total, initial=initial, delay=2, mininterval=0.5 if sys.stderr.isatty() else 10,
                 dynamic_ncols=True, file=sys.stderr)
 
 # %% ../nbs/00_core.ipynb #cf37a366
