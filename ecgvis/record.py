@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VERSION', 'CODECS', 'UNIT', 'LIMIT', 'Frame', 'key_of', 'choose_unit', 'scale', 'encode', 'check', 'steps',
-           'steps_into', 'steps_between', 'decode_into', 'metadata', 'decode']
+           'steps_into', 'steps_between', 'metadata', 'decode']
 
 # %% ../nbs/26_record.ipynb #4c588437
 import json, math, struct
@@ -212,15 +212,6 @@ def steps_between(head: bytes | memoryview, # all before the samples
     for lead in steps: found.update(lead.data)                  # for more at a time xxhash would pass the interpreter's lock on, and wait for it
     _trust(frame, head, found.intdigest(), told, name)
     return frame.unit
-
-def decode_into(record: bytes | memoryview, # from `encode`
-                out: np.ndarray, # float32 [12, T], filled with mV
-                name: str = '', # its id
-               ) -> None:
-    "The signal, straight into an array, whose shape the record must have."
-    found, unit = steps(record, name)
-    if out.shape != found.shape: raise _damaged(name, f'{found.shape[0]} leads of {found.shape[1]} samples')
-    scale(found, unit, out)
 
 def metadata(record: bytes | memoryview, name: str = '') -> dict[str, Any]:
     "The header of a record. A damaged record is refused."
