@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NUMBERS', 'SPACE', 'B2', 'EPS', 'UPDATES', 'LANES', 'head_name', 'frozen', 'Tap', 'Features', 'features',
            'read_features', 'HeadPoint', 'grid', 'first_head', 'with_ones', 'row_order', 'train_heads', 'fold_numbers',
-           'ranking', 'head_grid']
+           'ranking', 'head_file', 'head_grid']
 
 # %% ../nbs/55_head.ipynb #d142a209
 import hashlib, itertools, math, shutil, time
@@ -437,35 +437,50 @@ def ranking(results: pd.DataFrame, # as `results.parquet`
     return table.sort_values('f1', ascending=False, kind='stable').reset_index(drop=True)
 
 # %% ../nbs/55_head.ipynb #b676b5f5
-def _write_best(points: Sequence[HeadPoint], results: pd.DataFrame, features: Features, folder: Path, seed: int, device: str) -> dict[str, Any]:
-    "Train the best point on all charts, write `head.safetensors` and `best.json`."
+def head_file(folder: str | Path, # of a finished head stage
+              fold: int | None = None, # None: trained on all charts; a number: on those outside that fold
+             ) -> Path:
+    "The best head."
+    return Path(folder)/('head.safetensors' if fold is None else f'head-fold-{fold}.safetensors')
+
+def _tensors(features: Features) -> list[str]: return [f'{features.head}.{k}' for k in ('weight', 'bias')]
+
+def _write_head(theta: torch.Tensor, features: Features, path: Path) -> None:
+    "Write a head [1, C*(d+1)] under the names that it has in the network."
+    if not theta.isfinite().all():
+        raise EcgvisError('the best head is not finite', field='head.lr', expected='a grid with rates that are low enough', remedy='add lower rates')
+    w = theta.view(len(features.classes), -1).cpu()
+    tensors = dict(zip(_tensors(features), (w[:, :-1].contiguous(), w[:, -1].contiguous()), strict=True))
+    with atomic(path) as tmp: save_file(tensors, tmp, metadata=dict(features=features.key, classes='\n'.join(features.classes)))
+
+# %% ../nbs/55_head.ipynb #85b80f6b
+def _write_best(points: Sequence[HeadPoint], results: pd.DataFrame, features: Features, fold: np.ndarray, folder: Path, seed: int,
+                device: str) -> None:
+    "Train the best point on all charts and on those outside each fold; write these heads and `best.json`."
     first = ranking(results, points).iloc[0]
     point = next(p for p in points if p.name == first['point'])
     where, rows = pick_device(device), np.arange(len(features.x))
     x, y = with_ones(features.x).to(where), torch.from_numpy(features.y).to(where)
+    for k in np.unique(fold).tolist():
+        theta = train_heads([point], x, y, len(features.classes), rows[fold != k], rows[fold == k], seed, k)
+        _write_head(theta, features, head_file(folder, k))
     theta = train_heads([point], x, y, len(features.classes), rows, rows, seed, -1)
-    if not theta.isfinite().all():
-        raise EcgvisError('the best head is not finite', field='head.lr', expected='a grid with rates that are low enough', remedy='add lower rates')
-    w, names = theta.view(len(features.classes), -1).cpu(), {k: f'{features.head}.{k}' for k in ('weight', 'bias')}
-    with atomic(folder/'head.safetensors') as tmp:
-        save_file({names['weight']: w[:, :-1].contiguous(), names['bias']: w[:, -1].contiguous()}, tmp,
-                  metadata=dict(features=features.key, classes='\n'.join(features.classes)))
+    _write_head(theta, features, head_file(folder))
     folds = results[results['point'] == point.name].sort_values('fold')['f1'].tolist()
     facts = {k: first[k] for k in ('f1', 'sd', 'low', 'high', 'accuracy', 'loss')} | dict(folds=folds, points=len(points), seed=seed, charts=len(x))
     train = {f'train_{k}': v[0] for k, v in _scores(theta, x, y).items()}
-    best = dict(point=point) | facts | train | dict(tensors=list(names.values()), classes=features.classes, features=features.info)
-    write_json(best, folder/'best.json')
-    return best
+    about = dict(tensors=_tensors(features), classes=features.classes, features=features.info)
+    write_json(dict(point=point) | facts | train | about, folder/'best.json')
 
 # %% ../nbs/55_head.ipynb #f1865afb
 def head_grid(points: Sequence[HeadPoint], # what to try, as from `grid`
               features: Features, # what was seen
-              folder: str | Path, # where results.parquet, best.json and head.safetensors go; one process at a time
+              folder: str | Path, # where results.parquet, best.json and the heads of `head_file` go; one process at a time
               folds: pd.DataFrame | None = None, # id, label and fold; those kept with the features by default
               seed: int = 1, # of first weights and order
               device: str = 'auto', # where to train
              ) -> dict[str, Any]: # as in best.json: the best point, its scores, and what the head was trained on
-    "The head stage: every point on every fold, then the best one on all charts. Goes on where it was killed; a finished one is read."
+    "The head stage: every point on every fold, then heads of the best one. Goes on where it was killed; a finished one is read."
     folder, points = Path(folder), list(dict.fromkeys(points))
     if not points: raise EcgvisError('the grid has no point', field='head', expected='one or more')
     fold = fold_numbers(features, folds)
@@ -473,6 +488,6 @@ def head_grid(points: Sequence[HeadPoint], # what to try, as from `grid`
     if not stage.done:
         results = _run(points, features, fold, folder/'results.parquet', seed, device)
         stage.marker.unlink(missing_ok=True)
-        _write_best(points, results, features, folder, seed, device)
+        _write_best(points, results, features, fold, folder, seed, device)
         stage.finish()
     return read_json(folder/'best.json')

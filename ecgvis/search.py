@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SPACES', 'T', 'FIXED', 'STUDY_SEARCH', 'STUDY_REFINE', 'LEAST', 'PREFIX', 'PRUNERS', 'C', 'space', 'Budget',
-           'SearchConfig', 'RefineConfig', 'settings', 'point_config', 'namer', 'fold_list', 'training', 'drop_weights',
-           'status', 'bayes', 'importances', 'own_names', 'grid', 'refine', 'history_figure', 'curves_figure',
-           'importance_figure', 'Range', 'trials_table']
+           'SearchConfig', 'RefineConfig', 'settings', 'point_config', 'namer', 'fold_list', 'training', 'held_out',
+           'drop_weights', 'Standing', 'standing', 'settings_text', 'time_text', 'bayes', 'importances', 'own_names',
+           'grid', 'refine', 'history_figure', 'curves_figure', 'importance_figure', 'Range', 'trials_table']
 
 # %% ../nbs/60_search.ipynb #91e22ef9
 import hashlib, itertools, math, warnings
@@ -23,15 +23,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from optuna.exceptions import ExperimentalWarning, TrialPruned
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from .core import EcgvisError, digest, read_json, read_table, write_json
 from .state import LIMITS, NonFinite, TrainConfig
+from .head import head_file
 from .train import CALLER, fit
-from .trials import Board, FolderLock, Objective, Range, Report, Space, open_storage, read_claim, trial_rows, trials_table, work
+from .trials import (Board, FolderLock, Objective, Range, Report, Space, alive, all_steps, open_storage, own_mark, trial_rows,
+                           trials_table, work)
 
 # %% ../nbs/60_search.ipynb #513d416d
 _all_ = ['Range', 'trials_table']
@@ -45,7 +47,7 @@ SPACES: dict[str, Space] = dict(
            'plateau.gamma': Range(.1, .7)})
 
 def space(values: str | Mapping[str, Any], # `study`, `small`, or names with lists and ranges, as in a study's YAML
-          source: str = 'search.space', # what to call it in an error
+          source: str = 'bayes.space', # what to call it in an error
          ) -> dict[str, tuple[Any, ...] | Range]:
     "What varies, checked."
     if isinstance(values, str): values = _known(values, SPACES, source)
@@ -111,8 +113,8 @@ class Budget:
     min_epochs: int = 4 # no early stop before
     patience: int = 3 # stop after so many epochs without a better macro-F1; 0: never
     folds: str | int = 'split' # `split`: the validation part; a number: so many folds, the mean counts
-    pruner: str = 'median' # what gives a point up: median, hyperband or none
-    pruner_startup: int = 4 # points that are finished before any is given up
+    pruner: str = 'median' # what gives a point up: median, halving or none
+    pruner_startup: int = 4 # median: points that are finished before any is given up
     pruner_warmup: int = 1 # epochs of a point before it is given up
     keep: int = 1 # best points whose weights are kept
 
@@ -145,7 +147,7 @@ STUDY_REFINE = dict(epochs=110, min_epochs=50, patience=10, folds=5, factors=dic
 
 # %% ../nbs/60_search.ipynb #77b11082
 LEAST = dict(epochs=1, min_epochs=0, patience=0, pruner_startup=1, pruner_warmup=0, keep=0, trials=1, explore=1, seed=0, most=1)
-PREFIX = dict(SearchConfig='search', RefineConfig='refine', Budget='search')
+PREFIX = dict(SearchConfig='bayes', RefineConfig='refine', Budget='bayes')
 
 def _check(c: Budget) -> None:
     "Refuse what cannot be; a named space becomes what it stands for."
@@ -172,8 +174,7 @@ def _factors(name: str, values: Any, field: str) -> None:
 # %% ../nbs/60_search.ipynb #86ba9242
 PRUNERS: dict[str, Callable[[Budget], BasePruner]] = dict(
     median=lambda c: MedianPruner(c.pruner_startup, c.pruner_warmup),
-    hyperband=lambda c: HyperbandPruner(max(1, c.pruner_warmup), max(c.epochs*(1 if c.folds == 'split' else int(c.folds)), c.pruner_warmup),
-                                        bootstrap_count=c.pruner_startup),
+    halving=lambda c: SuccessiveHalvingPruner(max(1, c.pruner_warmup), 3),
     none=lambda c: NopPruner())
 
 C = TypeVar('C', bound=Budget)
@@ -219,6 +220,7 @@ def training(config: TrainConfig, # what does not vary
              budget: Budget, # what a point may cost
              dataset: Path, # prepared
              save_now: Callable[[], bool] | None = None, # as of `train.fit`
+             heads: str | Path = '', # folder of a head stage to begin from
             ) -> Objective:
     "The best validation macro-F1 of a training, mean over the folds; one whose loss is not finite counts 0."
     folds = fold_list(dataset, budget)
@@ -226,7 +228,8 @@ def training(config: TrainConfig, # what does not vary
         c, done = point_config(config, budget, settings), list[float]()
         for fold in folds:
             part = 'split' if fold is None else f'fold-{fold}'
-            try: done.append(_fold(c, folder/part, dataset, fold, done, report, save_now))
+            own = replace(c, start=str(head_file(heads, held_out(dataset, fold)))) if heads else c
+            try: done.append(_fold(own, folder/part, dataset, fold, done, report, save_now))
             except NonFinite as e:
                 print(f'{folder.name}: {e.what}, counts 0', flush=True)
                 done.append(0.)
@@ -245,6 +248,14 @@ def _fold(c: TrainConfig, run: Path, dataset: Path, fold: int | None, done: list
     record = fit(c, run, dataset, fold=fold, on_epoch=on_epoch, test=False, predict_parts=False, save_now=save_now)
     if record['stopped'] == CALLER: raise TrialPruned
     return float(record['best_f1'])
+
+def held_out(dataset: Path, # prepared
+             fold: int | None, # as of `train.fit`
+            ) -> int:
+    "The number of the fold that validates."
+    if fold is not None: return fold
+    splits = read_table(dataset/'splits.parquet')
+    return int(splits.loc[splits['part'] == 'validation', 'fold'].unique().item())
 
 def _best_before(run: Path) -> float:
     "The best macro-F1 of a training that was cut off."
@@ -266,41 +277,49 @@ def drop_weights(folder: Path, # of the search
         for weights in (folder/'points'/t.user_attrs['point']).glob('*/model.safetensors'): weights.unlink(missing_ok=True)
 
 # %% ../nbs/60_search.ipynb #15c477c3
-def status(folder: str | Path, # of the search
-           storage: str | BaseStorage = '', # the list of trials, or the URL of a database
-           stage: str = '', # bayes or refine; the newest by default
-          ) -> str:
-    "Where a search stands, in one line."
-    folder = Path(folder)
-    stage = stage or next((s for s in ('refine', 'bayes') if (folder/s/'search.json').exists()), '')
-    if not stage: return 'not begun'
-    about = read_json(folder/stage/'search.json')
-    study = optuna.load_study(storage=open_storage(folder, storage), study_name=about['study'])
-    rows = trial_rows(about['study'], study.get_trials(deepcopy=False))
-    for r in rows:
-        if r['state'] == 'running' and read_claim(folder/'locks'/f'{about["study"]}-{r["trial"]}')[1]: r['state'] = 'left by its worker'
-    return f'{stage}: {_line(rows, about["trials"])}'
+@dataclass(frozen=True)
+class Standing:
+    "Where a step of a search stands."
+    stage: str # bayes or refine
+    ended: int # points that are done or pruned
+    total: int # points, as far as is known
+    counts: Mapping[str, int] # trials by state: done, pruned, running, left by its worker, waiting, failed, again, same
+    best: Mapping[str, Any] | None # a row of `trials_table`
+    left: float # seconds, at the present pace; NaN before the first point has ended
 
-def _line(rows: list[dict[str, Any]], wanted: int) -> str:
-    "Counts, the best point, and the time that is left."
-    n = Counter(r['state'] for r in rows)
-    ended, total = n['done'] + n['pruned'], max(wanted, len([r for r in rows if r['state'] not in ('failed', 'again', 'same')]))
-    said = [f'{ended} of {total} done ({n["pruned"]} pruned)']
-    said += [f'{n[k]} {k}' for k in ('running', 'left by its worker', 'waiting', 'failed') if n[k]]
-    best = max((r for r in rows if r['state'] == 'done'), key=lambda r: r['f1'], default=None)
-    if best: said.append(f'best macro-F1 {best["f1"]:.3f} (trial {best["trial"]}: {_settings_text(best)})')
-    spent = sum(r['seconds'] for r in rows if r['seconds'] == r['seconds'])
-    left = spent/ended*(total - ended)/max(1, n['running']) if ended else math.nan
-    if total > ended and ended: said.append(f'about {_time(left)} left')
-    return ', '.join(said)
+    def __str__(self) -> str:
+        said = [f'{self.stage}: {self.ended} of {self.total} done ({self.counts.get("pruned", 0)} pruned)']
+        said += [f'{self.counts[k]} {k}' for k in ('running', 'left by its worker', 'waiting', 'failed') if self.counts.get(k)]
+        if self.best: said.append(f'best macro-F1 {self.best["f1"]:.3f} (trial {self.best["trial"]}: {settings_text(self.best)})')
+        if self.left > 0: said.append(f'about {time_text(self.left)} left')
+        return ', '.join(said)
 
 # %% ../nbs/60_search.ipynb #7286b453
-def _settings_text(row: Mapping[str, Any]) -> str:
+def standing(folder: str | Path, # of the search
+             storage: str | BaseStorage = '', # the list of trials, or the URL of a database
+             stage: str = '', # bayes or refine; the newest by default
+            ) -> Standing | None: # None: not begun
+    "Where a search stands."
+    folder = Path(folder)
+    stage = stage or next((s for s in ('refine', 'bayes') if (folder/s/'search.json').exists()), '')
+    if not (folder/stage/'search.json').exists(): return None
+    about = read_json(folder/stage/'search.json')
+    rows = trial_rows(about['study'], all_steps(folder, open_storage(folder, storage)).get(about['study'], []))
+    for r in rows:
+        if r['state'] == 'running' and not alive(folder/'locks'/f'{about["study"]}-{r["trial"]}'): r['state'] = 'left by its worker'
+    n = Counter(r['state'] for r in rows)
+    ended, total = n['done'] + n['pruned'], max(about['trials'], sum(r['state'] not in ('failed', 'again', 'same') for r in rows))
+    best = max((r for r in rows if r['state'] == 'done'), key=lambda r: r['f1'], default=None)
+    spent = sum(r['seconds'] for r in rows if r['seconds'] == r['seconds'])
+    return Standing(stage, ended, total, dict(n), best, spent/ended*(total - ended)/max(1, n['running']) if ended else math.nan)
+
+# %% ../nbs/60_search.ipynb #c8270b16
+def settings_text(row: Mapping[str, Any]) -> str:
     "Settings of a row, as people say them."
     names = {f.name for f in fields(TrainConfig)} - FIXED
     return ', '.join(f'{k} {v:.3g}' if isinstance(v, float) else f'{k} {v}' for k, v in row.items() if k in names and v == v)
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
     "A duration in one unit."
     for unit, size in (('h', 3600), ('min', 60)):
         if seconds >= 2*size: return f'{seconds/size:.0f} {unit}'
@@ -323,10 +342,10 @@ def _board(stage: str, key: str, folder: Path, storage: str, budget: Budget, wha
     def after(board: Board) -> None:
         drop_weights(folder, board.trials(), budget.keep)
         trials_table(folder, board.study._storage)
-        print(status(folder, board.study._storage, stage), flush=True)
+        print(standing(folder, board.study._storage, stage), flush=True)
     with FolderLock(folder/'locks'/'desk'):
-        study = optuna.create_study(storage=open_storage(folder, storage), study_name=f'{stage}-{key}', direction='maximize', load_if_exists=True,
-                                    pruner=PRUNERS[budget.pruner](budget))
+        study = optuna.create_study(storage=open_storage(folder, storage), study_name=f'{stage}-{key}-{own_mark(folder, make=True)}',
+                                    direction='maximize', load_if_exists=True, pruner=PRUNERS[budget.pruner](budget))
         write_json(dict(study=study.study_name, trials=wanted, budget=budget), folder/stage/'search.json')
     return Board(folder, study, what, named, sampler, wanted, after)
 
@@ -338,14 +357,19 @@ def bayes(config: TrainConfig, # what does not vary
           storage: str = '', # URL of a database for the list of trials; a file in the folder by default
           objective: Objective | None = None, # what a trial does; `training` by default
           save_now: Callable[[], bool] | None = None, # as of `train.fit`
+          heads: str | Path = '', # folder of a head stage: each training begins with the head that never saw what validates it
          ) -> dict[str, Any]: # as in bayes/best.json: trial, point, f1, settings, importances, trials
     "The Bayesian step. Any number of processes may call this: they share the trials, and return when all are done."
-    folder, data = Path(folder), Path(dataset) if dataset else None
+    folder, data, config = Path(folder), Path(dataset) if dataset else None, _begun(config, heads)
     named = namer(config, search, data)
     key = digest(named({}), search.space)
     board = _board('bayes', key, folder, storage, search, space(search.space), named, search.trials, _tpe(search))
-    work(board, objective or training(config, search, _given(data), save_now))
+    work(board, objective or training(config, search, _given(data), save_now, heads))
     return _best(board, 'bayes', board.trials(), search.keep)
+
+def _begun(config: TrainConfig, heads: str | Path) -> TrainConfig:
+    "The settings of a training that begins with the head of a finished head stage."
+    return replace(config, start=str(head_file(heads))) if heads else config
 
 def _given(dataset: Path | None) -> Path:
     if dataset is None: raise EcgvisError('there is nothing to train on', field='dataset', expected='the folder of a prepared data set')
@@ -367,7 +391,7 @@ def _best(board: Board, stage: str, trials: Sequence[FrozenTrial], keep: int) ->
     "The best of some trials, written to best.json."
     done = [t for t in trials if t.state == TrialState.COMPLETE]
     if not done:
-        raise EcgvisError('no trial was finished', file=board.folder, field='search.trials', remedy='ask for more; trials.parquet tells why')
+        raise EcgvisError('no trial was finished', file=board.folder, field='bayes.trials', remedy='ask for more; trials.parquet tells why')
     best = max(done, key=lambda t: (t.values[0], -t.number))
     counts = dict(Counter(r['state'] for r in trial_rows(board.study.study_name, board.trials())))
     point = best.user_attrs['point']
@@ -419,8 +443,7 @@ def _hull(points: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...] | Ra
 def _enqueue(board: Board, points: Sequence[dict[str, Any]]) -> set[str]:
     "Enqueue what nobody has tried or is going to try; returns the names of all points."
     with board.desk:
-        list_ = board.study._storage
-        known = {t.user_attrs.get('point') for s in list_.get_all_studies() for t in list_.get_all_trials(s._study_id, deepcopy=False)}
+        known = {t.user_attrs.get('point') for trials in all_steps(board.folder, board.study._storage).values() for t in trials}
         named = {board.named(own_names(p)): p for p in points}
         for name, p in named.items():
             if name not in known: board.study.enqueue_trial(p, dict(point=name))
@@ -434,16 +457,16 @@ def refine(config: TrainConfig, # what does not vary
            storage: str = '', # as of `bayes`
            objective: Objective | None = None, # what a trial does; `training` by default
            save_now: Callable[[], bool] | None = None, # as of `train.fit`
+           heads: str | Path = '', # as of `bayes`
           ) -> dict[str, Any]: # as in refine/best.json
     "The grid around the best point. Any number of processes may call this."
-    folder, data = Path(folder), Path(dataset) if dataset else None
+    folder, data, config = Path(folder), Path(dataset) if dataset else None, _begun(config, heads)
     best = _bayes_best(folder, storage)
     points, named = grid(best.params, around), namer(config, around, data)
     board = _board('refine', digest(named({}), points), folder, storage, around, _hull(points), named, 0, lambda n: RandomSampler(seed=n))
     names = _enqueue(board, points)
-    work(board, objective or training(config, around, _given(data), save_now))
-    list_ = board.study._storage
-    tried = [t for s in list_.get_all_studies() for t in list_.get_all_trials(s._study_id, deepcopy=False) if t.user_attrs.get('point') in names]
+    work(board, objective or training(config, around, _given(data), save_now, heads))
+    tried = [t for trials in all_steps(folder, board.study._storage).values() for t in trials if t.user_attrs.get('point') in names]
     return _best(board, 'refine', tried, around.keep)
 
 def _bayes_best(folder: Path, storage: str) -> FrozenTrial:

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LR_SCRATCH', 'LR_TUNE', 'LIMITS', 'OPTIMIZERS', 'SCHEDULERS', 'HEADS', 'TABLES', 'WINDOW', 'STEPS', 'ONE_CLASS',
            'PROGRESS', 'MOVED', 'TrainConfig', 'last_linear', 'load_start', 'first_model', 'checksum', 'Checkpoints',
-           'write_state', 'read_state', 'Running', 'random_state', 'set_random_state', 'pack', 'under', 'unpack',
-           'Seen', 'NonFinite', 'majority_f1', 'one_class', 'collapsed']
+           'sweep', 'write_state', 'read_state', 'Running', 'random_state', 'set_random_state', 'pack', 'under',
+           'unpack', 'Seen', 'NonFinite', 'majority_f1', 'one_class', 'collapsed']
 
 # %% ../nbs/48_state.ipynb #b92da135
 import json
@@ -56,7 +56,7 @@ class TrainConfig:
     clip: float = 1.0 # largest norm of the gradient; 0 does not clip
     seed: int = 1 # of weights, order and dropout
     device: str = 'auto' # auto (cuda, else mps, else cpu) or a torch device
-    checkpoint_seconds: float = 60. # an epoch that takes longer is saved so often meanwhile; 0 saves after every step
+    checkpoint_seconds: float = 60. # so much work is lost at most when a run is killed; 0 saves after every step
 
     @property
     def pixels(self) -> int: return self.size or architecture(self.architecture).size
@@ -181,6 +181,10 @@ class Checkpoints:
         "Remove all of them."
         for old in self.files: old.unlink(missing_ok=True)
 
+def sweep(folder: Path) -> None:
+    "Remove what killed processes left half-written."
+    for left in (*folder.glob('.*.tmp.*'), *folder.glob('.tmp*')): left.unlink(missing_ok=True)     # of `atomic`, of safetensors
+
 # %% ../nbs/48_state.ipynb #2c56fe5f
 def write_state(to: Checkpoints,
                 name: str, # sorts after all names before
@@ -197,7 +201,7 @@ def write_state(to: Checkpoints,
 # %% ../nbs/48_state.ipynb #078f3342
 def read_state(of: Checkpoints) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
     "Tensors and facts of the newest usable state of this key. A damaged file is told and removed, as is what a killed process left half-written."
-    for left in (*of.folder.glob('.*.tmp.*'), *of.folder.glob('.tmp*')): left.unlink(missing_ok=True)   # of `atomic`, of safetensors
+    sweep(of.folder)
     for path in reversed(of.files):
         try: key, tensors, facts = _read(path)
         except EcgvisError as e:

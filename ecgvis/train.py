@@ -29,7 +29,7 @@ from .core import EcgvisError, Stage, atomic, digest, progress, read_json, read_
 from .models import resolve_weights
 from .render import paper, trace_colour
 from .state import (HEADS, LR_SCRATCH, LR_TUNE, OPTIMIZERS, SCHEDULERS, Checkpoints, NonFinite, Seen, TrainConfig, collapsed,
-                          first_model, last_linear, load_start, majority_f1, one_class, pack, read_state, under, unpack, write_state)
+                          first_model, last_linear, load_start, majority_f1, one_class, pack, read_state, sweep, under, unpack, write_state)
 from .store import ChartDataset, Loader, ahead, cuts, loader, open_store
 
 _all_ = ['HEADS', 'LR_SCRATCH', 'LR_TUNE', 'OPTIMIZERS', 'SCHEDULERS', 'TrainConfig', 'last_linear', 'load_start']
@@ -77,6 +77,7 @@ class Learner:
     spent: float = 0. # seconds of it before an interruption
     started: float = 0. # when it began, less the interruption, by `time.perf_counter`
     stopped: str = '' # why the run ended
+    saved: float = field(default_factory=time.monotonic) # when its state was saved last, or it began
 
     @property
     def attempt(self) -> int: return len(self.restarts) + 1
@@ -257,6 +258,7 @@ def _save(l: Learner, to: Checkpoints, cursor: dict[str, Any] | None = None) -> 
     tensors |= l.seen.pack() | {f'kept.{k}': v for k, v in l.kept.items()}
     facts |= dict({k: getattr(l, k) for k in KEPT_FACTS}, cursor=cursor)
     write_state(to, f'{l.attempt}-{l.done:08d}', tensors, facts)
+    l.saved = time.monotonic()
 
 KEPT_FACTS = ('done', 'history', 'restarts', 'best', 'rate', 'spent', 'stopped')
 
@@ -327,7 +329,7 @@ def fit(config: TrainConfig, # settings
     source = resolve_weights(config.architecture, config.weights)
     config = replace(config, lr=config.lr or (LR_SCRATCH if source.kind == 'none' and not config.start else LR_TUNE))
     stage = Stage(run, _key(config, source.note, dataset, fold, test, predict_parts))
-    if stage.done: return read_json(run/'run.json')
+    if stage.done: return _done(stage)
     data, states = parts(dataset, config, fold), Checkpoints(run, stage.key)
     l = _resumed(config, len(batches(config, data['train'])), states)
     _tell(l, config, run, f'{len(data["train"])} training charts, weights: {source.note}')
@@ -346,13 +348,19 @@ def _key(config: TrainConfig, note: str, dataset: Path, *choices: Any) -> str:
     if config.start and Path(config.start).exists(): settings['start'] = hashlib.sha256(Path(config.start).read_bytes()).hexdigest()
     return digest(settings, note, read_json(dataset/'done.json')['key'], choices)
 
+def _done(stage: Stage) -> dict[str, Any]:
+    "The record of a finished run, which needs no state any more."
+    Checkpoints(stage.folder, stage.key).clear()
+    return read_json(stage.folder/'run.json')
+
 def _tell(l: Learner, config: TrainConfig, run: Path, begins: str) -> None:
-    "Say what begins or goes on; nothing of another run's results stays."
+    "Say what begins or goes on; nothing of another run's results stays, and no epoch that is done again."
+    _write_history(l, run)
     write_json(asdict(config) | dict(size=config.pixels), run/'config.json')
     place = f', step {l.cursor["position"]}' if l.cursor else ''
     if l.done or l.restarts: print(f'{config.architecture}: continuing after epoch {l.epoch}{place}', flush=True)
     else:
-        old = ('done.json', 'run.json', 'predictions.parquet', 'metrics.json', 'history.csv', 'model.safetensors')
+        old = ('done.json', 'run.json', 'predictions.parquet', 'metrics.json', 'model.safetensors')
         for file in old: (run/file).unlink(missing_ok=True)
         print(f'{config.architecture}: {begins}', flush=True)
 
@@ -374,8 +382,8 @@ def _epochs(l: Learner, data: dict[str, ChartDataset], run: Path, states: Checkp
         if part == 'train' or row['val_f1'] > l.best: _keep(l, row['val_f1'])
         if on_epoch and on_epoch(dict(row)): l.stopped = CALLER
         l.stopped = l.stopped or _over(l, baseline)
-        write_table(pd.DataFrame(l.history), run/'history.csv')
-        _save(l, states)
+        _write_history(l, run)
+        if l.stopped or _due(l): _save(l, states)
         validated = '' if part == 'train' else f'  validation macro-F1 {row["val_f1"]:.3f}'
         print(f'  epoch {l.epoch:3}  loss {row["train_loss"]:.3f}{validated}  {row["seconds"]:.0f} s', flush=True)
     return l
@@ -400,19 +408,25 @@ def _epoch(l: Learner, data: dict[str, ChartDataset], after: Callable[[Loader], 
 # %% ../nbs/50_train.ipynb #911879dd
 def _saver(l: Learner, to: Checkpoints, save_now: Callable[[], bool] | None) -> Callable[[Loader], None]:
     "What saves the state within an epoch: when it is time, or when it is asked for."
-    due = time.monotonic() + l.config.checkpoint_seconds
     def after(drawings: Loader) -> None:
-        nonlocal due
-        if not (save_now and save_now()) and time.monotonic() < due: return
+        if not (save_now and save_now() or _due(l)): return
         l.spent = time.perf_counter() - l.started
         _save(l, to, drawings.state_dict())
-        due = time.monotonic() + l.config.checkpoint_seconds
     return after
+
+def _due(l: Learner) -> bool:
+    "Whether more work would be lost than is allowed."
+    return time.monotonic() - l.saved >= l.config.checkpoint_seconds
+
+def _write_history(l: Learner, run: Path) -> None:
+    "Write a row per epoch."
+    if l.history: write_table(pd.DataFrame(l.history), run/'history.csv')
+    else: (run/'history.csv').unlink(missing_ok=True)
 
 def _keep(l: Learner, f1: float | None) -> None:
     "Keep the present weights as the best ones."
     l.best = l.best if f1 is None else f1
-    l.kept = {k: v.detach().cpu().clone() for k, v in l.model.state_dict().items()}
+    l.kept = {k: v.detach().to('cpu', copy=True) for k, v in l.model.state_dict().items()}
 
 # %% ../nbs/50_train.ipynb #4e87a10a
 def _baseline(data: dict[str, ChartDataset]) -> float:
@@ -447,6 +461,7 @@ def _finish(l: Learner, data: dict[str, ChartDataset], predicted: Sequence[str],
                   signals={k: data['train'].store.meta[k] for k in ('fs', 'seconds')},
                   versions=dict(python=platform.python_version(), torch=torch.__version__, torchvision=torchvision.__version__))
     write_json(record, run/'run.json')
+    sweep(run)
     return record
 
 # %% ../nbs/50_train.ipynb #d1f9ba0c

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['Space', 'BEAT', 'SILENCE', 'LOOKS', 'TRIES', 'TWINS', 'Objective', 'STATES', 'machine', 'started', 'whoami', 'gone',
            'flock', 'FolderLock', 'JournalLock', 'open_storage', 'Range', 'suggest', 'Claim', 'Look', 'read_claim',
-           'dead', 'Board', 'Job', 'again', 'reap', 'take', 'Lost', 'Report', 'run', 'work', 'trial_rows',
-           'trials_table']
+           'dead', 'held', 'alive', 'Board', 'Job', 'again', 'reap', 'take', 'Lost', 'Report', 'run', 'work',
+           'trial_rows', 'own_mark', 'all_steps', 'trials_table']
 
 # %% ../nbs/58_trials.ipynb #8ca87c99
 import errno, fcntl, json, math, os, socket, threading, time, uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from .core import EcgvisError, write_table
+from .core import EcgvisError, atomic, write_table
 
 # %% ../nbs/58_trials.ipynb #c15e0375
 def machine() -> str:
@@ -191,7 +192,7 @@ class Claim:
         "Let go."
         self.over.set()
         self.thread.join()
-        self.path.unlink(missing_ok=True)
+        if self.path.exists() and os.path.samestat(os.stat(self.path), os.fstat(self.handle)): self.path.unlink(missing_ok=True)
         os.close(self.handle)
 
 # %% ../nbs/58_trials.ipynb #e1691a69
@@ -206,6 +207,7 @@ def read_claim(path: Path) -> tuple[bytes, bool | None]:
     "The text of a claim, and whether its lock is free; None if that cannot be told. One that is not there is free."
     try: handle = os.open(path, os.O_RDWR)
     except FileNotFoundError: return b'', True
+    except PermissionError: return path.read_bytes(), None     # of another user
     try:
         free = flock(handle, False)
         return os.pread(handle, 4096, 0), free
@@ -227,6 +229,35 @@ def _silent(path: Path, text: bytes, looks: dict[Path, Look]) -> bool:
     if old is None or old.text != text: looks[path] = old = Look(text, time.monotonic(), 0)
     old.times += 1
     return old.times >= LOOKS and time.monotonic() - old.since >= SILENCE
+
+# %% ../nbs/58_trials.ipynb #2ff72ab3
+def _taken(path: Path, looks: dict[Path, Look]) -> Claim | None:
+    "The claim on a name; None while a living process has it."
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FolderLock(path.with_name('desk')):
+        text = read_claim(path)[0]
+        if text and not dead(json.loads(text), path, looks): return None
+        path.unlink(missing_ok=True)                            # of one who died
+        return Claim(path)
+
+@contextmanager
+def held(path: Path, # of the claim, in a folder for such files
+         wait: bool = True, # until whoever has it is done
+         poll: float = 1., # seconds between two looks
+        ) -> Iterator[bool]: # whether it is ours; always, where `wait`
+    "Keep a name for this process while the block lasts."
+    looks = dict[Path, Look]()
+    while (claim := _taken(path, looks)) is None and wait: time.sleep(poll)
+    try: yield claim is not None
+    finally:
+        if claim: claim.release()
+
+# %% ../nbs/58_trials.ipynb #37f98057
+def alive(path: Path) -> bool: # of a claim
+    "Whether somebody seems to be at work: as far as a look without waiting can tell."
+    text, free = read_claim(path)
+    if not text or free is not None and json.loads(text)['machine'] == machine(): return free is False
+    return free is False or time.time() - path.stat().st_mtime < SILENCE
 
 # %% ../nbs/58_trials.ipynb #dfab0b8c
 @dataclass
@@ -427,14 +458,32 @@ def trial_rows(study: str, trials: Sequence[FrozenTrial]) -> list[dict[str, Any]
                          curve_at=steps, curve=[t.intermediate_values[k] for k in steps]) | {k.rpartition('.')[2]: v for k, v in t.params.items()})
     return rows
 
+# %% ../nbs/58_trials.ipynb #7668d71b
+def own_mark(folder: Path, # of the search
+             make: bool = False, # give it one, at its desk
+            ) -> str:
+    "What the names of its steps end with: a database may hold the searches of many folders. Nothing where none was made."
+    path = folder/'mark'
+    if make and not path.exists():
+        with atomic(path) as tmp: tmp.write_text(uuid.uuid4().hex[:8])
+    return path.read_text() if path.exists() else ''
+
+def all_steps(folder: Path, # of the search
+              storage: BaseStorage, # its list of trials
+             ) -> dict[str, list[FrozenTrial]]:
+    "The trials of every step of a search, by its name."
+    mark = own_mark(folder)
+    return {s.study_name: storage.get_all_trials(s._study_id, deepcopy=False) for s in storage.get_all_studies() if s.study_name.endswith(mark)}
+
+
 # %% ../nbs/58_trials.ipynb #262f0b59
 def trials_table(folder: str | Path, # of the search
                  storage: str | BaseStorage = '', # the list of trials, or the URL of a database
                 ) -> pd.DataFrame: # stage, study, trial, state, f1, point, again_of, reason, epochs, ..., curve_at, curve, and a column per setting
-    "All trials, also written to `trials.parquet`; `state` is done, pruned, running, waiting, failed, again (done later) or same (was there before)."
+    """All trials of a search, also written to `trials.parquet`; `state` is done, pruned, running, waiting, failed, again (done later) or
+    same (was there before)."""
     folder = Path(folder)
-    list_ = open_storage(folder, storage)
-    rows = [r for s in list_.get_all_studies() for r in trial_rows(s.study_name, list_.get_all_trials(s._study_id, deepcopy=False))]
+    rows = [r for name, trials in all_steps(folder, open_storage(folder, storage)).items() for r in trial_rows(name, trials)]
     table = pd.DataFrame(rows, columns=None if rows else ['stage', 'study', 'trial', 'state', 'f1', 'point'])
     if rows: table = table.astype(dict(again_of='Int64', pid='Int64'))
     write_table(table, folder/'trials.parquet')
