@@ -306,7 +306,7 @@ def _learning(study: StudyFiles, r: Run) -> list[tuple[str, Figure]]:
     out, h, colour = [], r.history, _styles(study)[r.architecture][0]
     for title, columns in (('Loss', ('train_loss', 'val_loss')), ('Macro-F1', ('train_f1', 'val_f1')), ('Learning rate', ('lr',))):
         fig, ax = axes(title, 'epoch', '', (3.4, 2.6))
-        for c in (c for c in columns if c in h):
+        for c in (c for c in columns if c in h and h[c].notna().any()):
             part = dict(train='training', val='validation', lr='')[c.split('_')[0]]
             ax.plot(h['epoch'], h[c], color='#8a949e' if part == 'training' else colour, lw=1.5, label=part, marker='.' if len(h) < 3 else None)
         if len(columns) > 1 and ax.lines: ax.legend(fontsize=7.5, frameon=False)
