@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STORE', 'STAGES', 'study_of', 'run_simulate', 'run_prepare', 'run_search', 'run_train', 'run_evaluate', 'run_report',
-           'run_all', 'run_status', 'run_weights', 'run_render', 'run_store_info', 'run_store_verify',
+           'run_all', 'run_submit', 'run_status', 'run_weights', 'run_render', 'run_store_info', 'run_store_verify',
            'run_store_export', 'run_store', 'find_run', 'classify', 'run_predict', 'parser', 'main']
 
 # %% ../nbs/95_cli.ipynb #ed669761
@@ -19,6 +19,7 @@ import pandas as pd
 
 from . import __version__, audit, simulate
 from .augment import AUGMENTS
+from .cluster import load_site, slurm_text, submit
 from .core import EcgvisError, cores, progress, read_json, write_table
 from .data import LEADS, RHYTHMS, load_dataset, read_recording
 from .export import Exported, export_index, export_png, export_wfdb, find_store, store_info_text
@@ -130,9 +131,19 @@ def run_all(args: argparse.Namespace) -> int:
     print(f'report: {page}')
     return bool(failed)
 
+def run_submit(args: argparse.Namespace) -> int:
+    "Submit what is not done of a study to SLURM: prepare, an array over the models, the report."
+    own = args.slurm/'site.yaml'
+    site = load_site(args.site or (own if own.exists() else None))
+    if args.workers is not None and args.workers < 1: raise EcgvisError(f'{args.workers} workers', field='--workers', expected='1 or more')
+    if not (args.site or own.exists()): print(f'site: defaults of the cluster; settings go into {own}, see site.example.yaml', file=sys.stderr)
+    print(submit(study_of(args), replace(site, workers=args.workers or site.workers), args.slurm, args.dry_run))
+    return 0
+
 def run_status(args: argparse.Namespace) -> int:
-    "Where the study stands."
-    print(status_text(study_of(args)))
+    "Where the study stands; also its jobs, where it was submitted."
+    study = study_of(args)
+    print('\n\n'.join(filter(None, (status_text(study), slurm_text(study.folder)))))
     return 0
 
 # %% ../nbs/95_cli.ipynb #c7357aef
@@ -251,6 +262,7 @@ def parser() -> argparse.ArgumentParser:
         return v
     made = {name: verb(name, run, [_study_options()]) for name, run in STAGES.items()}
     made['study'].add_argument('--jobs', type=int, default=1, metavar='N', help='processes that search and train together (default: 1)')
+    _submit_options(made['submit'])
     _simulate_options(verb('simulate', run_simulate))
     _predict_options(verb('predict', run_predict))
     _render_options(verb('render', run_render))
@@ -260,7 +272,8 @@ def parser() -> argparse.ArgumentParser:
     w.add_argument('--fetch', action='store_true', help='fetch those that are not cached')
     return p
 
-STAGES = dict(study=run_all, prepare=run_prepare, search=run_search, train=run_train, evaluate=run_evaluate, report=run_report, status=run_status)
+STAGES = dict(study=run_all, prepare=run_prepare, search=run_search, train=run_train, evaluate=run_evaluate, report=run_report, submit=run_submit,
+              status=run_status)
 
 # %% ../nbs/95_cli.ipynb #de5fe52c
 def _simulate_options(v: argparse.ArgumentParser) -> None:
@@ -270,6 +283,13 @@ def _simulate_options(v: argparse.ArgumentParser) -> None:
     v.add_argument('--seed', type=int, default=1, help='the same seed gives the same recordings (default: 1)')
     v.add_argument('--rhythms', nargs='+', metavar='R', help=f'out of {", ".join(RHYTHMS)} (default: all)')
     v.add_argument('--jobs', type=int, default=cores(), help='processes (default: all cores)')
+
+def _submit_options(v: argparse.ArgumentParser) -> None:
+    "The options of `ecgvis submit`."
+    v.add_argument('--site', metavar='FILE', help='settings of the site (default: site.yaml of --slurm, where there is one)')
+    v.add_argument('--workers', type=int, metavar='N', help='jobs per model, which share its search and final runs (default: as the site file says)')
+    v.add_argument('--slurm', type=Path, default=Path('slurm'), metavar='FOLDER', help='folder of the batch script (default: slurm)')
+    v.add_argument('--dry-run', action='store_true', help='print the calls of sbatch and do nothing')
 
 def _render_options(v: argparse.ArgumentParser) -> None:
     "The options of `ecgvis render`."

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LINES', 'MARKERS', 'SECTIONS', 'data_section', 'split_section', 'charts_section', 'results_section',
-           'elsewhere_section', 'gap_section', 'curves_section', 'costs_section', 'runs_section', 'missing_section',
-           'settings_section', 'report']
+           'elsewhere_section', 'gap_section', 'curves_section', 'costs_section', 'learning_figures',
+           'confusion_figure', 'runs_section', 'missing_section', 'settings_section', 'report']
 
 # %% ../nbs/90_report.ipynb #01c5bb53
 from collections.abc import Callable, Sequence
@@ -301,7 +301,7 @@ def costs_section(study: StudyFiles) -> Section | None:
     return Section('Costs', '', [*items, Table('costs', 'Parameters and training time', caption, _costs(study), 2)])
 
 # %% ../nbs/90_report.ipynb #6a0297ba
-def _learning(study: StudyFiles, r: Run) -> list[tuple[str, Figure]]:
+def learning_figures(study: StudyFiles, r: Run) -> list[tuple[str, Figure]]:
     "Loss, macro-F1 and learning rate over the epochs."
     out, h, colour = [], r.history, _styles(study)[r.architecture][0]
     for title, columns in (('Loss', ('train_loss', 'val_loss')), ('Macro-F1', ('train_f1', 'val_f1')), ('Learning rate', ('lr',))):
@@ -317,7 +317,7 @@ def _learning(study: StudyFiles, r: Run) -> list[tuple[str, Figure]]:
     return out
 
 # %% ../nbs/90_report.ipynb #c4145f72
-def _confusion(title: str, counts: Sequence[Sequence[int]], classes: Sequence[str], colour: str) -> Figure:
+def confusion_figure(title: str, counts: Sequence[Sequence[int]], classes: Sequence[str], colour: str) -> Figure:
     "A confusion matrix: colour and per cent by row, counts in the cells."
     c, k = np.asarray(counts), len(classes)
     share, dark = c/np.maximum(c.sum(1, keepdims=True), 1), np.dot(to_rgb(colour), (.299, .587, .114)) < .5
@@ -346,10 +346,10 @@ def _run_items(study: StudyFiles, r: Run) -> list[Item]:
         n = ', '.join(f'{k} {v:,}' for k, v in (r.record.get('recordings') or {}).items()) or 'not recorded'
         caption = f'Dotted line: the epoch kept. Data: {_data_name(study)}, n: {n}. No interval: one run, {r.id}.'
         for again in r.record.get('restarts') or []: caption += f' Begun again after epoch {again["epoch"]}: {again["reason"]}.'
-        items.append(Plot(f'learning-{name}', 'Learning curves', caption, _learning(study, r)))
+        items.append(Plot(f'learning-{name}', 'Learning curves', caption, learning_figures(study, r)))
     if r.test:
         tests = r.metrics.get('layouts') or {'Test': r.test}
-        panels = [(k, _confusion(k, m['confusion'], r.metrics['classes'], colour)) for k, m in tests.items()]
+        panels = [(k, confusion_figure(k, m['confusion'], r.metrics['classes'], colour)) for k, m in tests.items()]
         caption = f'Counts, and per cent of the true class. {_source(study, [r], [r.test], interval=False)}'
         items.append(Plot(f'confusion-{name}', 'Confusion matrices', caption + ' Intervals of precision and recall are in metrics.json.', panels))
     record = [{'File': file, **row} for file, d in (('run.json', r.record), ('config.json', r.settings)) for row in _flat(d)]

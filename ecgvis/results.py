@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STAGES', 'Run', 'last_attempt', 'read_runs', 'read_published', 'StudyFiles', 'open_study', 'label_names',
-           'layout_names', 'missing']
+           'layout_names', 'failures', 'missing']
 
 # %% ../nbs/72_results.ipynb #3503fea1
 from collections.abc import Iterable
@@ -152,15 +152,22 @@ def _expected(settings: dict[str, Any]) -> set[tuple[str, str, str]]:
     many = lambda v: [str(x) for x in (v if isinstance(v, (list, dict)) else [] if v is None else [v])]
     return {(c, a, s) for c in many(settings.get('configurations')) for a in many(settings.get('architectures')) for s in many(settings.get('seeds'))}
 
+def failures(folder: Path # of a study
+            ) -> dict[str, str]: # by the folder of the model or run
+    "What failed and why."
+    return {str(p.parent.relative_to(folder)): str(read_json(p)['problem']).splitlines()[0] for p in sorted(folder.glob('*/*/**/failed.json'))}
+
 def missing(study: StudyFiles) -> list[str]:
     "One line for each part that the study folder does not have."
     have = {(r.config, r.architecture, r.seed) for r in study.runs}
     lines = [f'study: {x}' for x in study.unread]
+    lines += [f'{d}: failed: {why}' for d, why in failures(study.folder).items()]
     lines += [f'run {c}/{a}/seed-{s}: asked for in study.yaml, not started' for c, a, s in sorted(_expected(study.settings) - have)]
     lines += [f'run {r.id}: {x}' for r in study.runs for x in r.lacking]
     lines += [f'run {r.id}: metrics without a test part' for r in study.runs if r.metrics and not r.test]
-    folders = [study.folder, *{r.folder.parents[1] for r in study.runs}]
-    lines += [f'{what}: not in this study folder' for stage, what in STAGES.items() if not any(f for d in folders for f in d.glob(f'{stage}*'))]
+    asked = {study.folder/c/a for c, a, _ in _expected(study.settings)}
+    folders = {study.folder, *asked, *(d for r in study.runs for d in (r.folder, r.folder.parents[1]))}
+    lines += [f'{what}: not in this study folder' for stage, what in STAGES.items() if not any(any(d.glob(f'{stage}*')) for d in folders)]
     models = [(r.config, r.architecture) for r in study.finished]
     if models and len(set(models)) == len(models): lines.append('spread over seeds: no model has finished with more than one seed')
     return lines

@@ -27,7 +27,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from .core import EcgvisError, atomic, write_table
+from .core import EcgvisError, Stopped, atomic, write_table
 
 # %% ../nbs/58_trials.ipynb #c15e0375
 def machine() -> str:
@@ -296,18 +296,19 @@ TRIES = 5 # workers that may die of a point one after the other, without an epoc
 def again(board: Board, # at its desk
           trial: FrozenTrial, # which runs, and does no longer
           reason: str, # why
+          blame: bool = True, # whether it counts as one of `TRIES`
          ) -> None:
     "Fail a trial and enqueue its point."
-    if not any(t.user_attrs.get('again_of') == trial.number for t in board.trials()): _copy(board, trial)
+    if not any(t.user_attrs.get('again_of') == trial.number for t in board.trials()): _copy(board, trial, blame)
     board.study._storage.set_trial_user_attr(trial._trial_id, 'reason', reason)
     board.study.tell(trial.number, state=TrialState.FAIL)
     board.claim(trial.number).unlink(missing_ok=True)
 
-def _copy(board: Board, trial: FrozenTrial) -> None:
+def _copy(board: Board, trial: FrozenTrial, blame: bool) -> None:
     "Enqueue the point of a trial, if it had one that is not given up."
     old, seen = trial.user_attrs, len(trial.intermediate_values)
     point = trial.system_attrs.get('fixed_params', {}) | (trial.params if 'worker' in old else {})
-    tries = 0 if seen > old.get('seen', 0) or 'worker' not in old else old.get('tries', 0) + 1
+    tries = 0 if seen > old.get('seen', 0) or 'worker' not in old else old.get('tries', 0) + blame
     if tries >= TRIES: board.study._storage.set_trial_user_attr(trial._trial_id, 'given_up', True)
     if not point or tries >= TRIES: return
     kept = {k: v for k, v in old.items() if k == 'point'} | dict(again_of=trial.number, tries=tries, seen=seen)
@@ -410,8 +411,9 @@ def run(board: Board, job: Job, objective: Objective) -> None:
     except BaseException as e:
         with board.desk:
             mine = report.mine
-            if mine: again(board, job.trial.storage.get_trial(job.trial._trial_id), f'{type(e).__name__}: {e}'[:500])
-        if mine or not isinstance(e, Exception): raise
+            asked = isinstance(e, (Stopped, KeyboardInterrupt))
+            if mine: again(board, job.trial.storage.get_trial(job.trial._trial_id), f'{type(e).__name__}: {e}'[:500], not asked)
+        if mine or asked or not isinstance(e, Exception): raise
         print(f'trial {job.trial.number}: others took this worker for dead and do it again; its result is dropped', flush=True)
     finally: job.claim.release()
 
