@@ -337,3 +337,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 2
+
+# %% ../nbs/95_cli.ipynb #c11ma1n0
+#| eval: false
+if __name__ == '__main__': sys.exit(main())

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['SPACES', 'T', 'FIXED', 'STUDY_SEARCH', 'STUDY_REFINE', 'LEAST', 'PREFIX', 'PRUNERS', 'C', 'space', 'Budget',
-           'SearchConfig', 'RefineConfig', 'settings', 'point_config', 'namer', 'fold_list', 'training', 'held_out',
-           'drop_weights', 'Standing', 'standing', 'settings_text', 'time_text', 'bayes', 'importances', 'own_names',
-           'grid', 'refine', 'history_figure', 'curves_figure', 'importance_figure', 'Range', 'trials_table']
+           'SearchConfig', 'RefineConfig', 'Halving', 'settings', 'point_config', 'namer', 'fold_list', 'training',
+           'held_out', 'drop_weights', 'Standing', 'standing', 'settings_text', 'time_text', 'bayes', 'importances',
+           'own_names', 'grid', 'refine', 'history_figure', 'curves_figure', 'importance_figure', 'Range',
+           'trials_table']
 
 # %% ../nbs/60_search.ipynb #91e22ef9
 import hashlib, itertools, math, warnings
@@ -23,7 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from optuna.exceptions import ExperimentalWarning, TrialPruned
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -171,10 +172,28 @@ def _factors(name: str, values: Any, field: str) -> None:
     if not fine or not values:
         raise _bad(field, values, 'a list of numbers over 0, such as [0.5, 1, 2]')
 
+# %% ../nbs/60_search.ipynb #5858e859
+class Halving(BasePruner):
+    "Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934), within the points that share a scheduler."
+    def __init__(self, first: int, # epochs before the first look
+                 factor: int = 3, # epochs between two looks grow by it, and one point in so many goes on
+                ):
+        self.first, self.factor = first, factor
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool: # whether to give the trial up
+        "Ask after an epoch."
+        step, look = trial.last_step or 0, self.first
+        while look < step: look *= self.factor
+        if look != step: return False
+        own, kind = trial.intermediate_values[step], trial.params.get('scheduler')
+        seen = [t.intermediate_values[step] for t in study.get_trials(deepcopy=False)
+                if t.state != TrialState.FAIL and step in t.intermediate_values and t.params.get('scheduler') == kind]
+        return sum(v > own for v in seen) >= max(1, len(seen)//self.factor)
+
 # %% ../nbs/60_search.ipynb #86ba9242
 PRUNERS: dict[str, Callable[[Budget], BasePruner]] = dict(
     median=lambda c: MedianPruner(c.pruner_startup, c.pruner_warmup),
-    halving=lambda c: SuccessiveHalvingPruner(max(1, c.pruner_warmup), 3),
+    halving=lambda c: Halving(max(1, c.pruner_warmup)),
     none=lambda c: NopPruner())
 
 C = TypeVar('C', bound=Budget)

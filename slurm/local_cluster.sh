@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # A real SLURM cluster of two nodes on one Debian machine, without systemd: for tests, and to try submissions before the real thing.
+#   local_cluster.sh install    the packages it needs (Debian), where they are not there
 #   local_cluster.sh start      bring up what is not up
 #   local_cluster.sh health     wait until every node is usable, and show them
 #   local_cluster.sh stop       end all daemons; the jobs end with them
 #   local_cluster.sh crash N    let node N die: its daemon and all it runs, at once and without a word
 #   local_cluster.sh node N     bring up a node that died
-# As root, after: apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge
+# As root.
 # Then: export SLURM_CONF=${ECGVIS_CLUSTER:-/tmp/ecgvis-cluster}/slurm.conf
 set -euo pipefail
 home=${ECGVIS_CLUSTER:-/tmp/ecgvis-cluster}
@@ -74,10 +75,15 @@ CONF
 
 node() { running "$home/run/n$1.pid" || slurmd -N "n$1" -f "$SLURM_CONF"; }
 
+install() {
+  [ "$(command -v munged slurmctld slurmd | wc -l)" = 3 ] && return 0
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge >/dev/null
+}
+
 start() {
   local k
   for k in munged slurmctld slurmd; do
-    command -v "$k" >/dev/null || { echo "$k is missing: apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge" >&2; exit 1; }
+    command -v "$k" >/dev/null || { echo "$k is missing: run $0 install" >&2; exit 1; }
   done
   [ "$(id -u)" = 0 ] || { echo 'the daemons of several nodes on one machine need root' >&2; exit 1; }
   mkdir -p "$home"/{munge,run,state,log}
@@ -140,7 +146,7 @@ stop() {
 }
 
 case ${1:-} in
-  start | health | stop) "$1" ;;
+  install | start | health | stop) "$1" ;;
   crash | node) "$1" "${2:?which node: 1, 2}" ;;
-  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
