@@ -257,8 +257,11 @@ def _costs(study: StudyFiles) -> list[Row]:
     "Parameters and training time of each run; then the published seconds per epoch."
     def row(r: Run) -> Row:
         total = r.record.get('seconds')
+        last = r.costs['measurements'][-1] if r.costs else {}
+        rate = last.get('throughput', {}).get('charts_per_second')
+        measured = {'GMACs': r.costs['counts']['macs']/1e9, 'Latency, ms': last['latency']['p50_ms'], 'Charts per second': rate} if r.costs else {}
         return {'System': study.systems.get(r.architecture, r.architecture), 'Configuration': r.config, 'Seed': r.seed,
-                'Parameters': r.record.get('parameters'), 'Epochs': r.record.get('epochs'), 'Best epoch': r.record.get('best_epoch'),
+                'Parameters': r.record.get('parameters'), **measured, 'Epochs': r.record.get('epochs'), 'Best epoch': r.record.get('best_epoch'),
                 'Seconds per epoch': _epoch_seconds(r), 'Total minutes': None if total is None else total/60,
                 **{k.capitalize(): str(r.record.get(k, 'unknown')) for k in ('device', 'stopped')}, 'Source': 'this study'}
     published: list[Row] = [{'System': p['system'], 'Seconds per epoch': float(p['seconds']), 'Device': p['device'],

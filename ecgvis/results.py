@@ -44,6 +44,7 @@ class Run:
     metrics: dict[str, Any] # metrics.json
     history: pd.DataFrame # history.csv, empty when absent
     lacking: tuple[str, ...] # what could not be read
+    costs: dict[str, Any] = field(default_factory=dict) # costs.json, empty when absent
 
     @property
     def config(self) -> str: return self.folder.parts[-4]
@@ -69,7 +70,8 @@ def read_runs(study: Path # the folder of a study
         config, record, metrics = (_optional(folder/n, gone, {}) for n in ('config.json', 'run.json', 'metrics.json'))
         history = last_attempt(_optional(folder/'history.csv', gone, pd.DataFrame()))
         if not (folder/'predictions.parquet').exists(): gone.append('predictions.parquet: file is missing')
-        return Run(folder, config, record, metrics, history, tuple(gone))
+        costs = _optional(folder/'costs.json', gone, {}) if (folder/'costs.json').exists() else {}
+        return Run(folder, config, record, metrics, history, tuple(gone), costs)
     number = lambda p: int(n) if (n := p.name.removeprefix('seed-')).isdigit() else 0
     found = [p for p in Path(study).resolve().glob('*/*/final/seed-*') if p.is_dir()]
     return [one(p) for p in sorted(found, key=lambda p: (p.parts[-4], p.parts[-3], number(p), p.name))]

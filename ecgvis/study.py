@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['OWN', 'SaveNow', 'Study', 'from_dict', 'check', 'load', 'Model', 'models', 'Entry', 'entries', 'save',
-           'prepare_study', 'classes_of', 'search_study', 'train_study', 'beside', 'evaluate_study', 'run_study',
-           'status', 'status_text']
+           'prepare_study', 'classes_of', 'search_study', 'train_study', 'beside', 'evaluate_study', 'profile_study',
+           'cost_row', 'run_study', 'status', 'status_text']
 
 # %% ../nbs/92_study.ipynb #ba0c6007
 import os, subprocess, sys, time
@@ -22,6 +22,7 @@ import torch
 import yaml
 
 from .core import EcgvisError, atomic, cores, progress, read_json, read_table, to_plain, write_json
+from .costs import CostConfig, profile
 from .evaluate import evaluate
 from .models import architecture
 from .prepare import DataConfig, prepare
@@ -261,6 +262,22 @@ def evaluate_study(study: Study) -> pd.DataFrame:
         f1 = evaluate(None, entry.folder)['parts']['test']['macro']['f1']
         rows.append(dict(run=entry.name, macro_f1=f1['value'], low=f1['low'], high=f1['high']))
     return pd.DataFrame(rows, columns=['run', 'macro_f1', 'low', 'high'])
+
+def profile_study(study: Study, # trained
+                  config: CostConfig | None = None, # how to measure
+                 ) -> pd.DataFrame: # run, parameters_m, gmacs, latency_ms, charts_per_second
+    "What an answer of each model costs: of its first finished run, since seeds differ in weights alone."
+    rows = []
+    for model in progress(list(models(study, classes_of(study))), 'measuring', 'models'):
+        done = next((e for e in (Entry(model, seed) for seed in study.seeds) if (e.folder/'done.json').exists()), None)
+        if done: rows.append(dict(run=done.name) | cost_row(profile(config, done.folder)))
+    return pd.DataFrame(rows)
+
+def cost_row(costs: dict[str, Any]) -> dict[str, float]: # as in costs.json
+    "The figures of one model, as last measured."
+    last = costs['measurements'][-1]
+    return dict(parameters_m=costs['counts']['parameters']/1e6, gmacs=costs['counts']['macs']/1e9, latency_ms=last['latency']['p50_ms'],
+                charts_per_second=last['throughput']['charts_per_second'])
 
 def run_study(study: Study, # what to do
               jobs: int = 1, # processes that search and train

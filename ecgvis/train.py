@@ -360,7 +360,7 @@ def _tell(l: Learner, config: TrainConfig, run: Path, begins: str) -> None:
     place = f', step {l.cursor["position"]}' if l.cursor else ''
     if l.done or l.restarts: print(f'{config.architecture}: continuing after epoch {l.epoch}{place}', flush=True)
     else:
-        old = ('done.json', 'run.json', 'predictions.parquet', 'metrics.json', 'model.safetensors')
+        old = ('done.json', 'run.json', 'predictions.parquet', 'metrics.json', 'costs.json', 'model.safetensors')
         for file in old: (run/file).unlink(missing_ok=True)
         print(f'{config.architecture}: {begins}', flush=True)
 
