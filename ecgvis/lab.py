@@ -44,7 +44,6 @@ class Lab:
     stage: str # up to which step, of `STEPS`; evaluate and costs: that alone
     seeds: tuple[int, ...] # of the final runs
     helper: bool # take only what nobody else is at
-    quick: bool = False # few repeats where something is measured
     stop: Wish = field(default_factory=Wish)
     failed: dict[str, str] = field(default_factory=dict) # final runs, and why
 
@@ -63,7 +62,8 @@ class Lab:
 # %% ../nbs/93_lab.ipynb #3eb5a1ae
 def tiny_study() -> Study:
     "A simulated study of a few seconds, in a temporary folder."
-    return Study(out=tempfile.mkdtemp(prefix='ecgvis-'), data=DataConfig(simulate=60), train=dict(epochs=2, size=64, steps=4, weights='none'))
+    return Study(out=tempfile.mkdtemp(prefix='ecgvis-'), data=DataConfig(simulate=60), train=dict(epochs=2, size=64, steps=4, weights='none'),
+                 costs=CostConfig(runs=20, repeats=6, seconds=1., memory=False))
 
 def open_lab(study_file: str = '', # a study file; empty: a simulated study of seconds
              configuration: str = '', # of the study; empty: its first
@@ -79,7 +79,7 @@ def open_lab(study_file: str = '', # a study file; empty: a simulated study of s
                                ('stage', stage, STEPS), ('seed', seed, (0, *study.seeds))):
         if value not in known: raise EcgvisError(f'there is no {name} {value!r}', file=study_file, field=name, expected=', '.join(map(str, known)))
     if not (study.dataset/'done.json').exists(): prepare_study(study)
-    return Lab(Model(study, configuration, architecture, classes_of(study)), stage, (seed,) if seed else study.seeds, helper, not study_file)
+    return Lab(Model(study, configuration, architecture, classes_of(study)), stage, (seed,) if seed else study.seeds, helper)
 
 # %% ../nbs/93_lab.ipynb #72be57dc
 def search(lab: Lab, step: str # head, bayes or refine
@@ -144,8 +144,7 @@ def costs(lab: Lab) -> pd.DataFrame: # parameters_m, gmacs, latency_ms, charts_p
     "What an answer costs: of the first run that is finished, unless it was measured on this machine before."
     lab.stop.check()
     done = [e for e in lab.entries if lab.does('costs') and not lab.helper and (e.folder/'done.json').exists()]
-    quick = CostConfig(runs=20, repeats=6, seconds=1., memory=False) if lab.quick else None
-    return pd.DataFrame([dict(run=e.name) | cost_row(profile(quick, e.folder)) for e in done[:1]])
+    return pd.DataFrame([dict(run=e.name) | cost_row(profile(lab.model.study.costs, e.folder)) for e in done[:1]])
 
 def figures(lab: Lab) -> list[Figure]:
     "Learning curves and confusion matrices of the final runs."

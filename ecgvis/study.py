@@ -46,6 +46,7 @@ class Study:
     train: dict[str, Any] = field(default_factory=dict) # settings of `train.TrainConfig` that differ from its defaults
     search: Any = 'none' # what is searched before: none, small, study, or settings as of `stages.plan`
     seeds: tuple[int, ...] = (1,) # a final run per seed
+    costs: CostConfig = field(default_factory=CostConfig) # how costs are measured
 
     @property
     def folder(self) -> Path: return Path(self.out)/self.name
@@ -60,10 +61,11 @@ class Study:
 def from_dict(values: dict[str, Any], source: str | Path = 'study') -> Study:
     "A study from plain values; an unknown or ill-typed setting is named."
     values = dict(values)
-    data, search = _settings(DataConfig, values.pop('data', None) or {}, source, 'data.'), values.pop('search', 'none')
+    data, costs = (_settings(kind, values.pop(name, None) or {}, source, f'{name}.') for name, kind in (('data', DataConfig), ('costs', CostConfig)))
+    search = values.pop('search', 'none')
     study = _settings(Study, values, source, '')
     named = {k: _names(getattr(study, k), source, k) for k in ('architectures', 'seeds')}
-    study = replace(study, data=data, search=search, **named,
+    study = replace(study, data=data, costs=costs, search=search, **named,
                     configurations={str(k): _names(v, source, f'configurations.{k}') for k, v in dict(study.configurations).items()})
     check(study, source)
     return study
@@ -263,14 +265,13 @@ def evaluate_study(study: Study) -> pd.DataFrame:
         rows.append(dict(run=entry.name, macro_f1=f1['value'], low=f1['low'], high=f1['high']))
     return pd.DataFrame(rows, columns=['run', 'macro_f1', 'low', 'high'])
 
-def profile_study(study: Study, # trained
-                  config: CostConfig | None = None, # how to measure
+def profile_study(study: Study # trained
                  ) -> pd.DataFrame: # run, parameters_m, gmacs, latency_ms, charts_per_second
     "What an answer of each model costs: of its first finished run, since seeds differ in weights alone."
     rows = []
     for model in progress(list(models(study, classes_of(study))), 'measuring', 'models'):
         done = next((e for e in (Entry(model, seed) for seed in study.seeds) if (e.folder/'done.json').exists()), None)
-        if done: rows.append(dict(run=done.name) | cost_row(profile(config, done.folder)))
+        if done: rows.append(dict(run=done.name) | cost_row(profile(study.costs, done.folder)))
     return pd.DataFrame(rows)
 
 def cost_row(costs: dict[str, Any]) -> dict[str, float]: # as in costs.json
@@ -288,6 +289,7 @@ def run_study(study: Study, # what to do
     with beside(study, jobs): failed = train_study(study)
     for row in evaluate_study(study).itertuples():
         print(f'{row.run}: hold-out macro-F1 {row.macro_f1:.3f} (95 % interval {row.low:.3f} to {row.high:.3f})', flush=True)
+    profile_study(study)
     return report(study.folder), failed
 
 # %% ../nbs/92_study.ipynb #eaa9357c
