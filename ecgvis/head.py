@@ -461,13 +461,15 @@ def _write_best(points: Sequence[HeadPoint], results: pd.DataFrame, features: Fe
     point = next(p for p in points if p.name == first['point'])
     where, rows = pick_device(device), np.arange(len(features.x))
     x, y = with_ones(features.x).to(where), torch.from_numpy(features.y).to(where)
+    untrained, start = [], first_head(point.head, len(features.classes), x.shape[1] - 1, seed).flatten()[None].to(where)
     for k in np.unique(fold).tolist():
         theta = train_heads([point], x, y, len(features.classes), rows[fold != k], rows[fold == k], seed, k)
         _write_head(theta, features, head_file(folder, k))
+        untrained.append(float(_scores(start, x[fold == k], y[fold == k])['f1'][0]))
     theta = train_heads([point], x, y, len(features.classes), rows, rows, seed, -1)
     _write_head(theta, features, head_file(folder))
     folds = results[results['point'] == point.name].sort_values('fold')['f1'].tolist()
-    facts = {k: first[k] for k in ('f1', 'sd', 'low', 'high', 'accuracy', 'loss')} | dict(folds=folds, points=len(points), seed=seed, charts=len(x))
+    facts = {k: first[k] for k in ('f1', 'sd', 'low', 'high', 'accuracy', 'loss')} | dict(folds=folds, untrained=untrained, points=len(points), seed=seed, charts=len(x))
     train = {f'train_{k}': v[0] for k, v in _scores(theta, x, y).items()}
     about = dict(tensors=_tensors(features), classes=features.classes, features=features.info)
     write_json(dict(point=point) | facts | train | about, folder/'best.json')
