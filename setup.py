@@ -21,7 +21,7 @@ setup(
     keywords=cfg['keywords'],
     url=cfg['git_url'],
     packages=find_packages(include=['ecgvis', 'ecgvis.*']),
-    package_data={'ecgvis': ['*.yaml', '*.html', '*.css', 'py.typed']},
+    package_data={'ecgvis': ['*.yaml', '*.yml', '*.html', '*.css', 'py.typed']},
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
     extras_require={'dev': cfg['dev_requirements'].split()},
