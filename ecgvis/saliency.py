@@ -147,6 +147,8 @@ def maps_figure(charts: Sequence[Chart], # the same recording in several layouts
             v = told.get(m)
             if v: ax.set_xlabel('\n'.join(_brief(v)), size=6, loc='left', linespacing=1.35)
             if v: _face(ax, v)
+    fig.draw_without_rendering()
+    fig.set_layout_engine('none')                               # every drawing would move things a little
     return fig
 
 def _face(ax: Axes, v: Verdict) -> None:
