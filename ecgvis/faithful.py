@@ -231,19 +231,19 @@ def ground_truth(net: InkNet, # a network that has learnt the task
                  n: int = 20, # recordings that have the thing
                  seed: int = 1000, # of the recordings
                  layer: str = '', # of Grad-CAM
-                ) -> pd.DataFrame: # recording, layout, method, auc, pointing, chance, rho, beyond_ink (layouts compared), probability
+                ) -> pd.DataFrame: # recording, layout, method, auc, pointing, chance, rho, beyond_ink (layouts compared), right (accuracy, of both classes)
     "How well each method, and the ink alone, finds the known thing, and whether it finds the same in two layouts."
     signals, labels, windows = cases(task, 2*n, seed)
-    rows = list[dict[str, Any]]()
+    answers = [probabilities(net, ink(signals, 500, l, size)/np.float32(255), i).argmax(1) for i, l in enumerate(layouts)]
+    right, rows = [float((a == labels).mean()) for a in answers], list[dict[str, Any]]()
     for k in np.flatnonzero(labels):
         charts = [chart_of(signals[k], 500, l, size, i) for i, l in enumerate(layouts)]
         found = [attributions(net, c, methods, 1, layer)[1] | {INK: lead_time(c.cover, c.cells)} for c in charts]
         for m in (*methods, INK):
             both = compare(found[0][m], found[1][m], charts[0], charts[1], 0) if len(charts) > 1 and m != INK else {}
-            for name, a, c in zip(layouts, found, charts):
-                p = float(probabilities(net, c.cover[None], c.index)[0, 1])
+            for name, a, c, share in zip(layouts, found, charts, right):
                 rows.append(dict(recording=int(k), layout=name, method=m) | asdict(localise(a[m], windows[k], c.cells))
-                            | {q: both.get(q, np.nan) for q in ('rho', 'beyond_ink')} | dict(probability=p))
+                            | {q: both.get(q, np.nan) for q in ('rho', 'beyond_ink')} | dict(right=share))
     return pd.DataFrame(rows)
 
 # %% ../nbs/79_faithful.ipynb #21aa8468
