@@ -84,31 +84,31 @@ def _interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float, floa
 def localisation(rows: pd.DataFrame, # of `truth`
                  draws: int = 2000, # of the bootstrap
                  seed: int = 0, # of the bootstrap
-                ) -> pd.DataFrame: # architecture, task, method, right, auc, pointing, above_ink (each with _low, _high), chance, rho, beyond_ink
+                ) -> pd.DataFrame: # architecture, task, method, right, auc, pointing, per_ink (each with _low, _high), chance, rho, beyond_ink
     "Localisation of each method on each task, over seeds and layouts, with 95 % intervals over recordings."
     found = list[dict[str, object]]()
     for (a, t), part in rows.groupby(['architecture', 'task'], sort=False):
-        by = part.groupby(['method', 'recording'], sort=False)[['auc', 'pointing', 'chance', 'rho', 'beyond_ink', 'right']].mean()
-        rng, ink = np.random.default_rng(seed), by.loc[INK].auc.to_numpy()
-        drawn = rng.integers(len(ink), size=(draws, len(ink)))
+        by = part.groupby(['method', 'recording'], sort=False)[['auc', 'pointing', 'per_ink', 'chance', 'rho', 'beyond_ink']].mean()
+        n = part.recording.nunique()
+        drawn = np.random.default_rng(seed).integers(n, size=(draws, n))
         for m in by.index.unique('method'):
             one, values = by.loc[m], dict[str, float]()
-            for name, x in dict(auc=one.auc, pointing=one.pointing, above_ink=one.auc - ink).items():
-                values |= dict(zip((name, f'{name}_low', f'{name}_high'), _interval(x.to_numpy(float), drawn)))
+            for name in ('auc', 'pointing', 'per_ink'):
+                values |= dict(zip((name, f'{name}_low', f'{name}_high'), _interval(one[name].to_numpy(float), drawn)))
             found.append(dict(architecture=a, task=t, method=m, right=part.right.mean()) | values
                          | {q: one[q].mean() for q in ('chance', 'rho', 'beyond_ink')} | dict(recordings=len(one), seeds=part.seed.nunique()))
     return pd.DataFrame(found)
 
 # %% ../nbs/82_truth.ipynb #dffcad46
 def trust(table: pd.DataFrame, # of `localisation`
-         ) -> pd.DataFrame: # architecture, method, auc (mean of tasks), worst, finds, tasks, trusted
+         ) -> pd.DataFrame: # architecture, method, auc (mean of tasks), worst, per_ink, pointing, finds, tasks, trusted
     "Which methods find what was learnt, by architecture: best first, by the mean area over the tasks that were learnt."
     rows, asked = list[dict[str, object]](), table[(table.right >= LEARNT) & (table.method != INK)]
     for (a, m), part in asked.groupby(['architecture', 'method'], sort=False):
-        found = (part.auc_low > .5) & (part.above_ink_low > 0)
-        rows.append(dict(architecture=a, method=m, auc=part.auc.mean(), worst=part.auc.min(), pointing=part.pointing.mean(),
-                         finds=', '.join(part.task[found]), tasks=', '.join(part.task), trusted=bool(found.all())))
-    columns = ['architecture', 'method', 'auc', 'worst', 'pointing', 'finds', 'tasks', 'trusted']
+        found = (part.auc_low > .5) & (part.per_ink_low > .5)
+        rows.append(dict(architecture=a, method=m, auc=part.auc.mean(), worst=part.auc.min(), per_ink=part.per_ink.mean(),
+                         pointing=part.pointing.mean(), finds=', '.join(part.task[found]), tasks=', '.join(part.task), trusted=bool(found.all())))
+    columns = ['architecture', 'method', 'auc', 'worst', 'per_ink', 'pointing', 'finds', 'tasks', 'trusted']
     return pd.DataFrame(rows, columns=columns).sort_values(['architecture', 'trusted', 'auc'], ascending=[True, False, False], ignore_index=True)
 
 # %% ../nbs/82_truth.ipynb #89cee5db
