@@ -154,7 +154,7 @@ def tripod_section(study: StudyFiles) -> Section:
     rows: list[Row] = [{'Item': k, 'What': what, 'Answer': answer(study, of)} for k, what, of in TRIPOD]
     open_ = sum(r['Answer'] == AUTHOR for r in rows)
     caption = (f'Items after Collins et al. 2024, doi 10.1136/bmj-2023-078378, in other words. Answers are from the files of {data_name(study)}; '
-               f'{open_} of {len(rows)} are the author\'s to state. {run_ids(study.runs) if study.runs else "No run yet."}')
+               f'n = {len(rows)} items, {open_} of them the author\'s to state. No intervals. {run_ids(study.runs) if study.runs else "No run yet."}')
     return Section('TRIPOD+AI', 'What a prediction study has to report.', [Table('tripod', 'Checklist', caption, rows)])
 
 # %% ../nbs/89_checklist.ipynb #dd21e290
@@ -178,14 +178,14 @@ def _present(study: StudyFiles, r: Run) -> list[Row]:
     "How good it is on the hold-out: all, then class by class."
     t = r.test
     names = dict(f1='F1', precision='Precision', recall='Recall', auroc='AUROC')
-    rows: list[Row] = [{'Class': c, 'n': m.get('n'), **{name: m.get(k) for k, name in names.items()}} for c, m in t['per_class'].items() if m]
+    rows: list[Row] = [{'Class': c, 'n': m.get('support'), **{name: m.get(k) for k, name in names.items()}} for c, m in t['per_class'].items() if m]
     return [*rows, {'Class': 'all (macro)', 'n': t['n'], **{name: t['macro'][k] for k, name in names.items()}, '_mark': 'total'}]
 
 def cards_section(study: StudyFiles) -> Section | None:
     "A card for each final model."
     def card(r: Run) -> Group:
         name = r.id.replace('/', '-')
-        items: list[Item] = [Table(f'card-{name}', 'What it is', f'From run.json and config.json of {r.id}.', _facts(study, r))]
+        items: list[Item] = [Table(f'card-{name}', 'What it is', f'Data: {data_name(study)}, n and settings from run.json and config.json. No interval: facts. Run: {r.id}.', _facts(study, r))]
         items.append(Table(f'card-results-{name}', 'How good it is', source(study, [r], [r.test]), _present(study, r)))
         return Group(f'model-{name}', label(study, r), items, open=len(study.finished) <= 4)
     return Section('Model cards', 'One for each final model.', [card(r) for r in study.finished]) if study.finished else None
@@ -207,7 +207,7 @@ def limits(study: StudyFiles) -> list[str]:
     if scratch: lines.append(f'{scratch} of {len(runs)} runs began from random weights, the published ones from ImageNet weights.')
     if s.get('excluded'):
         lines.append(f"{s['excluded']:,} of {s['recordings']:,} recordings were left out; the results hold for recordings that pass the same audit.")
-    small = sorted({c for r in runs for c, m in r.test['per_class'].items() if m and (m.get('n') or 0) < FEW})
+    small = sorted({c for r in runs for c, m in r.test['per_class'].items() if m and (m.get('support') or 0) < FEW})
     if small: lines.append(f'Fewer than {FEW} charts of the hold-out are of the classes {", ".join(small)}: their numbers say little.')
     return lines + [f'Labels are taken as given; how sure they are: {AUTHOR}.']
 

@@ -7,7 +7,6 @@ __all__ = ['NEEDED', 'DAMAGED', 'STEPS', 'LOOK', 'LISTED', 'TOP', 'WORDS', 'Step
            'search_section']
 
 # %% ../nbs/88_searches.ipynb #b5ecc0b1
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,7 +27,7 @@ from .page import Group, Item, Plot, Row, Section, Table
 from .results import StudyFiles, optional
 from .search import FIXED, curves_figure, history_figure, importance_figure, settings_text
 from .state import TrainConfig
-from .style import PALETTE, model_colour
+from .style import model_colour
 
 # %% ../nbs/88_searches.ipynb #908575e9
 NEEDED: dict[str, dict[str, Any]] = {
@@ -191,7 +190,9 @@ def _cost(study: StudyFiles, s: Search) -> Row:
 
 # %% ../nbs/88_searches.ipynb #28f80e92
 def _data(study: StudyFiles) -> str:
-    return f'Data: {study.name}{" (simulated recordings)" if study.summary.get("simulated") else ""}, without the hold-out test part.'
+    n = int((study.splits['part'] != 'test').sum()) if 'part' in study.splits else 0
+    return (f'Data: {study.name}{" (simulated recordings)" if study.summary.get("simulated") else ""}, without the hold-out test part, '
+            f'n = {f"{n:,}" if n else "not recorded"}. No intervals but those over folds. Runs: trials.parquet and head/results.parquet of each model.')
 
 def _tables(study: StudyFiles, searches: Sequence[Search]) -> list[Item]:
     "The tables of some searches: what they found, and what they cost."
