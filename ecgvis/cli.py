@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['STORE', 'STAGES', 'study_of', 'run_simulate', 'run_prepare', 'run_search', 'run_train', 'run_evaluate', 'run_costs',
            'run_report', 'run_all', 'run_submit', 'run_status', 'run_weights', 'run_render', 'run_store_info',
-           'run_store_verify', 'run_store_export', 'run_store', 'find_run', 'classify', 'run_predict', 'parser', 'main']
+           'run_store_verify', 'run_store_export', 'run_store', 'find_run', 'classify', 'run_predict', 'run_explain',
+           'parser', 'main']
 
 # %% ../nbs/95_cli.ipynb #ed669761
 import argparse, os, sys
@@ -23,9 +24,11 @@ from .cluster import load_site, slurm_text, submit
 from .core import EcgvisError, cores, progress, read_json, write_table
 from .data import LEADS, RHYTHMS, load_dataset, read_recording
 from .export import Exported, export_index, export_png, export_wfdb, find_store, store_info_text
+from .guided import get_method, list_methods
 from .models import architecture, fetch_weights, list_models, weights_table
 from .render import LAYOUTS, clipped, ink, save_chart
 from .report import report
+from .saliency import METHODS, explain
 from .store import open_store
 from .stages import SEARCHES
 from ecgvis.study import OWN, Study, check, classes_of, evaluate_study, load, prepare_study, profile_study, run_study, search_study, status_text, \
@@ -258,6 +261,17 @@ def run_predict(args: argparse.Namespace) -> int:
     if source.is_dir(): print(f'table: {write_table(table, out/"predictions.csv")}')
     return int(good.empty)
 
+def run_explain(args: argparse.Namespace) -> int:
+    "What a model saw in a recording: saliency maps in lead and time, with what speaks for and against each."
+    run = Path(args.model) if args.model else find_run(args.out)
+    out = Path(args.to or f'{Path(args.recording).stem}-explained')
+    told = explain(run, args.recording, out, args.methods, args.layouts, args.target, args.layer, formats=args.formats, draws=args.draws)
+    print(f'model: {run}\nclass explained: {told["target"]}')
+    rows = [dict(layout=layout, map=get_method(m).title, verdict='; '.join(v['fails']) or 'passes') for layout, l in told['layouts'].items() for m, v in l['methods'].items()]
+    print(pd.DataFrame(rows).to_string(index=False))
+    print(f'figures, lead_time.csv, waves.csv, curves.csv: {out}')
+    return 0
+
 # %% ../nbs/95_cli.ipynb #c83946ed
 def parser() -> argparse.ArgumentParser:
     "The command line."
@@ -274,6 +288,7 @@ def parser() -> argparse.ArgumentParser:
     _submit_options(made['submit'])
     _simulate_options(verb('simulate', run_simulate))
     _predict_options(verb('predict', run_predict))
+    _explain_options(verb('explain', run_explain))
     _render_options(verb('render', run_render))
     _store_options(verb('store', run_store))
     w = verb('weights', run_weights)
@@ -332,6 +347,19 @@ def _predict_options(v: argparse.ArgumentParser) -> None:
     v.add_argument('--run', metavar='FOLDER', help='a finished run (default: the newest below --out)')
     v.add_argument('--out', default='runs', metavar='FOLDER', help='folder of all studies (default: runs)')
     v.add_argument('--charts', default='.', metavar='FOLDER', help='where charts go (default: here)')
+
+def _explain_options(v: argparse.ArgumentParser) -> None:
+    "The options of `ecgvis explain`."
+    v.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
+    v.add_argument('--model', metavar='RUN', help='folder of a finished run (default: the newest below --out)')
+    v.add_argument('--out', default='runs', metavar='FOLDER', help='folder of all studies (default: runs)')
+    v.add_argument('--to', metavar='FOLDER', help='where figures and tables go (default: the name of the recording with -explained, here)')
+    v.add_argument('--methods', nargs='+', metavar='NAME', default=METHODS, help=f'out of {", ".join(list_methods())} (default: {" ".join(METHODS)})')
+    v.add_argument('--layouts', nargs='+', metavar='NAME', help='out of those of `ecgvis render` (default: those of the run)')
+    v.add_argument('--target', metavar='CLASS', help="the class to be explained (default: the model's answer)")
+    v.add_argument('--layer', default='', help='of Grad-CAM, by its name in the network (default: the last stage of features)')
+    v.add_argument('--formats', nargs='+', default=('svg', 'png'), metavar='F', help='out of svg, png, pdf (default: svg png)')
+    v.add_argument('--draws', type=int, default=19, metavar='N', help='orders by chance that deletion and insertion are compared with (default: 19)')
 
 # %% ../nbs/95_cli.ipynb #ffa9549d
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['STEPS', 'Lab', 'tiny_study', 'open_lab', 'search', 'problem', 'train', 'results', 'costs', 'figures', 'examples',
-           'finish', 'asked', 'to_do', 'open_study_file', 'study_results', 'absent', 'ranking', 'report']
+           'finish', 'asked', 'explain', 'saliency_pictures', 'to_do', 'open_study_file', 'study_results', 'absent',
+           'ranking', 'report']
 
 # %% ../nbs/93_lab.ipynb #657acfb5
 import tempfile, traceback
@@ -26,6 +27,7 @@ from .prepare import DataConfig
 from .render import chart
 from .report import confusion_figure, learning_figures, report
 from .results import missing, open_study
+from .saliency import SaliencyConfig, explain_run
 from .stages import search_model
 from .store import open_store
 from .study import Entry, Model, Study, classes_of, cost_row, evaluate_study, load, models, prepare_study
@@ -35,13 +37,13 @@ from .trials import held, trials_table
 _all_ = ['ranking', 'report']
 
 # %% ../nbs/93_lab.ipynb #4a87cac0
-STEPS = ('head', 'bayes', 'refine', 'final', 'evaluate', 'costs', 'all')
+STEPS = ('head', 'bayes', 'refine', 'final', 'evaluate', 'costs', 'saliency', 'all')
 
 @dataclass(frozen=True)
 class Lab:
     "One model of a study, and how far to bring it."
     model: Model
-    stage: str # up to which step, of `STEPS`; evaluate and costs: that alone
+    stage: str # up to which step, of `STEPS`; evaluate, costs and saliency: that alone
     seeds: tuple[int, ...] # of the final runs
     helper: bool # take only what nobody else is at
     stop: Wish = field(default_factory=Wish)
@@ -49,7 +51,7 @@ class Lab:
 
     def does(self, step: str) -> bool:
         "Whether a step is part of the work."
-        if self.stage in ('evaluate', 'costs'): return step == self.stage
+        if self.stage in ('evaluate', 'costs', 'saliency'): return step == self.stage
         return self.stage == 'all' or STEPS.index(step) <= STEPS.index(self.stage)
 
     @property
@@ -63,7 +65,7 @@ class Lab:
 def tiny_study() -> Study:
     "A simulated study of a few seconds, in a temporary folder."
     return Study(out=tempfile.mkdtemp(prefix='ecgvis-'), data=DataConfig(simulate=60), train=dict(epochs=2, size=64, steps=4, weights='none'),
-                 costs=CostConfig(runs=20, repeats=6, seconds=1., memory=False))
+                 costs=CostConfig(runs=20, repeats=6, seconds=1., memory=False), saliency=SaliencyConfig(1, ('gradcam', 'guided_gradcam'), draws=3))
 
 def open_lab(study_file: str = '', # a study file; empty: a simulated study of seconds
              configuration: str = '', # of the study; empty: its first
@@ -143,8 +145,12 @@ def results(lab: Lab) -> pd.DataFrame: # run, macro_f1, low, high (of the hold-o
 def costs(lab: Lab) -> pd.DataFrame: # parameters_m, gmacs, latency_ms, charts_per_second
     "What an answer costs: of the first run that is finished, unless it was measured on this machine before."
     lab.stop.check()
-    done = [e for e in lab.entries if lab.does('costs') and not lab.helper and (e.folder/'done.json').exists()]
-    return pd.DataFrame([dict(run=e.name) | cost_row(profile(lab.model.study.costs, e.folder)) for e in done[:1]])
+    first = _first(lab, 'costs')
+    return pd.DataFrame([dict(run=first.name) | cost_row(profile(lab.model.study.costs, first.folder))] if first else [])
+
+def _first(lab: Lab, step: str) -> Entry | None:
+    "The first finished run, where a step is part of the work."
+    return next((e for e in lab.entries if lab.does(step) and not lab.helper and (e.folder/'done.json').exists()), None)
 
 def figures(lab: Lab) -> list[Figure]:
     "Learning curves and confusion matrices of the final runs."
@@ -182,6 +188,19 @@ def finish(lab: Lab) -> None:
 def asked(study: Study, model: Model) -> str:
     "A digest of all that a study asks of a model."
     return digest(asdict(study.data), study.configurations[model.configuration], study.train, study.search, study.seeds)
+
+def explain(lab: Lab) -> pd.DataFrame: # a row per method: maps, passes, rank correlations, ...
+    "Explain hold-out recordings by the first run that is finished, unless that was done."
+    lab.stop.check()
+    first = _first(lab, 'saliency') if lab.model.study.saliency.recordings else None
+    if not first: return pd.DataFrame()
+    told = explain_run(lab.model.study.saliency, first.folder, lab.model.study.dataset)
+    return pd.DataFrame(told['methods']).T.rename_axis('method').reset_index()
+
+def saliency_pictures(lab: Lab) -> list[Path]:
+    "The maps of what was explained, a PNG per recording."
+    first = _first(lab, 'saliency')
+    return sorted((first.folder/'saliency').glob('*/maps.png')) if first else []
 
 # %% ../nbs/93_lab.ipynb #9697d8fc
 def to_do(study: Study) -> list[str]:

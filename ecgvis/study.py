@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OWN', 'SaveNow', 'Study', 'from_dict', 'check', 'load', 'Model', 'models', 'Entry', 'entries', 'save',
            'prepare_study', 'classes_of', 'search_study', 'train_study', 'beside', 'evaluate_study', 'profile_study',
-           'cost_row', 'run_study', 'status', 'status_text']
+           'explain_study', 'first_finished', 'cost_row', 'run_study', 'status', 'status_text']
 
 # %% ../nbs/92_study.ipynb #ba0c6007
 import os, subprocess, sys, time
@@ -24,11 +24,13 @@ import yaml
 from .core import EcgvisError, atomic, cores, progress, read_json, read_table, to_plain, write_json
 from .costs import CostConfig, profile
 from .evaluate import evaluate
+from .guided import get_method
 from .models import architecture
 from .prepare import DataConfig, prepare
 from .render import get_layout
 from .report import report
 from .results import last_attempt
+from .saliency import SaliencyConfig, explain_run
 from .search import time_text
 from .stages import Search, Stand, plan, search_model, step_stand
 from .train import TrainConfig, fit, pick_device
@@ -47,6 +49,7 @@ class Study:
     search: Any = 'none' # what is searched before: none, small, study, or settings as of `stages.plan`
     seeds: tuple[int, ...] = (1,) # a final run per seed
     costs: CostConfig = field(default_factory=CostConfig) # how costs are measured
+    saliency: SaliencyConfig = field(default_factory=SaliencyConfig) # what is explained of a model, and how
 
     @property
     def folder(self) -> Path: return Path(self.out)/self.name
@@ -61,11 +64,12 @@ class Study:
 def from_dict(values: dict[str, Any], source: str | Path = 'study') -> Study:
     "A study from plain values; an unknown or ill-typed setting is named."
     values = dict(values)
-    data, costs = (_settings(kind, values.pop(name, None) or {}, source, f'{name}.') for name, kind in (('data', DataConfig), ('costs', CostConfig)))
+    parts = dict(data=DataConfig, costs=CostConfig, saliency=SaliencyConfig)
+    own = {name: _settings(kind, values.pop(name, None) or {}, source, f'{name}.') for name, kind in parts.items()}
     search = values.pop('search', 'none')
     study = _settings(Study, values, source, '')
     named = {k: _names(getattr(study, k), source, k) for k in ('architectures', 'seeds')}
-    study = replace(study, data=data, costs=costs, search=search, **named,
+    study = replace(study, search=search, **own, **named,
                     configurations={str(k): _names(v, source, f'configurations.{k}') for k, v in dict(study.configurations).items()})
     check(study, source)
     return study
@@ -88,14 +92,15 @@ def _settings(kind: type, values: Any, source: str | Path, prefix: str) -> Any:
         if isinstance(default, tuple): fine = isinstance(value, (list, tuple))
         if type(default) is int and isinstance(value, float): fine = False
         if not fine: raise EcgvisError(f'{value!r} is not usable', file=source, field=prefix + name, expected=f'a value like {default!r}')
-    return kind(**values)
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 # %% ../nbs/92_study.ipynb #a86b1ccc
 def check(study: Study, source: str | Path = 'study') -> None:
     "Refuse names and training settings that do not exist before any work is done."
     for name in study.architectures: architecture(name)
-    for layouts in study.configurations.values():
+    for layouts in (*study.configurations.values(), study.saliency.layouts):
         for name in layouts: get_layout(name)
+    for name in study.saliency.methods: get_method(name)
     if Path(study.name).name != study.name or study.name.startswith('.'):
         raise EcgvisError(f'{study.name!r} cannot be the name of a folder', file=source, field='name', expected='a plain name')
     plan(study.search, source)
@@ -267,12 +272,19 @@ def evaluate_study(study: Study) -> pd.DataFrame:
 
 def profile_study(study: Study # trained
                  ) -> pd.DataFrame: # run, parameters_m, gmacs, latency_ms, charts_per_second
-    "What an answer of each model costs: of its first finished run, since seeds differ in weights alone."
-    rows = []
-    for model in progress(list(models(study, classes_of(study))), 'measuring', 'models'):
-        done = next((e for e in (Entry(model, seed) for seed in study.seeds) if (e.folder/'done.json').exists()), None)
-        if done: rows.append(dict(run=done.name) | cost_row(profile(study.costs, done.folder)))
-    return pd.DataFrame(rows)
+    "What an answer of each model costs."
+    done = first_finished(study)
+    return pd.DataFrame([dict(run=e.name) | cost_row(profile(study.costs, e.folder)) for e in (progress(done, 'measuring', 'models') if done else ())])
+
+def explain_study(study: Study) -> None:
+    "Explain hold-out recordings of each model."
+    if not study.saliency.recordings: return
+    for e in first_finished(study): explain_run(study.saliency, e.folder, study.dataset)
+
+def first_finished(study: Study) -> list[Entry]:
+    "The first finished run of each model: seeds differ in weights alone."
+    runs = [[Entry(m, seed) for seed in study.seeds] for m in models(study, classes_of(study))]
+    return [done[0] for each in runs if (done := [e for e in each if (e.folder/'done.json').exists()])]
 
 def cost_row(costs: dict[str, Any]) -> dict[str, float]: # as in costs.json
     "The figures of one model, as last measured."
@@ -290,6 +302,7 @@ def run_study(study: Study, # what to do
     for row in evaluate_study(study).itertuples():
         print(f'{row.run}: hold-out macro-F1 {row.macro_f1:.3f} (95 % interval {row.low:.3f} to {row.high:.3f})', flush=True)
     profile_study(study)
+    explain_study(study)
     return report(study.folder), failed
 
 # %% ../nbs/92_study.ipynb #eaa9357c
