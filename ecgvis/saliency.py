@@ -28,7 +28,7 @@ from .core import EcgvisError, atomic, digest, progress, read_json, read_table, 
 from .costs import NEEDED, open_run
 from .data import LEADS, Recording, read_recording
 from .evaluate import average_layouts, read_predictions
-from .faithful import Chart, Curves, Verdict, attributions, chart_of, compare, judge, probabilities
+from .faithful import SHARES, Chart, Curves, Verdict, attributions, chart_of, compare, judge, probabilities
 from .figure import FOOT, figure
 from .guided import InkNet, find_layer, get_method
 from .layout import Layout, get_layout, strip_name, strips
@@ -251,7 +251,7 @@ def _curve_rows(e: Explained) -> pd.DataFrame:
         for m, both in lines.items():
             for kind in ('deletion', 'insertion'):
                 y = getattr(both, kind)
-                parts.append(pd.DataFrame(dict(layout=c.layout.name, method=m, curve=kind, ink=np.linspace(0, 1, y.shape[1]), map=y[0], edges=y[1],
+                parts.append(pd.DataFrame(dict(layout=c.layout.name, method=m, curve=kind, ink=SHARES, map=y[0], edges=y[1],
                                                chance=y[2:].mean(0), chance_low=y[2:].min(0), chance_high=y[2:].max(0))))
     return pd.concat(parts, ignore_index=True)
 
@@ -305,7 +305,7 @@ def save(e: Explained, # from `look`
     for name, rows in (('lead_time', _lead_rows(e)), ('waves', _wave_rows(e)), ('curves', _curve_rows(e))):
         written.append(write_table(rows, out/f'{name}.csv'))
     told = f'Label {about["label"]}, answer {e.target}.' if about.get('label') else ''
-    for name, fig in figures(e, run, told).items(): written += _save(fig, out/name, formats, dpi)
+    for name, fig in figures(e, run, told).items() if formats else (): written += _save(fig, out/name, formats, dpi)
     facts = _facts(e, run) | about
     write_json(facts, out/'explain.json')
     return facts | dict(files=[out/'explain.json', *written])
@@ -351,7 +351,7 @@ class SaliencyConfig:
     seed: int = 0 # of the choice and of chance
     others: int = 3 # finished runs of other seeds that attributions are compared with, at most
     label_run: str = '' # folder of a run trained on shuffled labels
-    formats: tuple[str, ...] = ('svg', 'png') # of the figures
+    formats: tuple[str, ...] = ('png',) # of the figures: png, svg (2 MB each), pdf
     dpi: float = 150 # of PNG
     device: str = 'auto' # where to compute
 
