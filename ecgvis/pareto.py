@@ -15,17 +15,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from .compare import each
 from .evidence import compared
 from .page import Item, Plot, Row, Section, Table, axes
 from .results import Run, StudyFiles
 from .style import MARKERS, data_name, run_ids, source, styles
 
 # %% ../nbs/89_pareto.ipynb #9508b23e
-def front(cost: Sequence[float], value: Sequence[float]) -> np.ndarray: # bool [n]
+def front(cost: Any, # [n]
+          value: Any, # [n]
+         ) -> np.ndarray: # bool [n]
     "Which points no other one beats: none that costs no more is better, none that is as good costs less."
     c, v = np.asarray(cost, float), np.asarray(value, float)
     beaten = ((c <= c[:, None]) & (v >= v[:, None]) & ((c < c[:, None]) | (v > v[:, None]))).any(1)
-    return ~beaten
+    return np.asarray(~beaten)
 
 def near(cost: Sequence[float], value: Sequence[float], high: Sequence[float]) -> np.ndarray: # bool [n]
     "Which points off the front have an interval that reaches the best one that costs no more."
@@ -107,7 +110,8 @@ def _row(study: StudyFiles, r: Run) -> Row:
     counts, last, spent = r.costs.get('counts', {}), _measured, r.record.get('seconds')
     by = lambda name: {f'{name}, %': counts[f'{name}_difference_percent']} if counts.get(f'{name}_difference_percent') is not None else {}
     measured = {'Latency p50, ms': last('latency', 'p50_ms')(r), 'p99, ms': last('latency', 'p99_ms')(r),
-                'Charts/s': last('throughput', 'charts_per_second')(r), 'Peak memory, MB': last('memory', 'inference_batch', 'peak_mb')(r)} if r.costs else {}
+                'Charts/s': last('throughput', 'charts_per_second')(r),
+                'Peak memory, MB': last('memory', 'inference_batch', 'peak_mb')(r)} if r.costs else {}
     energy = {'Training, Wh': last('energy', 'training_watt_hours')(r)} if r.costs else {}
     return {'System': study.systems.get(r.architecture, r.architecture), 'Configuration': r.config, 'Seed': r.seed,
             'Parameters': r.record.get('parameters'), 'Weights, MB': COSTS[1].of(r), 'GMACs': COSTS[2].of(r), **by('torchinfo'), **by('thop'),
@@ -182,12 +186,13 @@ def _equals(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
     top = pairs['a'].iloc[0] # pairs are of models in order, the best first
     if top not in known: return ''
     level = pairs[(pairs['a'] == top) & (pairs['p_holm'] >= .05) & pairs['b'].isin(list(known))]
-    cheaper = [x for x in level.itertuples() if cost.of(known[x.b]) < cost.of(known[top])]
+    cheaper = [x for x in each(level) if cost.of(known[x.b]) < cost.of(known[top])]
     if not cheaper: return f'{cost.title}: no cheaper model is level with the best one, {_model(study, known[top])}.'
     x = min(cheaper, key=lambda x: cost.of(known[x.b]))
     ratio = cost.of(known[top])/cost.of(known[x.b])
-    return (f'{cost.title}: the best model, {_model(study, known[top])}, costs {ratio:.3g} times as much as {_model(study, known[x.b])}, which it does not beat '
-            f'beyond chance: {x.difference:+.3f} macro-F1 (95 % interval {x.low:+.3f} to {x.high:+.3f}, corrected p = {x.p_holm:.2g}).')
+    return (f'{cost.title}: the best model, {_model(study, known[top])}, costs {ratio:.3g} times as much as {_model(study, known[x.b])}, '
+            f'which it does not beat beyond chance: {x.difference:+.3f} macro-F1 (95 % interval {x.low:+.3f} to {x.high:+.3f}, '
+            f'corrected p = {x.p_holm:.2g}).')
 
 def discussion_section(study: StudyFiles) -> Section | None:
     "What the costs come to, in sentences made from the tables; None where there are fewer than two runs."
