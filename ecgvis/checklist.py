@@ -7,7 +7,7 @@ __all__ = ['AUTHOR', 'Answer', 'TRIPOD', 'FEW', 'answer', 'tripod_section', 'car
            'missing_section']
 
 # %% ../nbs/89_checklist.ipynb #c1844f7f
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -21,7 +21,7 @@ from .style import data_name, label, run_ids, source
 # %% ../nbs/89_checklist.ipynb #7f22835d
 AUTHOR = 'author to state'
 
-def _listed(counts: dict[str, Any]) -> str: return ', '.join(f'{k} {v:,}' for k, v in counts.items()) or 'none'
+def _listed(counts: Mapping[Any, Any]) -> str: return ', '.join(f'{k} {v:,}' for k, v in counts.items()) or 'none'
 
 def _sources(s: StudyFiles) -> str | None:
     if not s.summary: return None
@@ -110,14 +110,16 @@ TRIPOD: tuple[tuple[str, str, Answer], ...] = (
     ('11', 'Methods: missing data', lambda s: None if not s.summary else
         f'recordings that cannot be used are left out, none is imputed; {_eligible(s)}'),
     ('12a', 'Methods: how the data were used and parted', _parts),
-    ('12b', 'Methods: handling of predictors', 'pixels of the chart, normalised as the weights expect; augmented in training only, as config.json says'),
+    ('12b', 'Methods: handling of predictors',
+        'pixels of the chart, normalised as the weights expect; augmented in training only, as config.json says'),
     ('12c', 'Methods: type of model, tuning, internal validation', _models),
     ('12d', 'Methods: differences between groups of patients or places',
         _has('subgroups', 'results by age, sex, source and layout: chapter Results')),
     ('12e', 'Methods: measures of performance', _measures),
     ('12f', 'Methods: updating of the model',
         _has('calibration', 'temperature scaling on validation recordings, reported beside the raw probabilities')),
-    ('12g', 'Methods: how predictions were made', lambda s: 'weights in model.safetensors of each run; `ecgvis predict` applies them' if s.runs else None),
+    ('12g', 'Methods: how predictions were made', lambda s:
+        'weights in model.safetensors of each run; `ecgvis predict` applies them' if s.runs else None),
     ('13', 'Methods: class imbalance', 'no resampling and no class weights; macro averages count each class alike'),
     ('14', 'Methods: fairness', None),
     ('15', 'Methods: output of the model', 'a probability per class; the answer is the largest, no threshold is set'),
@@ -161,12 +163,13 @@ def tripod_section(study: StudyFiles) -> Section:
 def _facts(study: StudyFiles, r: Run) -> list[Row]:
     "What the model is, as names and values."
     n, c = r.record.get('recordings') or {}, r.settings
-    simulated = 'simulated recordings: it has seen no patient' if study.summary.get('simulated') else f"{study.summary.get('kind') or 'unknown'} recordings"
+    kind = f"{study.summary.get('kind') or 'unknown'} recordings"
+    seen = 'simulated recordings: it has seen no patient' if study.summary.get('simulated') else kind
     facts = {'Model': f"{study.systems.get(r.architecture, r.architecture)}, {r.record.get('parameters', 0):,} parameters",
              'File': f'{r.id.replace("/seed", "/final/seed")}/model.safetensors',
              'Input': f"a chart of {c.get('size') or 'its own size in'} px, layouts {', '.join(c.get('layouts') or ('not recorded',))}",
              'Output': f"probabilities of {', '.join(c.get('classes') or ('classes not recorded',))}",
-             'Trained on': f"{simulated}; {_listed({k: v for k, v in n.items() if k != 'test'})}",
+             'Trained on': f"{seen}; {_listed({k: v for k, v in n.items() if k != 'test'})}",
              'First weights': str(r.record.get('weights', 'not recorded')),
              'Use': 'research on charts like those it was trained on; `ecgvis predict RECORDING --out runs` asks it',
              'Not for': 'diagnosis, or any decision on a patient: it is no medical device',
@@ -185,7 +188,8 @@ def cards_section(study: StudyFiles) -> Section | None:
     "A card for each final model."
     def card(r: Run) -> Group:
         name = r.id.replace('/', '-')
-        items: list[Item] = [Table(f'card-{name}', 'What it is', f'Data: {data_name(study)}, n and settings from run.json and config.json. No interval: facts. Run: {r.id}.', _facts(study, r))]
+        told = f'Data: {data_name(study)}, n and settings from run.json and config.json. No interval: facts. Run: {r.id}.'
+        items: list[Item] = [Table(f'card-{name}', 'What it is', told, _facts(study, r))]
         items.append(Table(f'card-results-{name}', 'How good it is', source(study, [r], [r.test]), _present(study, r)))
         return Group(f'model-{name}', label(study, r), items, open=len(study.finished) <= 4)
     return Section('Model cards', 'One for each final model.', [card(r) for r in study.finished]) if study.finished else None

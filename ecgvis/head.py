@@ -469,7 +469,8 @@ def _write_best(points: Sequence[HeadPoint], results: pd.DataFrame, features: Fe
     theta = train_heads([point], x, y, len(features.classes), rows, rows, seed, -1)
     _write_head(theta, features, head_file(folder))
     folds = results[results['point'] == point.name].sort_values('fold')['f1'].tolist()
-    facts = {k: first[k] for k in ('f1', 'sd', 'low', 'high', 'accuracy', 'loss')} | dict(folds=folds, untrained=untrained, points=len(points), seed=seed, charts=len(x))
+    facts = {k: first[k] for k in ('f1', 'sd', 'low', 'high', 'accuracy', 'loss')}
+    facts |= dict(folds=folds, untrained=untrained, points=len(points), seed=seed, charts=len(x))
     train = {f'train_{k}': v[0] for k, v in _scores(theta, x, y).items()}
     about = dict(tensors=_tensors(features), classes=features.classes, features=features.info)
     write_json(dict(point=point) | facts | train | about, folder/'best.json')

@@ -14,18 +14,22 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
+from .compare import each
 from .evidence import compared
 from .page import Item, Plot, Row, Section, Table, axes
 from .results import Run, StudyFiles
 from .style import MARKERS, data_name, run_ids, source, styles
 
 # %% ../nbs/89_pareto.ipynb #9508b23e
-def front(cost: Sequence[float], value: Sequence[float]) -> np.ndarray: # bool [n]
+def front(cost: Any, # [n]
+          value: Any, # [n]
+         ) -> np.ndarray: # bool [n]
     "Which points no other one beats: none that costs no more is better, none that is as good costs less."
     c, v = np.asarray(cost, float), np.asarray(value, float)
     beaten = ((c <= c[:, None]) & (v >= v[:, None]) & ((c < c[:, None]) | (v > v[:, None]))).any(1)
-    return ~beaten
+    return np.asarray(~beaten)
 
 def near(cost: Sequence[float], value: Sequence[float], high: Sequence[float]) -> np.ndarray: # bool [n]
     "Which points off the front have an interval that reaches the best one that costs no more."
@@ -40,6 +44,7 @@ class Cost:
     unit: str # for the axis
     of: Callable[[Run], Any] # its value; None where it is not known
     measured: bool = False # on a machine: values of another machine cannot stand beside it
+    counted: bool = False # of the network alone: the published macro-F1 can stand beside it
 
 def epoch_seconds(r: Run) -> float | None:
     "Median seconds per epoch of a run."
@@ -60,9 +65,9 @@ def _measured(*path: str) -> Callable[[Run], float | None]:
         return found if isinstance(found, (int, float)) else None
     return of
 
-COSTS = (Cost('Parameters', 'parameters, million', _count('parameters', 1e6)),
-         Cost('Disk', 'weights, MB', _count('weights_bytes', 1e6)),
-         Cost('Multiply-accumulates', 'GMACs per chart', _count('macs', 1e9)),
+COSTS = (Cost('Parameters', 'parameters, million', _count('parameters', 1e6), counted=True),
+         Cost('Disk', 'weights, MB', _count('weights_bytes', 1e6), counted=True),
+         Cost('Multiply-accumulates', 'GMACs per chart', _count('macs', 1e9), counted=True),
          Cost('Latency', 'ms per chart, alone (median)', _measured('latency', 'p50_ms'), True),
          Cost('Training', 'seconds per epoch (median)', epoch_seconds))
 
@@ -72,6 +77,10 @@ def machine_of(r: Run) -> str:
     return f"{m.get('cpu', '')} {m.get('device', '')}".strip()
 
 # %% ../nbs/89_pareto.ipynb #0f3c1f64
+def _beside(x: Sequence[float]) -> list[float]:
+    "Shifts in points that put equal values side by side."
+    return [7*(x[:i].count(v) - (x.count(v) - 1)/2) for i, v in enumerate(x)]
+
 def _scatter(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> Figure:
     "Macro-F1 with its interval against a cost, and the front."
     fig, ax = axes(cost.title, cost.unit, 'macro-F1', (4.3, 3.3))
@@ -81,11 +90,14 @@ def _scatter(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> Figure:
     best = front(x, value)
     steps = sorted((a, v) for a, v, b in zip(x, value, best) if b)
     ax.step([a for a, _ in steps] + [max(x)], [v for _, v in steps] + [steps[-1][1]], where='post', color='#9aa5b0', lw=1, zorder=1)
-    for r, at, v, on, close in zip(runs, x, f1, best, near(x, value, high)):
-        colour = styles(study)[r.architecture][0]
-        if v['low'] is not None: ax.plot([at, at], [v['low'], v['high']], color=colour, lw=1.2, alpha=.7)
-        ax.plot(at, v['value'], list(MARKERS)[configs.index(r.config) % len(MARKERS)], color=colour, ms=7, markeredgewidth=1.3,
+    for r, at, v, on, close, shift in zip(runs, x, f1, best, near(x, value, high), _beside(x)):
+        colour, moved = styles(study)[r.architecture][0], ax.transData + ScaledTranslation(shift/72, 0, fig.dpi_scale_trans)
+        if v['low'] is not None: ax.plot([at, at], [v['low'], v['high']], color=colour, lw=1.2, alpha=.7, transform=moved)
+        ax.plot(at, v['value'], list(MARKERS)[configs.index(r.config) % len(MARKERS)], color=colour, ms=7, markeredgewidth=1.3, transform=moved,
                 markerfacecoloralt='white', fillstyle='full' if on else 'left' if close else 'none')
+    known = {r.architecture: at for r, at in zip(runs, x)}
+    told = [(known[p['architecture']], p['f1']) for p in study.published['overall'] if p['architecture'] in known]
+    if cost.counted: ax.plot([a for a, _ in told], [v for _, v in told], 'x', color='#7a858f', ms=6, ls='')
     if max(x) > 5*min(x) > 0: ax.set_xscale('log')
     else: ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.xaxis.set_major_formatter('{x:g}')
@@ -107,7 +119,8 @@ def _row(study: StudyFiles, r: Run) -> Row:
     counts, last, spent = r.costs.get('counts', {}), _measured, r.record.get('seconds')
     by = lambda name: {f'{name}, %': counts[f'{name}_difference_percent']} if counts.get(f'{name}_difference_percent') is not None else {}
     measured = {'Latency p50, ms': last('latency', 'p50_ms')(r), 'p99, ms': last('latency', 'p99_ms')(r),
-                'Charts/s': last('throughput', 'charts_per_second')(r), 'Peak memory, MB': last('memory', 'inference_batch', 'peak_mb')(r)} if r.costs else {}
+                'Charts/s': last('throughput', 'charts_per_second')(r),
+                'Peak memory, MB': last('memory', 'inference_batch', 'peak_mb')(r)} if r.costs else {}
     energy = {'Training, Wh': last('energy', 'training_watt_hours')(r)} if r.costs else {}
     return {'System': study.systems.get(r.architecture, r.architecture), 'Configuration': r.config, 'Seed': r.seed,
             'Parameters': r.record.get('parameters'), 'Weights, MB': COSTS[1].of(r), 'GMACs': COSTS[2].of(r), **by('torchinfo'), **by('thop'),
@@ -154,7 +167,8 @@ def costs_section(study: StudyFiles) -> Section | None:
     where = sorted({m for r in runs if (m := machine_of(r))})
     machines = f' Measured on: {"; ".join(where)}.' if where else ' No costs were measured yet: `ecgvis costs` does it.'
     caption = ('Filled: on the Pareto front (grey line). Half filled: the interval reaches the front. Hollow: another model costs no more and '
-               f'is better. {source(study, runs, tests)}{machines}{" In part only: " + "; ".join(told) + "." if told else ""}')
+               'is better. Equal costs stand side by side. Grey crosses: published macro-F1 of the same architecture, another hold-out, no interval. '
+               f'{source(study, runs, tests)}{machines}{" In part only: " + "; ".join(told) + "." if told else ""}')
     items: list[Item] = [Plot('pareto', 'Accuracy against cost', caption, panels)] if panels else []
     caption = (f'MACs: torch.utils.flop_counter.FlopCounterMode / 2; torchinfo and thop as their difference from it. Latency: one chart alone; '
                f'charts per second: in batches. Data: {data_name(study)}. Measured once per run: no interval here; those of the medians are in '
@@ -182,12 +196,13 @@ def _equals(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
     top = pairs['a'].iloc[0] # pairs are of models in order, the best first
     if top not in known: return ''
     level = pairs[(pairs['a'] == top) & (pairs['p_holm'] >= .05) & pairs['b'].isin(list(known))]
-    cheaper = [x for x in level.itertuples() if cost.of(known[x.b]) < cost.of(known[top])]
+    cheaper = [x for x in each(level) if cost.of(known[x.b]) < cost.of(known[top])]
     if not cheaper: return f'{cost.title}: no cheaper model is level with the best one, {_model(study, known[top])}.'
     x = min(cheaper, key=lambda x: cost.of(known[x.b]))
     ratio = cost.of(known[top])/cost.of(known[x.b])
-    return (f'{cost.title}: the best model, {_model(study, known[top])}, costs {ratio:.3g} times as much as {_model(study, known[x.b])}, which it does not beat '
-            f'beyond chance: {x.difference:+.3f} macro-F1 (95 % interval {x.low:+.3f} to {x.high:+.3f}, corrected p = {x.p_holm:.2g}).')
+    return (f'{cost.title}: the best model, {_model(study, known[top])}, costs {ratio:.3g} times as much as {_model(study, known[x.b])}, '
+            f'which it does not beat beyond chance: {x.difference:+.3f} macro-F1 (95 % interval {x.low:+.3f} to {x.high:+.3f}, '
+            f'corrected p = {x.p_holm:.2g}).')
 
 def discussion_section(study: StudyFiles) -> Section | None:
     "What the costs come to, in sentences made from the tables; None where there are fewer than two runs."

@@ -192,7 +192,8 @@ def _cost(study: StudyFiles, s: Search) -> Row:
 def _data(study: StudyFiles) -> str:
     n = int((study.splits['part'] != 'test').sum()) if 'part' in study.splits else 0
     return (f'Data: {study.name}{" (simulated recordings)" if study.summary.get("simulated") else ""}, without the hold-out test part, '
-            f'n = {f"{n:,}" if n else "not recorded"}. No intervals but those over folds. Runs: trials.parquet and head/results.parquet of each model.')
+            f'n = {f"{n:,}" if n else "not recorded"}. No intervals but those over folds. Runs: trials.parquet and head/results.parquet of each '
+            'model.')
 
 def _tables(study: StudyFiles, searches: Sequence[Search]) -> list[Item]:
     "The tables of some searches: what they found, and what they cost."
