@@ -267,7 +267,8 @@ def run_explain(args: argparse.Namespace) -> int:
     out = Path(args.to or f'{Path(args.recording).stem}-explained')
     told = explain(run, args.recording, out, args.methods, args.layouts, args.target, args.layer, formats=args.formats, draws=args.draws)
     print(f'model: {run}\nclass explained: {told["target"]}')
-    rows = [dict(layout=layout, map=get_method(m).title, verdict='; '.join(v['fails']) or 'passes') for layout, l in told['layouts'].items() for m, v in l['methods'].items()]
+    verdicts = [(layout, m, v['fails']) for layout, l in told['layouts'].items() for m, v in l['methods'].items()]
+    rows = [dict(layout=layout, map=get_method(m).title, verdict='; '.join(fails) or 'passes') for layout, m, fails in verdicts]
     print(pd.DataFrame(rows).to_string(index=False))
     print(f'figures, lead_time.csv, waves.csv, curves.csv: {out}')
     return 0

@@ -274,7 +274,8 @@ def profile_study(study: Study # trained
                  ) -> pd.DataFrame: # run, parameters_m, gmacs, latency_ms, charts_per_second
     "What an answer of each model costs."
     done = first_finished(study)
-    return pd.DataFrame([dict(run=e.name) | cost_row(profile(study.costs, e.folder)) for e in (progress(done, 'measuring', 'models') if done else ())])
+    rows = [dict(run=e.name) | cost_row(profile(study.costs, e.folder)) for e in (progress(done, 'measuring', 'models') if done else ())]
+    return pd.DataFrame(rows)
 
 def explain_study(study: Study) -> None:
     "Explain hold-out recordings of each model."
