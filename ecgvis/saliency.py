@@ -436,7 +436,7 @@ def _explained(c: SaliencyConfig, l: Learner, run: Path, row: Any, store: Store,
     out, key = run/'saliency'/row.id.replace('/', '_'), digest(key, row.id, row.answer)
     file = out/'explain.json'
     if file.exists() and read_json(file).get('key') == key: return out
-    file.unlink(missing_ok=True)
+    for old in (file, *out.glob('*')): old.unlink(missing_ok=True) # nothing of other settings stays
     other = open_run(c.label_run, c.device) if c.label_run else None
     e = look(l, stored_recording(store, row.id), c.methods, layouts, row.answer, c.layer, None, other, c.draws, c.seed)
     about = dict(label=row.label, why=row.why, layer=c.layer or 'default', draws=c.draws, seed=c.seed, key=key)
