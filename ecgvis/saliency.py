@@ -31,7 +31,7 @@ from .evaluate import average_layouts, read_predictions
 from .faithful import SHARES, Chart, Curves, Verdict, attributions, chart_of, compare, judge, probabilities
 from .figure import FOOT, figure
 from .guided import InkNet, find_layer, get_method
-from .layout import Layout, get_layout, strip_name, strips
+from .layout import Layout, get_layout, lead_names, strips
 from .leadtime import Beats, detect_beats, table, wave_of
 from .store import Store, open_store
 from .train import ChartInput, Learner
@@ -86,8 +86,9 @@ def _scale(ax: Axes, x: float, y: float, names: tuple[str, str], signed: bool) -
 LINE = 3.6 # mm between lines of the foot
 
 def _lines(width: float, *texts: str) -> list[str]:
-    "Words of 7 pt broken to a width in mm."
-    return [line for text in texts for line in textwrap.wrap(text, max(40, int(width/1.32)))]
+    "Words of 7 pt broken to a width in mm, lists of figures between two of them."
+    whole = [' · '.join(x.replace(' ', '\xa0') for x in t.split(' · ')) if ' · ' in t else t for t in texts]
+    return [line.replace('\xa0', ' ') for t in whole for line in textwrap.wrap(t, max(40, int(width/1.32)))]
 
 def ecg_figure(recording: Recording, # at least as long as the layout shows
                layout: str | Layout, # a name of `LAYOUTS`, or a layout
@@ -135,8 +136,7 @@ def _brief(v: Verdict) -> list[str]:
 def _named(ax: Axes, chart: Chart) -> None:
     "Lead names on a picture, small and in grey."
     (h, w), l = chart.drawn.shape, chart.layout
-    for s in strips(l):
-        ax.text(s.x/l.width*w, s.top/l.height*h + 1, strip_name(s), size=5, color='#555555', va='top', clip_on=True)
+    for n in lead_names(l): ax.text(n.x/l.width*w, n.y/l.height*h, n.text, size=5.5, color='#333333', va='baseline')
 
 def maps_figure(charts: Sequence[Chart], # the same recording in several layouts
                 found: Sequence[dict[str, np.ndarray]], # maps [H, W] by method, of each chart
@@ -280,7 +280,7 @@ def figures(e: Explained, # from `look`
         known = '' if c.layout.name in e.trained else ', a layout it was not trained on'
         return f'Probability {p[e.classes.index(e.target)]:.2f} in {c.layout.name}{known}'
     name = e.recording.id
-    title = f'{name}: what speaks for {e.target}{f", by {run}" if run else ""}. {said}'.rstrip()
+    title = f'{name}: what speaks for {e.target}{f", by {run}" if run else ""}. {said}'.strip(' .')
     found = {'maps': maps_figure(e.charts, e.maps, e.verdicts, [note(c, p) for c, p in zip(e.charts, e.probabilities)], title)}
     for c, p, given, told in zip(e.charts, e.probabilities, e.attributions, e.verdicts):
         for m, a in given.items():
@@ -436,7 +436,7 @@ def _explained(c: SaliencyConfig, l: Learner, run: Path, row: Any, store: Store,
     out, key = run/'saliency'/row.id.replace('/', '_'), digest(key, row.id, row.answer)
     file = out/'explain.json'
     if file.exists() and read_json(file).get('key') == key: return out
-    file.unlink(missing_ok=True)
+    for old in (file, *out.glob('*')): old.unlink(missing_ok=True) # nothing of other settings stays
     other = open_run(c.label_run, c.device) if c.label_run else None
     e = look(l, stored_recording(store, row.id), c.methods, layouts, row.answer, c.layer, None, other, c.draws, c.seed)
     about = dict(label=row.label, why=row.why, layer=c.layer or 'default', draws=c.draws, seed=c.seed, key=key)
