@@ -229,7 +229,7 @@ _SELVARAJU, _SPRINGENBERG = 'Selvaraju et al. 2017, arXiv 1610.02391', 'Springen
 @method('gradcam', 'Grad-CAM', _SELVARAJU, signed=False)
 def _gradcam(p: Shared) -> torch.Tensor: return p.cam
 
-@method('guided_backprop', 'guided backpropagation', _SPRINGENBERG)
+@method('guided_backprop', 'Guided backpropagation', _SPRINGENBERG)
 def _guided_backprop(p: Shared) -> torch.Tensor: return p.guided
 
 @method('guided_gradcam', 'Guided Grad-CAM', _SELVARAJU)
@@ -242,16 +242,16 @@ def _positive(p: Shared) -> torch.Tensor: return p.guided.clamp(min=0)*p.cam
 def _absolute(p: Shared) -> torch.Tensor: return p.guided.abs()*p.cam
 
 # %% ../nbs/78_guided.ipynb #99a8556a
-@method('gradient', 'gradient', 'Simonyan et al. 2014, arXiv 1312.6034')
+@method('gradient', 'Gradient', 'Simonyan et al. 2014, arXiv 1312.6034')
 def _gradient(p: Shared) -> torch.Tensor:
     return Saliency(p.net).attribute(p.cover.clone(), target=p.target, abs=False, additional_forward_args=(p.layout,))
 
-@method('gradient_x_ink', 'gradient x ink', 'Shrikumar et al. 2017, arXiv 1605.01713', counts_ink=True)
+@method('gradient_x_ink', 'Gradient x ink', 'Shrikumar et al. 2017, arXiv 1605.01713', counts_ink=True)
 def _gradient_x_ink(p: Shared) -> torch.Tensor: return _gradient(p)*p.cover
 
 STEPS = 20 # of the integral, by Gauss and Legendre
 
-@method('integrated_gradients', 'integrated gradients', 'Sundararajan et al. 2017, arXiv 1703.01365', counts_ink=True)
+@method('integrated_gradients', 'Integrated gradients', 'Sundararajan et al. 2017, arXiv 1703.01365', counts_ink=True)
 def _integrated(p: Shared) -> torch.Tensor:
     found = IntegratedGradients(p.net).attribute(p.cover.clone(), target=p.target, additional_forward_args=(p.layout,), n_steps=STEPS,
                                                  internal_batch_size=max(len(p.cover), STEPS))
