@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, ndtr, softmax
 
@@ -217,7 +218,7 @@ def reliability_figure(curves: pd.DataFrame, # as in `reliability.parquet`: of o
         below.step([*rows['above'], 1.], [*rows['n'], rows['n'].iloc[-1]], where='post', color=colour, lw=1.3)
     top.set(xlim=(0, 1.02), ylim=(0, 1.02), ylabel='share of right answers')
     below.set(xlim=(0, 1.02), yscale='log', ylabel='charts', xlabel='probability of the answer')
-    below.yaxis.set_major_formatter('{x:g}')
+    below.yaxis.set_major_formatter('{x:g}'); below.yaxis.set_minor_formatter(NullFormatter())
     top.set_title(title, fontsize=9.5, loc='left', fontweight='bold', color='#1c2733')
     top.legend(fontsize=8, frameon=False, loc='upper left')
     for ax in (top, below): _plain(ax)

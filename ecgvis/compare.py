@@ -312,7 +312,7 @@ def comparison_figure(pairs: pd.DataFrame, # as in pairs.csv
     order = list(dict.fromkeys([*pairs['a'], *pairs['b']]))
     k, label = len(order), [(names or {}).get(m, m) for m in order]
     cell, left = .42 if k > 5 else .56, _room(label)
-    fig, ax = _axes(left + cell*max(3, k) + .15, cell*max(3, k) + .32 + left, left, left, 'Row minus column, macro-F1 × 100')
+    fig, ax = _axes(left + cell*max(3, k) + .15, cell*max(3, k) + .32 + left, left, left, 'Row − column, F1 × 100')
     grid = np.full((k, k), np.nan)
     for r in each(pairs):
         i, j = order.index(r.a), order.index(r.b)
