@@ -9,12 +9,14 @@ __all__ = ['BINS', 'TINY', 'COLDEST', 'HOTTEST', 'LEAST', 'CALIBRATION', 'LOOKS'
 # %% ../nbs/73_calibration.ipynb #31470d78
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, ndtr, softmax
 
@@ -36,6 +38,7 @@ def _binned(p: np.ndarray, bins: int) -> np.ndarray:
     return np.clip(np.ceil(p.max(1)*bins).astype(int) - 1, 0, bins - 1)
 
 # %% ../nbs/73_calibration.ipynb #64828354
+@lru_cache(maxsize=1)   # one run after another asks for the same
 def _weights(patients: int, draws: int, seed: int, rows: int = 500) -> list[np.ndarray]:
     "One for the data as they are, then blocks of bootstrap draws, float [*, patients]."
     return [np.ones((1, patients)), *(b.astype(float) for b in bootstrap(patients, draws, seed, rows=rows))]
@@ -215,6 +218,7 @@ def reliability_figure(curves: pd.DataFrame, # as in `reliability.parquet`: of o
         below.step([*rows['above'], 1.], [*rows['n'], rows['n'].iloc[-1]], where='post', color=colour, lw=1.3)
     top.set(xlim=(0, 1.02), ylim=(0, 1.02), ylabel='share of right answers')
     below.set(xlim=(0, 1.02), yscale='log', ylabel='charts', xlabel='probability of the answer')
+    below.yaxis.set_major_formatter('{x:g}'); below.yaxis.set_minor_formatter(NullFormatter())
     top.set_title(title, fontsize=9.5, loc='left', fontweight='bold', color='#1c2733')
     top.legend(fontsize=8, frameon=False, loc='upper left')
     for ax in (top, below): _plain(ax)

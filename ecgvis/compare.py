@@ -9,6 +9,7 @@ __all__ = ['AGES', 'FEW', 'FEW_OF_CLASS', 'TABLES', 'BLUE', 'different', 'same_r
 
 # %% ../nbs/74_compare.ipynb #ae4301aa
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -164,7 +165,8 @@ def subgroups(table: pd.DataFrame, # test predictions
         names = sorted(groups[factor].unique(), key=lambda g: (g == 'unknown', order.index(g) if g in order else 0, g))
         for name in names:
             part = table[groups[factor] == name]
-            found = metrics(part['label'].to_numpy(), part[[f'p_{c}' for c in classes]].to_numpy(), classes, part['patient'].to_numpy(), draws, seed)
+            y, p = part['label'].to_numpy(), part[[f'p_{c}' for c in classes]].to_numpy()
+            found = metrics(y, p, classes, part['patient'].to_numpy(), draws, seed, ranked=False)
             row = dict(factor=factor, group=name, n=found['n'], recordings=int(part['id'].nunique()), patients=found['patients'],
                        classes=found['macro_classes'], absent=', '.join(found['absent']),
                        reason='; '.join(dict.fromkeys(filter(None, _sparse(found)))))
@@ -221,10 +223,11 @@ def _tested(study: StudyFiles) -> tuple[dict[Run, pd.DataFrame], list[dict[str, 
             table = read_predictions(run.folder, run.metrics['classes'])
             tables[run] = table[table['part'] == 'test'].reset_index(drop=True)
         except EcgvisError as e: out.append(dict(run=run.id, reason=e.line))
-    alike = lambda a, b: a.metrics['classes'] == b.metrics['classes'] and not different(tables[a], tables[b])
-    first = max(tables, key=lambda a: sum(alike(a, b) for b in tables), default=None)
+    same = {r: (tuple(r.metrics['classes']), pd.util.hash_pandas_object(_truth(t).astype(str)).to_numpy().tobytes()) for r, t in tables.items()}
+    count = Counter(same.values())
+    first = max(tables, key=lambda r: count[same[r]], default=None)
     for run in list(tables):
-        if first is None or alike(first, run): continue
+        if first is None or same[first] == same[run]: continue
         told = different(tables[first], tables.pop(run)) if run.metrics['classes'] == first.metrics['classes'] else 'answers other classes'
         out.append(dict(run=run.id, reason=f'cannot be compared with {first.id}: it {told}'))
     return tables, out
@@ -309,7 +312,7 @@ def comparison_figure(pairs: pd.DataFrame, # as in pairs.csv
     order = list(dict.fromkeys([*pairs['a'], *pairs['b']]))
     k, label = len(order), [(names or {}).get(m, m) for m in order]
     cell, left = .42 if k > 5 else .56, _room(label)
-    fig, ax = _axes(left + cell*max(3, k) + .15, cell*max(3, k) + .32 + left, left, left, 'Row minus column, macro-F1 × 100')
+    fig, ax = _axes(left + cell*max(3, k) + .15, cell*max(3, k) + .32 + left, left, left, 'Row − column, F1 × 100')
     grid = np.full((k, k), np.nan)
     for r in each(pairs):
         i, j = order.index(r.a), order.index(r.b)

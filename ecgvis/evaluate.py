@@ -111,13 +111,14 @@ def bootstrap(patients: int, # how many there are
 # %% ../nbs/70_evaluate.ipynb #fcbd3caa
 METRICS = ('precision', 'recall', 'f1', 'auroc', 'auprc')
 
-def _block(y: np.ndarray, p: np.ndarray, patient: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+def _block(y: np.ndarray, p: np.ndarray, patient: np.ndarray, weights: np.ndarray, ranked: bool = True) -> dict[str, np.ndarray]:
     "Metrics under each row of `weights` [draws, patients]: accuracy and the macro ones [draws], others [draws, K]."
     k = p.shape[1]
     cells = np.zeros((weights.shape[1], k*k))
     np.add.at(cells, (patient, y*k + p.argmax(1)), 1)
     found = scores((weights.astype(float) @ cells).reshape(-1, k, k))
-    both = [areas(p[:, j], y == j, weights, patient) for j in range(k)]
+    none = np.full(len(weights), np.nan)
+    both = [areas(p[:, j], y == j, weights, patient) if ranked else (none, none) for j in range(k)]
     found |= dict(auroc=np.stack([a for a, _ in both], axis=1), auprc=np.stack([b for _, b in both], axis=1))
     with np.errstate(invalid='ignore'):
         return found | {f'macro {m}': np.nansum(found[m], 1)/(~np.isnan(found[m])).sum(1) for m in METRICS}
@@ -165,13 +166,14 @@ def metrics(labels: Any, # class numbers [n]
             draws: int = 2000, # bootstrap resamples; 0 leaves the intervals empty
             seed: int = 0, # of the resamples
             percentile: bool = False, # intervals from 2.5 to 97.5 % of the draws instead
+            ranked: bool = True, # AUROC and AUPRC too, which take most of the time
            ) -> dict[str, Any]: # n, patients, absent, macro_classes, accuracy, macro, per_class, confusion; a number is {value, low, high} or None
     "Accuracy, macro and per-class precision, recall, F1, one-versus-rest AUROC and AUPRC with 95 % intervals. Raises EcgvisError on bad input."
     y, p = checked(labels, probabilities, classes)
     who = numbered(patients, len(y))
     m = who.max() + 1
     blocks = [np.ones((1, m), np.int64), *bootstrap(m, draws, seed, rows=max(1, 2_000_000//len(y)))]
-    parts = [_block(y, p, who, b) for b in blocks]
+    parts = [_block(y, p, who, b, ranked) for b in blocks]
     return _assemble(y, p, who, {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}, list(classes), percentile)
 
 # %% ../nbs/70_evaluate.ipynb #8a48c9e1

@@ -276,7 +276,7 @@ def subgroups_section(study: StudyFiles) -> Section | None:
     whole = Group('subgroups-table', 'All groups of all runs', [Table('subgroups', 'Subgroups', about, _subgroup_rows(study, table))], open=False)
     return Section('Subgroups', text, [Plot('subgroups', 'Macro-F1 by group', caption, panels), whole])
 
-# %% ../nbs/89_evidence.ipynb #88c57ce7
+# %% ../nbs/89_evidence.ipynb #22fb3dfc
 def _by_rhythm(study: StudyFiles, r: Run, draws: int = 500) -> dict[str, dict[str, float | None]]:
     "Share of right answers of a run by rhythm of the recording."
     t = read_predictions(r.folder, r.metrics['classes']).query('part == "test"')
@@ -305,7 +305,7 @@ def rhythms_section(study: StudyFiles) -> Section | None:
     told = [{'System': p['system'], 'Classes': p['classes'], 'Macro-F1': p['f1'], 'Accuracy': p['accuracy'], 'Source': f"published; {p['note']}",
              '_mark': 'published'}]
     caption = f'Share of the recordings of each rhythm that were put into their class; no interval below five patients. {end}'
-    text = '' if own else 'This study was trained on groups. To train on the rhythms themselves, make another study with `--classes rhythm11`.'
+    text = '' if own else 'This study was trained on groups. To train on the rhythms themselves, make another study with classes: rhythm11.'
     return Section('Rhythms', text, [
         Table('rhythms', 'Right answers by rhythm', caption, rows),
         Table('granular', 'Trained on rhythms', f'{end if own else "Published alone."}', [*own, *told])])

@@ -47,18 +47,18 @@ def explanations(study: StudyFiles) -> tuple[list[Explanation], list[str]]: # an
                 else: told.append(f'{r.id}, {folder.name}: explain.json names no layouts')
     return found, told
 
-# %% ../nbs/89_gallery.ipynb #d692672c
+# %% ../nbs/89_gallery.ipynb #08238072
 def _verdicts(study: StudyFiles, e: Explanation) -> list[Row]:
     "A row per layout and method."
     def row(layout: str, method: str, v: dict[str, Any]) -> Row:
         rho = v.get('rho')
         return {'System': study.systems.get(e.run.architecture, e.run.architecture), 'Configuration': e.run.config, 'Recording': e.id,
                 'Class': e.facts.get('target'), 'Layout': layout, 'Method': method.replace('_', ' '),
+                'Verdict': 'passes' if not v.get('fails') else 'fails: ' + '; '.join(v['fails']),
                 'Deletion': v.get('deletion'), 'by chance': v.get('deletion_chance'), 'by edges': v.get('deletion_edges'),
                 'Insertion': v.get('insertion'), 'by chance ': v.get('insertion_chance'), 'by edges ': v.get('insertion_edges'),
                 'Shuffled weights': v.get('random_weights'), 'Infidelity': v.get('infidelity'), 'Sensitivity': v.get('sensitivity'),
-                'Other layout': None if rho is None else dict(value=rho, low=v.get('rho_low'), high=v.get('rho_high')),
-                'Verdict': 'passes' if not v.get('fails') else 'fails: ' + '; '.join(v['fails'])}
+                'Other layout': None if rho is None else dict(value=rho, low=v.get('rho_low'), high=v.get('rho_high'))}
     return [row(layout, m, v) for layout, told in e.facts['layouts'].items() for m, v in (told.get('methods') or {}).items()]
 
 def _passes(rows: Sequence[Row]) -> list[Row]:

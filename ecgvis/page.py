@@ -9,6 +9,7 @@ __all__ = ['Row', 'Panel', 'Item', 'Table', 'Plot', 'Group', 'Section', 'cell', 
 import io, re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,7 @@ def _item(item: Item, folder: Path, written: set[Path]) -> dict[str, Any]:
     return dict(kind='text', text=item) if isinstance(item, str) else dict(kind='list', lines=item)
 
 # %% ../nbs/85_page.ipynb #ddb66675
+@cache
 def template(name: str) -> jinja2.Template:
     "A template of the package."
     text = (files('ecgvis')/name).read_text(encoding='utf-8')
