@@ -86,7 +86,8 @@ class Yao(nn.Module):
                 c = width
             layers.append(nn.MaxPool1d(3))
         self.features, self.memory = nn.Sequential(*layers), nn.LSTM(c, 32, 2, batch_first=True, dropout=.2)
-        self.attend, self.dense = nn.Sequential(nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1, bias=False)), nn.Sequential(nn.Linear(32, 32), nn.Tanh())
+        self.attend = nn.Sequential(nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1, bias=False))
+        self.dense = nn.Sequential(nn.Linear(32, 32), nn.Tanh())
         self.drop, self.head = nn.Dropout(.2), nn.Linear(32, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -250,7 +251,7 @@ def jun2018() -> nn.Module:
         c = width
     net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16*16*256, 2048), nn.ELU(), nn.BatchNorm1d(2048), nn.Dropout(.5), nn.Linear(2048, 4))
     for m in net.modules():
-        if isinstance(m, (nn.Conv2d, nn.Linear)): nn.init.xavier_uniform_(m.weight), nn.init.zeros_(m.bias)
+        if isinstance(m, (nn.Conv2d, nn.Linear)): nn.init.xavier_uniform_(m.weight)
     return net
 
 _JUN: dict[str, Any] = _adam(1e-4, 128, 50, scheduler='step', step_size=3, gamma=.95)
@@ -268,7 +269,8 @@ def degirmenci2022() -> nn.Module:
 @system('jeong2021', 'inspired by Jeong and Lim 2021 (time-frequency CNN)', '10.1038/s41598-021-99975-6', SpectrumReader(), **_adam(1e-3, 64, 60))
 def jeong2021() -> nn.Module:
     "[N, 12, frequencies, frames]"
-    blocks = [x for a, b in ((12, 32), (32, 64), (64, 128), (128, 256)) for x in (nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2))]
+    block = lambda a, b: [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2)]
+    blocks = [x for a, b in ((12, 32), (32, 64), (64, 128), (128, 256)) for x in block(a, b)]
     return nn.Sequential(nn.Upsample((64, 128), mode='bilinear'), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(.5), nn.Linear(256, 4))
 
 # %% ../nbs/45_baselines.ipynb #b86d3c04

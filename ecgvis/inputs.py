@@ -186,7 +186,7 @@ class BeatReader(StripReader):
         return super().lacks(signal, fs) or ('' if len(r_peaks(signal[self.rows[0]], fs)) else f'no beat found in {self.leads[0]}')
 
     def read(self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()) -> np.ndarray:
-        strips = np.stack([self.beats(v, fs, rng) for v, rng in zip(x[:, self.rows[0]], rngs or [None]*len(x), strict=True)])
+        strips = np.stack([self.beats(v, fs, rngs[k] if rngs else None) for k, v in enumerate(x[:, self.rows[0]])])
         return _draw(strips.reshape(-1, strips.shape[-1]), fs, self.size).reshape(*strips.shape[:2], 1, self.size, self.size)
 
     def beats(self, v: np.ndarray, fs: float, rng: np.random.Generator | None) -> np.ndarray: # [beats, samples]

@@ -154,7 +154,7 @@ def create(name: str, # a registered architecture
            num_classes: int, # outputs of the head
            weights: str | Weights = 'auto', # auto, imagenet, none, a .safetensors file, or an earlier decision
           ) -> nn.Module:
-    "Build an architecture with a head for `num_classes`; input [N, 3, H, W] normalised RGB, or what its reader reads, output logits [N, num_classes]."
+    "An architecture with a head for `num_classes`; from normalised RGB [N, 3, H, W], or what its reader reads, to logits [N, num_classes]."
     source = weights if isinstance(weights, Weights) else resolve_weights(name, weights)
     model = architecture(name).build()
     if source.kind == 'imagenet': _load(model, _read(source), source.file)
