@@ -105,8 +105,8 @@ def cross_predict(x: np.ndarray, # [N, features]
             out[k, fold == j] = grow(x[fold != j], y[fold != j], x[fold == j], classes, trees, seed + k)
     return out
 
-# %% ../nbs/46_features.ipynb #84acbe73
-RATE, REACH, LEAST = 250, 2., .04 # Hz that waves are looked at in; s between the two of a pair, at most; mV of the smallest prominence
+# %% ../nbs/46_features.ipynb #e5d92811
+RATE, REACH, LEAST = 250, 1.5, .05 # Hz that waves are looked at in; s between the two of a pair, at most; mV of the smallest prominence
 
 def _plain(signal: np.ndarray, fs: float) -> np.ndarray: # float64 [12, T at about `RATE`]
     "Between 0.5 and 40 Hz, without the samples that this makes needless."
@@ -120,7 +120,7 @@ def extrema(lead: np.ndarray, # [T] mV
     found = []
     for sign in (1, -1):
         x = sign*lead
-        at, facts = find_peaks(x, prominence=LEAST, wlen=2*round(fs) + 1)
+        at, facts = find_peaks(x, prominence=LEAST, wlen=round(fs) + 1)
         bases = facts['prominences'], facts['left_bases'], facts['right_bases']
         width = peak_widths(x, at, prominence_data=bases)[0]
         found.append(np.column_stack([at/fs, lead[at], width/fs, sign*facts['prominences']]))
@@ -164,7 +164,7 @@ class Histograms:
         out = np.zeros((len(LEADS), 3, bins), np.float32)
         for k, values in enumerate(recording):
             for q in range(3 if len(values) else 0):
-                out[k, q] = np.bincount(np.searchsorted(self.edges[k, q], values[:, q]), minlength=bins)/len(values)
+                out[k, q] = np.diff(np.searchsorted(np.sort(values[:, q]), self.edges[k, q], 'right'), prepend=0, append=len(values))/len(values)
         return out.ravel()
 
 # %% ../nbs/46_features.ipynb #24bbea1f

@@ -146,7 +146,7 @@ def passes(config: TrainConfig, rows: int) -> int:
 
 def batches(config: TrainConfig, data: Data) -> Loader:
     "The training batches of `data`, varied as configured; the order and the bytes follow from (seed, epoch)."
-    varied = data.varied(config.augment, config.seed)
+    varied: Any = data.varied(config.augment, config.seed)
     return loader(varied, config.batch, seed=config.seed, join_one=True, passes=passes(config, len(varied)))
 
 def _begun(l: Learner, data: Data) -> Loader:
