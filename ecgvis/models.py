@@ -9,10 +9,12 @@ __all__ = ['Architecture', 'register', 'list_models', 'architecture', 'cached_fi
 # %% ../nbs/40_models.ipynb #52120e6e
 import os
 import urllib.error
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 import torchvision.models as tv
@@ -21,6 +23,8 @@ from torch import nn
 from torchvision.models._api import WeightsEnum
 
 from .core import EcgvisError
+from .data import LEADS
+from .inputs import Reader
 
 # %% ../nbs/40_models.ipynb #715b5bfd
 @dataclass(frozen=True)
@@ -31,20 +35,33 @@ class Architecture:
     size: int # side of the square picture, px
     weights: WeightsEnum | None # torchvision's ImageNet weights, None if there are none
     build: Callable[[], nn.Module] # the network with random weights; its last `nn.Linear` is the head
+    reader: Reader | None = None # what makes its input of signals; None where it eats charts
+    title: str = '' # of a published system
+    source: str = '' # where that was published
+    recipe: Mapping[str, Any] = field(default_factory=dict) # training settings of that system
+
+    @property
+    def eats(self) -> str: return self.reader.eats if self.reader else 'chart'
+
+    def example(self, n: int = 1, size: int = 0) -> torch.Tensor:
+        "Zeros in the shape of `n` inputs, as the network gets them outside training; charts of `size` px, or their own."
+        if self.reader is None: return torch.zeros(n, 3, size or self.size, size or self.size)
+        return torch.zeros_like(torch.from_numpy(self.reader.read(np.zeros((n, len(LEADS), 5000), np.float32), 500.)))
 
 _REGISTRY: dict[str, Architecture] = {}
 
-def register(name: str, family: str, size: int = 224, weights: WeightsEnum | None = None) -> Callable:
-    "Decorator that registers a function that builds a network under `name`."
+def register(name: str, family: str, size: int = 224, weights: WeightsEnum | None = None, **more: Any) -> Callable:
+    "Decorator that registers a function that builds a network under `name`; `more` are the other facts of an `Architecture`."
     def keep(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
-        _REGISTRY[name] = Architecture(name, family, size, weights, build)
+        _REGISTRY[name] = Architecture(name, family, size, weights, build, **more)
         return build
     return keep
 
 # %% ../nbs/40_models.ipynb #721a1101
-def list_models() -> list[str]:
-    "Names of all registered architectures."
-    return list(_REGISTRY)
+def list_models(published: bool = False # the published systems in place of the architectures
+               ) -> list[str]:
+    "Names of all registered architectures, or of the published systems."
+    return [name for name, a in _REGISTRY.items() if bool(a.title) == published]
 
 def architecture(name: str) -> Architecture:
     "The facts of an architecture by its name."
@@ -137,7 +154,7 @@ def create(name: str, # a registered architecture
            num_classes: int, # outputs of the head
            weights: str | Weights = 'auto', # auto, imagenet, none, a .safetensors file, or an earlier decision
           ) -> nn.Module:
-    "Build an architecture with a head for `num_classes`; input [N, 3, H, W] normalised RGB, output logits [N, num_classes]."
+    "An architecture with a head for `num_classes`; from normalised RGB [N, 3, H, W], or what its reader reads, to logits [N, num_classes]."
     source = weights if isinstance(weights, Weights) else resolve_weights(name, weights)
     model = architecture(name).build()
     if source.kind == 'imagenet': _load(model, _read(source), source.file)
