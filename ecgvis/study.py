@@ -25,7 +25,7 @@ from .core import EcgvisError, atomic, cores, progress, read_json, read_table, t
 from .costs import CostConfig, profile
 from .evaluate import evaluate
 from .guided import get_method
-from .models import architecture
+from .models import architecture, list_models
 from .prepare import DataConfig, prepare
 from .render import get_layout
 from .report import report
@@ -97,7 +97,10 @@ def _settings(kind: type, values: Any, source: str | Path, prefix: str) -> Any:
 # %% ../nbs/92_study.ipynb #a86b1ccc
 def check(study: Study, source: str | Path = 'study') -> None:
     "Refuse names and training settings that do not exist before any work is done."
-    for name in study.architectures: architecture(name)
+    for name in study.architectures:
+        if architecture(name).reader:
+            told = f'{name} reads {architecture(name).eats}, and a study trains networks that read charts'
+            raise EcgvisError(told, file=source, field='architectures', expected=', '.join(list_models()), remedy='train it with train.fit')
     for layouts in (*study.configurations.values(), study.saliency.layouts):
         for name in layouts: get_layout(name)
     for name in study.saliency.methods: get_method(name)
