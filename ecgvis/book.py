@@ -21,8 +21,8 @@ from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
-from .core import EcgvisError, atomic
-from .page import Section, item_html, slug, template
+from .core import EcgvisError
+from .page import Section, item_html, put, slug, template
 
 # %% ../nbs/86_book.ipynb #d4c9b49a
 @dataclass(frozen=True)
@@ -105,10 +105,6 @@ def _quarto(program: str, source: Path, folder: Path) -> list[tuple[Path, bytes]
 # %% ../nbs/86_book.ipynb #6fb20506
 OWN = ('figures', 'tables', 'source', 'site_libs') # folders of a book, from which old files go
 
-def _put(path: Path, data: bytes, written: set[Path]) -> None:
-    with atomic(path) as tmp: tmp.write_bytes(data)
-    written.add(path)
-
 def write_book(folder: Path, # where the pages, figures/, tables/ and source/ go
                title: str,
                chapters: Sequence[Chapter], # the first one is named index
@@ -118,12 +114,12 @@ def write_book(folder: Path, # where the pages, figures/, tables/ and source/ go
     written, source = set[Path](), folder/'source'
     notebooks = [chapter_notebook(c, folder, written) for c in chapters]
     css = (files('ecgvis')/'items.css').read_bytes()
-    for c, nb in zip(chapters, notebooks, strict=True): _put(source/f'{c.name}.ipynb', (nbformat.writes(nb) + '\n').encode(), written)
-    _put(source/'_quarto.yml', yaml.safe_dump(project(chapters, title, footer), sort_keys=False, allow_unicode=True).encode(), written)
-    for place in (source, folder): _put(place/'items.css', css, written)
+    for c, nb in zip(chapters, notebooks, strict=True): put(source/f'{c.name}.ipynb', (nbformat.writes(nb) + '\n').encode(), written)
+    put(source/'_quarto.yml', yaml.safe_dump(project(chapters, title, footer), sort_keys=False, allow_unicode=True).encode(), written)
+    for place in (source, folder): put(place/'items.css', css, written)
     program = shutil.which('quarto')
     pages = _quarto(program, source, folder) if program else _convert(chapters, notebooks, folder, title, footer)
-    for path, data in sorted(pages, key=lambda page: page[0].name == 'index.html'): _put(path, data, written)
+    for path, data in sorted(pages, key=lambda page: page[0].name == 'index.html'): put(path, data, written)
     own = [*folder.glob('*.html'), *(p for d in OWN for p in (folder/d).rglob('*'))]
     for old in [p for p in own if p.is_file() and p not in written]: old.unlink()
     return folder/'index.html'
