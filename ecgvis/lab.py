@@ -30,6 +30,7 @@ from .results import missing, open_study
 from .saliency import SaliencyConfig, explain_run
 from .stages import search_model
 from .store import open_store
+from .style import model_colour
 from .study import Entry, Model, Study, classes_of, cost_row, evaluate_study, load, models, prepare_study
 from .train import TrainConfig, fit
 from .trials import held, trials_table
@@ -159,7 +160,7 @@ def figures(lab: Lab) -> list[Figure]:
     for r in runs: out += [figure for _, figure in learning_figures(files, r)] if len(r.history) else []
     for r in runs:
         tables = r.metrics.get('layouts') or ({'hold-out': r.test} if r.test else {})
-        out += [confusion_figure(name, m['confusion'], r.metrics['classes'], '#2b6cb0') for name, m in tables.items()]
+        out += [confusion_figure(name, m['confusion'], r.metrics['classes'], model_colour(files, r.architecture)) for name, m in tables.items()]
     return out
 
 # %% ../nbs/93_lab.ipynb #15e74439

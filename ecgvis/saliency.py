@@ -348,7 +348,7 @@ PUBLISHED = ('4x2.5+II', '2x5') # the layouts of the study that is re-created
 @dataclass(frozen=True)
 class SaliencyConfig:
     "What of a finished run is explained, and how."
-    recordings: int = 4 # of the hold-out
+    recordings: int = 2 # of the hold-out
     methods: tuple[str, ...] = METHODS # of `guided.list_methods()`
     layouts: tuple[str, ...] = () # besides those of the run; none: one of `PUBLISHED`, where the run has one layout
     layer: str = '' # of Grad-CAM; '' for that of the family
