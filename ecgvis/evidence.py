@@ -240,7 +240,8 @@ def comparison_section(study: StudyFiles) -> Section | None:
     if 'value' not in models or models.empty or not about.exists(): return None
     facts, names = read_json(about), _names(study, models['model'])
     colours = {m: model_colour(study, str(m).split('/', 1)[1]) for m in models['model']}
-    panels = [('ranking', ranking_figure(models, colours, names))] + [('pairs', comparison_figure(pairs, names))]*bool(len(pairs))
+    panels = [('ranking', ranking_figure(models, colours, names))]
+    if len(pairs): panels.append(('pairs', comparison_figure(pairs, names)))
     runs = [r for r in study.finished if r.id in facts['runs']]
     n = f'{models["recordings"].iloc[0]:,} recordings of {models["patients"].iloc[0]:,} patients'
     end = (f'Data: {data_name(study)}, hold-out test part, n = {n}. '
