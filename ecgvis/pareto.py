@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from .compare import each
@@ -93,13 +93,18 @@ def _scatter(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> Figure:
     for r, at, v, on, close, shift in zip(runs, x, f1, best, near(x, value, high), _beside(x)):
         colour, moved = styles(study)[r.architecture][0], ax.transData + ScaledTranslation(shift/72, 0, fig.dpi_scale_trans)
         if v['low'] is not None: ax.plot([at, at], [v['low'], v['high']], color=colour, lw=1.2, alpha=.7, transform=moved)
+        ax.update_datalim([(at, y) for y in v.values() if isinstance(y, float)])   # what is moved does not count by itself
         ax.plot(at, v['value'], list(MARKERS)[configs.index(r.config) % len(MARKERS)], color=colour, ms=7, markeredgewidth=1.3, transform=moved,
                 markerfacecoloralt='white', fillstyle='full' if on else 'left' if close else 'none')
     known = {r.architecture: at for r, at in zip(runs, x)}
     told = [(known[p['architecture']], p['f1']) for p in study.published['overall'] if p['architecture'] in known]
     if cost.counted: ax.plot([a for a, _ in told], [v for _, v in told], 'x', color='#7a858f', ms=6, ls='')
-    if max(x) > 5*min(x) > 0: ax.set_xscale('log')
+    if max(x) > 5*min(x) > 0:
+        ax.set_xscale('log')
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_minor_formatter(NullFormatter())
     else: ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.autoscale_view()
     ax.xaxis.set_major_formatter('{x:g}')
     return fig
 
