@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from .compare import each
 from .evidence import compared
-from .page import Item, Plot, Row, Section, Table, axes
+from .page import Item, Plot, Row, Section, Table, axes, numbers
 from .results import Run, StudyFiles
 from .style import MARKERS, data_name, run_ids, source, styles
 
@@ -99,13 +98,8 @@ def _scatter(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> Figure:
     known = {r.architecture: at for r, at in zip(runs, x)}
     told = [(known[p['architecture']], p['f1']) for p in study.published['overall'] if p['architecture'] in known]
     if cost.counted: ax.plot([a for a, _ in told], [v for _, v in told], 'x', color='#7a858f', ms=6, ls='')
-    if max(x) > 5*min(x) > 0:
-        ax.set_xscale('log')
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.xaxis.set_minor_formatter(NullFormatter())
-    else: ax.xaxis.set_major_locator(MaxNLocator(5))
+    numbers(ax, 'x', x)
     ax.autoscale_view()
-    ax.xaxis.set_major_formatter('{x:g}')
     return fig
 
 def _names(study: StudyFiles, runs: Sequence[Run]) -> Figure:
@@ -157,9 +151,8 @@ def _times(study: StudyFiles) -> Figure | None:
     fig, ax = axes('Training time', 'seconds per epoch (median)', 'total, minutes', (4.3, 3.3))
     configs = list(dict.fromkeys(r.config for r in study.runs))
     for r, x, y in known: ax.plot(x, y, list(MARKERS)[configs.index(r.config) % len(MARKERS)], color=styles(study)[r.architecture][0], ms=7)
-    for set_scale, values in ((ax.set_xscale, [x for _, x, _ in known]), (ax.set_yscale, [y for _, _, y in known])):
-        if max(values) > 5*min(values) > 0: set_scale('log')
-    for axis in (ax.xaxis, ax.yaxis): axis.set_major_formatter('{x:g}')
+    numbers(ax, 'x', [x for _, x, _ in known])
+    numbers(ax, 'y', [y for _, _, y in known])
     return fig
 
 # %% ../nbs/89_pareto.ipynb #88d252a2

@@ -31,7 +31,7 @@ from .evaluate import INTERVAL, read_predictions
 from .evidence import (assess, calibration_section, compared, comparison_section, gap_section, rhythms_section, seeds_section,
                              steps_section, subgroups_section)
 from .gallery import explanations_section, failures_section
-from .page import Group, Item, Plot, Row, Section, Table, axes, cell, slug
+from .page import Group, Item, Plot, Row, Section, Table, axes, cell, numbers, slug
 from .pareto import costs_section, discussion_section
 from .render import chart, get_layout
 from .results import Run, StudyFiles, label_names, layout_names, missing, open_study
@@ -255,14 +255,14 @@ def learning_figures(study: StudyFiles, r: Run) -> list[tuple[str, Figure]]:
     "Loss, macro-F1 and learning rate over the epochs."
     out, h, colour = [], r.history, styles(study)[r.architecture][0]
     for title, columns in (('Loss', ('train_loss', 'val_loss')), ('Macro-F1', ('train_f1', 'val_f1')), ('Learning rate', ('lr',))):
-        fig, ax = axes(title, 'epoch', '', (3.4, 2.6))
+        fig, ax = axes(title, 'epoch', '', (3.5, 2.6), left=.8)
         for c in (c for c in columns if c in h and h[c].notna().any()):
             part = dict(train='training', val='validation', lr='')[c.split('_')[0]]
             ax.plot(h['epoch'], h[c], color='#8a949e' if part == 'training' else colour, lw=1.5, label=part, marker='.' if len(h) < 3 else None)
         if len(columns) > 1 and ax.lines: ax.legend(fontsize=7.5, frameon=False)
         if isinstance(best := r.record.get('best_epoch'), int): ax.axvline(best, color='#9aa5b0', lw=.8, ls=':')
         ax.xaxis.set_major_locator(MaxNLocator('auto', integer=True))
-        if title == 'Learning rate' and 'lr' in h and h['lr'].min() > 0 and h['lr'].max() > 10*h['lr'].min(): ax.set_yscale('log')
+        if 'lr' in columns and 'lr' in h and h['lr'].notna().any(): numbers(ax, 'y', h['lr'])
         out.append((title, fig))
     return out
 
