@@ -208,7 +208,7 @@ def calibration_section(study: StudyFiles) -> Section | None:
     if not known: return None
     runs, firsts = [r for r, _ in known], _firsts([r for r, _ in known])
     end = source(study, runs, [r.test for r in runs])
-    panels = [(label(study, r), reliability_figure(read_table(r.folder/'reliability.parquet'), label(study, r)))
+    panels = [(label(study, r), reliability_figure(read_table(r.folder/'reliability.parquet'), label(study, r), styles(study)[r.architecture][0]))
               for r in firsts if (r.folder/'reliability.parquet').exists()]
     caption = ('ECE: expected calibration error of the answer given; by luck: what it would be of a model that is honest, and p, how likely one '
                'would look as bad. Overconfidence: mean confidence less accuracy. Temperature: fitted on validation recordings, above 1 where '

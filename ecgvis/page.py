@@ -84,6 +84,10 @@ def _columns(table: Table) -> list[str]:
     "Column names in order of first use."
     return list(dict.fromkeys(k for row in table.rows for k in row if k != '_mark'))
 
+def _shown(table: Table) -> list[str]:
+    "Those that hold something: the page and LaTeX leave out the others."
+    return [c for c in _columns(table) if any(cell(row.get(c))['text'] != '–' for row in table.rows)]
+
 def _csv(table: Table) -> pd.DataFrame:
     "The table in full precision; an interval takes the columns `<name> low` and `<name> high`."
     spread = {c for c in _columns(table) if any(isinstance(row.get(c), dict) for row in table.rows)}
@@ -100,7 +104,7 @@ def _csv(table: Table) -> pd.DataFrame:
 def _latex(t: Table) -> str:
     "The table as the page shows it, for `booktabs`; its caption and label are set."
     text = lambda x: f"{x['text']} ({x['interval']})" if x.get('interval') else x['text']
-    shown = pd.DataFrame([[text(cell(row.get(c), t.digits)) for c in _columns(t)] for row in t.rows], columns=_columns(t))
+    shown = pd.DataFrame([[text(cell(row.get(c), t.digits)) for c in _shown(t)] for row in t.rows], columns=_shown(t))
     return shown.to_latex(index=False, escape=True, caption=f'{_plain(t.title)}. {_plain(t.caption)}', label=f'tab:{t.name}').replace('–', '--')
 
 def _plain(text: str) -> str:
@@ -195,7 +199,7 @@ def slug(title: str) -> str:
 
 def _table(t: Table, folder: Path, written: set[Path]) -> dict[str, Any]:
     "A table as the template wants it; its CSV is written."
-    names, stem = _columns(t), folder/'tables'/t.name
+    names, stem = _shown(t), folder/'tables'/t.name
     put(stem.with_name(f'{t.name}.csv'), _csv(t).to_csv(index=False, lineterminator='\n').encode(), written)
     put(stem.with_name(f'{t.name}.tex'), _latex(t).encode(), written)
     cells = [[cell(row.get(c), t.digits) for c in names] for row in t.rows]
