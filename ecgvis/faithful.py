@@ -11,6 +11,7 @@ __all__ = ['Windows', 'PLANTED', 'DECOY', 'TASKS', 'STEP', 'INK', 'SHARES', 'LIK
 # %% ../nbs/79_faithful.ipynb #c1d183e9
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -376,7 +377,7 @@ def shuffled_labels(dataset: str | Path, # folder of a prepared data set
     mixed[rows] = mixed[np.random.default_rng(seed).permutation(rows)]
     write_table(splits.assign(label=mixed), out/'splits.parquet')
     link = out/'store.lmdb'
-    if not link.exists(): link.symlink_to(dataset/'store.lmdb')
+    with suppress(FileExistsError): link.symlink_to(dataset/'store.lmdb')
     write_json(read_json(dataset/'summary.json') | dict(labels='permuted', seed=seed), out/'summary.json')
     write_json(facts | dict(key=digest(facts['key'], 'labels permuted', seed)), out/'done.json')
     return out

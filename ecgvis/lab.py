@@ -195,7 +195,7 @@ def explain(lab: Lab) -> pd.DataFrame: # a row per method: maps, passes, rank co
     lab.stop.check()
     first = _first(lab, 'saliency') if lab.model.study.saliency.recordings else None
     if not first: return pd.DataFrame()
-    told = explain_run(lab.model.study.saliency, first.folder, lab.model.study.dataset)
+    told = explain_run(lab.model.study.saliency, first.folder, lab.model.study.dataset, lab.stop)
     return pd.DataFrame(told['methods']).T.rename_axis('method').reset_index()
 
 def saliency_pictures(lab: Lab) -> list[Path]:

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['FOR', 'AGAINST', 'BAND', 'FAINT', 'LINE', 'METHODS', 'PUBLISHED', 'quiet', 'shades', 'ecg_figure', 'dark',
            'maps_figure', 'Explained', 'look', 'figures', 'called_run', 'save', 'explain', 'SaliencyConfig', 'choose',
-           'stored_recording', 'siblings', 'read_attributions', 'seed_rows', 'explain_run']
+           'stored_recording', 'siblings', 'read_attributions', 'seed_rows', 'label_twin', 'explain_run']
 
 # %% ../nbs/80_saliency.ipynb #54488193
 import hashlib, textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,13 @@ from .core import EcgvisError, atomic, digest, progress, read_json, read_table, 
 from .costs import NEEDED, open_run
 from .data import LEADS, Recording, read_recording
 from .evaluate import average_layouts, read_predictions
-from .faithful import SHARES, Chart, Curves, Verdict, attributions, chart_of, compare, judge, probabilities
+from .faithful import SHARES, Chart, Curves, Verdict, attributions, chart_of, compare, judge, probabilities, shuffled_labels
 from .figure import FOOT, figure
 from .guided import InkNet, find_layer, get_method
 from .layout import Layout, get_layout, lead_names, strips
 from .leadtime import Beats, detect_beats, table, wave_of
 from .store import Store, open_store
-from .train import ChartInput, Learner
+from .train import ChartInput, Learner, fit, run_config
 
 # %% ../nbs/80_saliency.ipynb #a416e3a5
 FOR, AGAINST = '#e66100', '#1f5fbf' # colours of evidence for and against a class
@@ -355,7 +355,7 @@ class SaliencyConfig:
     draws: int = 19 # orders by chance
     seed: int = 0 # of the choice and of chance
     others: int = 3 # finished runs of other seeds that attributions are compared with, at most
-    label_run: str = '' # folder of a run trained on shuffled labels
+    shuffled_labels: bool = False # train the run again on shuffled labels, and compare maps with it: costs one more training
     formats: tuple[str, ...] = ('png',) # of the figures: png, svg (2 MB each), pdf
     dpi: float = 150 # of PNG
     device: str = 'auto' # where to compute
@@ -436,14 +436,23 @@ def seed_rows(other: Learner, # a run of another seed
     return rows
 
 # %% ../nbs/80_saliency.ipynb #663f4e58
-def _explained(c: SaliencyConfig, l: Learner, run: Path, row: Any, store: Store, layouts: Sequence[str], key: str) -> Path:
+def label_twin(run: str | Path, # folder of a finished run
+               dataset: str | Path, # folder of the prepared data set it was trained on
+               save_now: Callable[[], bool] | None = None, # asked after every step; True saves a state
+              ) -> Path: # its folder, `<run>/shuffled-labels`
+    "The same network trained in the same way on shuffled labels (Adebayo et al. 2018); resumes, and a finished one is left as it is."
+    run, dataset = Path(run), Path(dataset)
+    mixed = shuffled_labels(dataset, dataset.with_name(f'{dataset.name}-shuffled-labels'))
+    fit(run_config(run), run/'shuffled-labels', mixed, read_json(run/'run.json')['fold'], test=False, predict_parts=False, save_now=save_now)
+    return run/'shuffled-labels'
+
+def _explained(c: SaliencyConfig, l: Learner, twin: Learner | None, run: Path, row: Any, store: Store, layouts: Sequence[str], key: str) -> Path:
     "Explain one recording of a run, unless that is done; its folder."
     out, key = run/'saliency'/row.id.replace('/', '_'), digest(key, row.id, row.answer)
     file = out/'explain.json'
     if file.exists() and read_json(file).get('key') == key: return out
     for old in (file, *out.glob('*')): old.unlink(missing_ok=True) # nothing of other settings stays
-    other = open_run(c.label_run, c.device) if c.label_run else None
-    e = look(l, stored_recording(store, row.id), c.methods, layouts, row.answer, c.layer, None, other, c.draws, c.seed)
+    e = look(l, stored_recording(store, row.id), c.methods, layouts, row.answer, c.layer, None, twin, c.draws, c.seed)
     about = dict(label=row.label, why=row.why, layer=c.layer or 'default', draws=c.draws, seed=c.seed, key=key)
     save(e, out, called_run(run), c.formats, c.dpi, about)
     return out
@@ -481,19 +490,22 @@ def _spread(c: SaliencyConfig, near: Sequence[Path], ids: Sequence[str], folders
 def explain_run(config: SaliencyConfig | None, # what to explain and how; None for the defaults
                 run: str | Path, # folder of a finished run
                 dataset: str | Path, # folder of the prepared data set it was trained on
+                save_now: Callable[[], bool] | None = None, # asked after every step of a training on shuffled labels; True saves a state
                ) -> dict[str, Any]: # what `saliency/summary.json` says: recordings, methods, layouts, others, settings
     """Explain hold-out recordings of a finished run into `<run>/saliency/<recording>/`, with `verdicts.csv`, `seeds.csv` and `summary.json` beside.
     What was explained with the same settings and weights is not explained again."""
     c, run = config or SaliencyConfig(), Path(run)
     l, near = open_run(run, c.device), siblings(run, c.others)
     classes, layouts, file = l.config.classes, c.shown(l.config.layouts), run/'saliency'/'summary.json'
-    key = digest({k: v for k, v in asdict(c).items() if k not in ('device', 'recordings', 'others')}, _weights(run))
+    mixed = label_twin(run, dataset, save_now) if c.shuffled_labels else None
+    key = digest({k: v for k, v in asdict(c).items() if k not in ('device', 'recordings', 'others')}, _weights(run), mixed and _weights(mixed))
     table = read_predictions(run, classes)
     rows = choose(average_layouts(table[table['part'] == 'test'], classes), classes, c.recordings, c.seed)
     whole = digest(key, rows.to_dict('list'), [_weights(p) for p in near])
     if file.exists() and read_json(file).get('key') == whole: return read_json(file)
     store = open_store(Path(dataset)/'store.lmdb')
-    found = [_explained(c, l, run, row, store, layouts, key) for row in progress(list(rows.itertuples()), 'explaining', 'recordings')]
+    twin = open_run(mixed, c.device) if mixed else None
+    found = [_explained(c, l, twin, run, row, store, layouts, key) for row in progress(list(rows.itertuples()), 'explaining', 'recordings')]
     verdicts, spread = _verdicts(found), _spread(c, near, list(rows['id']), found, store)
     for name, t in (('verdicts', verdicts), ('seeds', spread)): write_table(t, run/'saliency'/f'{name}.csv')
     write_json(dict(key=whole, run=called_run(run), layouts=layouts, others=[p.name for p in near], settings=asdict(c),

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['Data', 'LOOK', 'KEPT_FACTS', 'SLOWER', 'COLLAPSED', 'CALLER', 'ChartInput', 'Learner', 'keep_memory', 'pick_device',
            'learner', 'logits', 'probabilities', 'passes', 'batches', 'train_epoch', 'step', 'score', 'recalibrate',
-           'forward', 'predict', 'validate', 'divided', 'parts', 'fit', 'predictions', 'device_name', 'load_run',
-           'HEADS', 'LR_SCRATCH', 'LR_TUNE', 'OPTIMIZERS', 'SCHEDULERS', 'TrainConfig', 'last_linear', 'load_start']
+           'forward', 'predict', 'validate', 'divided', 'parts', 'fit', 'predictions', 'device_name', 'run_config',
+           'load_run', 'HEADS', 'LR_SCRATCH', 'LR_TUNE', 'OPTIMIZERS', 'SCHEDULERS', 'TrainConfig', 'last_linear',
+           'load_start']
 
 # %% ../nbs/50_train.ipynb #88021e15
 import ctypes, hashlib, math, platform, sys, time
@@ -491,13 +492,15 @@ def device_name(device: torch.device) -> str:
     "What people call the device."
     return torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{device.type} ({torch.get_num_threads()} threads)'
 
+def run_config(run: str | Path) -> TrainConfig:
+    "The settings that a run was trained with."
+    settings = read_json(Path(run)/'config.json')
+    return TrainConfig(**settings | {k: tuple(settings[k]) for k in ('classes', 'layouts')})
+
 def load_run(run: str | Path) -> Learner:
     "A finished run, ready to predict."
     run = Path(run)
-    settings = read_json(run/'config.json')
-    lists = {k: tuple(settings[k]) for k in ('classes', 'layouts')}
-    config = TrainConfig(**settings | lists | dict(weights='none', device='auto', start=''))
-    l = learner(config, 1)
+    l = learner(replace(run_config(run), weights='none', device='auto', start=''), 1)
     if not (run/'model.safetensors').exists(): raise EcgvisError('the run has no weights', file=run, remedy='finish its training first')
     l.model.load_state_dict(load_file(run/'model.safetensors'))
     l.model.eval()
