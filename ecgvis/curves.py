@@ -81,6 +81,7 @@ REASONS: dict[str, tuple[str, str, str]] = { # reason: (where it is found, what 
     'too short': ('signal', 'shorter than the charts need', 'leave it out'),
     'implausible amplitude': ('signal', 'gain or unit is wrong, such as µV taken for mV', 'correct the gain or unit'),
     'duplicate signal': ('signal', 'another recording has the very same signal', 'none needed'),
+    'not in the split': ('choice', 'in neither list of the published split', 'none needed'),
     'class too rare': ('choice', 'its class has too few recordings for a split', '--merge, --min-per-class'),
 }
 

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from . import audit, simulate
-from .core import Stage, atomic, cores, digest, read_json, write_json, write_table
+from .core import EcgvisError, Stage, atomic, cores, digest, read_json, write_json, write_table
 from .data import load_dataset, recognise
-from .split import assign
+from .split import assign, listed, published_split
 from .store import open_store, write
 
 # %% ../nbs/35_prepare.ipynb #4828f00f
@@ -36,6 +36,9 @@ class DataConfig:
     test: float = 0.2 # fraction held out for the one final test
     folds: int = 5 # folds of the rest; the first one is the validation part
     seed: int = 42 # of the split
+    train_ids: str = '' # with `test_ids`, a published split in place of `test`: tables (CSV, parquet) of the ids that train and validate
+    test_ids: str = '' # and of those of the hold-out; recordings in neither are left out, and counted
+    ids_column: str = 'id' # of both tables
     fs: float = 500 # of the stored signals, Hz
     seconds: float = 10 # of the stored signals, s
     compress: bool = False # keep the signals without loss in a third of the room; reading them takes several times as long
@@ -57,10 +60,11 @@ def prepare(config: DataConfig, # settings
     root = Path(config.root or folder.parent/'recordings')
     if not config.root: simulate.write(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = recognise(root) if config.kind == 'auto' else config.kind
-    stage = Stage(folder, digest(asdict(config), str(root.resolve()), fingerprint(root)))
+    stage = Stage(folder, digest(asdict(config), str(root.resolve()), fingerprint(root), *_lists(config)))
     if stage.done: return read_json(folder/'summary.json')
     index = write(load_dataset(root, kind=kind, signal=config.signal), folder/'store.lmdb',
                   fs=config.fs, seconds=config.seconds, compress=config.compress)
+    index = _listed_only(index, config)
     chosen, classes = _classes(index, config, folder, audit.summary(index, root, kind))
     splits = _write_parts(chosen, classes, config, folder)
     summary = audit.summary(chosen, root, kind) | dict(class_names=classes, choices=_choices(config))
@@ -81,14 +85,38 @@ def _choices(config: DataConfig) -> list[str]:
     told = [f'{a} merged into {b}' for a, b in config.merge.items()]
     return told + ([f'classes with fewer than {config.min_per_class} recordings left out'] if config.drop_rare else [])
 
+# %% ../nbs/35_prepare.ipynb #6f297da7
+def _lists(config: DataConfig) -> list[str]:
+    "Digests of the lists of a published split; none where the split is our own."
+    if bool(config.train_ids) != bool(config.test_ids):
+        raise EcgvisError('a published split has two lists', field='data.train_ids, data.test_ids', expected='both, or neither')
+    for name in ('train_ids', 'test_ids'):
+        if (file := getattr(config, name)) and not Path(file).is_file():
+            raise EcgvisError('there is no such list', file=file, field=f'data.{name}', expected='a CSV or parquet file with a column of ids')
+    return [digest(Path(f).read_bytes().hex()) for f in (config.train_ids, config.test_ids) if f]
+
+def _listed_only(index: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
+    "Usable recordings that no list of a published split names are excluded, with the reason."
+    if not config.train_ids: return index
+    named = set().union(*(listed(f, config.ids_column) for f in (config.train_ids, config.test_ids)))
+    out = (index['status'] == 'ok') & ~index['id'].astype(str).isin(named)
+    return index.assign(status=index['status'].mask(out, 'excluded'), reason=index['reason'].mask(out, 'not in the split'),
+                        group=index['group'].mask(out, ''))
+
 # %% ../nbs/35_prepare.ipynb #5daeb8eb
 def _write_parts(chosen: pd.DataFrame, classes: list[str], config: DataConfig, folder: Path) -> pd.DataFrame:
     "Split the kept recordings and write index, audit, splits and one example recording per class."
     kept = chosen[chosen['status'] == 'ok'].reset_index(drop=True)
-    splits = assign(kept, test=config.test, folds=config.folds, seed=config.seed).assign(hash=kept['hash'])
+    splits = (published_split(kept, config.train_ids, config.test_ids, config.folds, config.seed, config.ids_column) if config.train_ids else
+              assign(kept, test=config.test, folds=config.folds, seed=config.seed))
+    splits['hash'] = splits['id'].map(kept.set_index('id')['hash'])
     write_table(chosen, folder/'index.parquet')
     write_table(audit.audit_table(chosen), folder/'audit.csv')
     write_table(splits, folder/'splits.parquet')
+    gone = sorted(set(classes) - set(splits.loc[splits['part'] == 'train', 'label']))
+    if gone:
+        raise EcgvisError(f'nothing trains on {", ".join(gone)}', file=config.train_ids or folder, field='split', expected='recordings of every class in training',
+                          remedy='merge or drop the class, or choose another split')
     shown = splits[splits['part'] == 'train'].groupby('label', sort=False).first().loc[classes].reset_index()
     with atomic(folder/'examples.npz') as tmp:
         np.savez(tmp, id=np.array(shown['id'], dtype=str), label=np.array(shown['label'], dtype=str),
