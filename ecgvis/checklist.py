@@ -51,6 +51,12 @@ def _size(s: StudyFiles) -> str | None:
     counts = pd.Series(label_names(s, s.splits.label[s.splits.part == 'test'])).value_counts().to_dict()
     return f'all usable recordings; hold-out by class: {_listed(counts)}; why so many are enough: {AUTHOR}'
 
+def _predictors(s: StudyFiles) -> str:
+    others = sorted({r.eats for r in s.runs} - {'chart'})
+    trees = '; the trees on features also know age, sex and, where there are any, the measurements of the machine' if 'features' in others else ''
+    return ('the twelve-lead recording alone, as a chart; no other variable enters' if not others else
+            f'the twelve-lead recording, as a chart; for published systems as {", ".join(others)}{trees}')
+
 def _models(s: StudyFiles) -> str | None:
     if not s.runs: return None
     names, search = dict.fromkeys(s.systems.get(r.architecture, r.architecture) for r in s.runs), s.settings.get('search')
@@ -103,7 +109,7 @@ TRIPOD: tuple[tuple[str, str, Answer], ...] = (
     ('8a', 'Methods: outcome', _outcome),
     ('8b', 'Methods: who assessed the outcome', None),
     ('8c', 'Methods: blinding of that assessment', None),
-    ('9a', 'Methods: choice of predictors', 'the twelve-lead recording alone, as a chart; no other variable enters'),
+    ('9a', 'Methods: choice of predictors', _predictors),
     ('9b', 'Methods: definition of predictors', lambda s: f'charts in the layouts {", ".join(layout_names(s))}; chapter Methods shows them'),
     ('9c', 'Methods: who assessed the predictors', 'nobody: charts are drawn by a program'),
     ('10', 'Methods: sample size', _size),
@@ -165,9 +171,11 @@ def _facts(study: StudyFiles, r: Run) -> list[Row]:
     n, c = r.record.get('recordings') or {}, r.settings
     kind = f"{study.summary.get('kind') or 'unknown'} recordings"
     seen = 'simulated recordings: it has seen no patient' if study.summary.get('simulated') else kind
-    facts = {'Model': f"{study.systems.get(r.architecture, r.architecture)}, {r.record.get('parameters', 0):,} parameters",
-             'File': f'{r.id.replace("/seed", "/final/seed")}/model.safetensors',
-             'Input': f"a chart of {c.get('size') or 'its own size in'} px, layouts {', '.join(c.get('layouts') or ('not recorded',))}",
+    size = f'{p:,} parameters' if (p := r.record.get('parameters')) else f'trees on {r.record.get("features", 0):,} features'
+    facts = {'Model': f'{study.systems.get(r.architecture, r.architecture)}, {size}',
+             'File': f'{r.id.replace("/seed", "/final/seed")}/model.safetensors' if p else 'none is kept: the trees are grown again in minutes',
+             'Input': f"a chart of {c.get('size') or 'its own size in'} px, layouts {', '.join(c.get('layouts') or ('not recorded',))}"
+                      if r.eats == 'chart' else r.eats,
              'Output': f"probabilities of {', '.join(c.get('classes') or ('classes not recorded',))}",
              'Trained on': f"{seen}; {_listed({k: v for k, v in n.items() if k != 'test'})}",
              'First weights': str(r.record.get('weights', 'not recorded')),

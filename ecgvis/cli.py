@@ -33,7 +33,7 @@ from .store import open_store
 from .stages import SEARCHES
 from ecgvis.study import OWN, Study, check, classes_of, evaluate_study, load, prepare_study, profile_study, run_study, search_study, status_text, \
     train_study
-from .train import load_run, probabilities
+from .train import Learner, load_run, probabilities
 
 # %% ../nbs/95_cli.ipynb #f36ab8fd
 def _study_options() -> argparse.ArgumentParser:
@@ -51,7 +51,7 @@ def _study_options() -> argparse.ArgumentParser:
     p.add_argument('--min-per-class', type=int, metavar='N', help='fewest patients of a class (default: 5)')
     p.add_argument('--drop-rare', action='store_true', default=None, help='leave classes out that have fewer')
     p.add_argument('--compress', action='store_true', default=None, help='keep the signals in a third of the room; reading takes longer')
-    p.add_argument('--architectures', nargs='+', metavar='NAME', help=f'out of {", ".join(list_models())}')
+    p.add_argument('--architectures', nargs='+', metavar='NAME', help=f'out of {", ".join([*list_models(), *list_models(published=True)])}')
     p.add_argument('--layouts', nargs='+', metavar='NAME', help='layouts of one configuration (default: 4x2.5+II)')
     p.add_argument('--search', choices=tuple(SEARCHES), help='what to search before the final runs (default: as the file says, or none)')
     p.add_argument('--seeds', nargs='+', type=int, metavar='S', help='one final run per seed (default: 1)')
@@ -77,11 +77,13 @@ def study_of(args: argparse.Namespace) -> Study:
                merge=args.merge and _pairs(args.merge), min_per_class=args.min_per_class, drop_rare=args.drop_rare,
                compress=args.compress)
     train = dict(epochs=args.epochs, size=args.size, augment=args.augment, weights=args.weights, device=args.device)
+    published = dict(epochs=args.epochs)
     given = lambda values: {k: v for k, v in values.items() if v is not None}
     name = args.name or (not args.file and args.data and Path(args.data).resolve().name) or study.name
     lists = {k: v and tuple(v) for k, v in (('architectures', args.architectures), ('seeds', args.seeds))}
     more = dict(lists, out=args.out, search=args.search, configurations=args.layouts and {'config1': tuple(args.layouts)})
-    study = replace(study, name=name, data=replace(study.data, **given(own)), train=study.train | given(train), **given(more))
+    study = replace(study, name=name, data=replace(study.data, **given(own)), train=study.train | given(train),
+                    published=study.published | given(published), **given(more))
     check(study, args.file or 'command line')
     return study
 
@@ -216,9 +218,11 @@ def run_store(args: argparse.Namespace) -> int:
     return int(STORE[args.action](args))
 
 # %% ../nbs/95_cli.ipynb #4d943bf7
-def find_run(out: str | Path) -> Path:
-    "The newest finished run below a folder of studies."
+def find_run(out: str | Path, charts: bool = False) -> Path:
+    "The newest finished run below a folder of studies that has weights; with `charts`, of a network that sees charts."
     found = sorted(Path(out).glob('*/*/*/final/seed-*/done.json'), key=lambda p: p.stat().st_mtime)
+    fine = lambda run: (run/'model.safetensors').exists() and (not charts or read_json(run/'run.json').get('eats', 'chart') == 'chart')
+    found = [p for p in found if fine(p.parent)]
     if not found: raise EcgvisError('no finished run here', file=out, remedy='run `ecgvis study` first, or name a run folder with --run')
     return found[-1].parent
 
@@ -230,19 +234,27 @@ def _recordings(path: Path) -> dict[str, str]:
     return dict(zip(there['id'].astype(str), there['path'].astype(str), strict=True))
 
 # %% ../nbs/95_cli.ipynb #673bf31c
+def _answer(l: Learner, signal: np.ndarray, fs: float) -> np.ndarray: # [classes]
+    "Class probabilities of one recording [12, T] mV: the mean over the layouts of the run, or what its reader reads."
+    reader, one = architecture(l.config.architecture).reader, signal[None].astype(np.float32)
+    if reader: return probabilities(l, reader.read(one, fs), np.zeros(1, np.int64))[0]
+    return np.mean([probabilities(l, ink(one, fs, x, l.config.pixels), np.array([k])) for k, x in enumerate(l.config.layouts)], axis=(0, 1))
+
 def classify(recordings: Mapping[str, str], # file by id
              run: str | Path, # a finished run
             ) -> pd.DataFrame:
     "A row per recording: path, id, class, a probability per class, and the problem of one that cannot be used."
     l, signals = load_run(run), read_json(Path(run)/'run.json')['signals']
-    rows = []
+    rows, reader = [], architecture(l.config.architecture).reader
     for id, path in progress(recordings.items(), 'classifying', 'recordings', total=len(recordings)):
         row: dict[str, Any] = dict(path=path, id=id, answer='', problem='')
         try: signal, _ = audit.check(read_recording(path), **signals)
         except EcgvisError as e: rows.append(row | dict(problem=e.line))
         else:
-            each = [probabilities(l, ink(signal[None], signals['fs'], x, l.config.pixels), np.array([k])) for k, x in enumerate(l.config.layouts)]
-            p = np.mean(each, axis=(0, 1))
+            if reader and (lack := reader.lacks(signal, signals['fs'])):
+                rows.append(row | dict(problem=f'{l.config.architecture} cannot read it: {lack}'))
+                continue
+            p = _answer(l, signal, signals['fs'])
             rows.append(row | dict(answer=l.config.classes[int(p.argmax())]) | dict(zip(l.config.classes, p, strict=True)))
     return pd.DataFrame(rows)
 
@@ -263,7 +275,7 @@ def run_predict(args: argparse.Namespace) -> int:
 
 def run_explain(args: argparse.Namespace) -> int:
     "What a model saw in a recording: saliency maps in lead and time, with what speaks for and against each."
-    run = Path(args.model) if args.model else find_run(args.out)
+    run = Path(args.model) if args.model else find_run(args.out, charts=True)
     out = Path(args.to or f'{Path(args.recording).stem}-explained')
     told = explain(run, args.recording, out, args.methods, args.layouts, args.target, args.layer, formats=args.formats, draws=args.draws)
     print(f'model: {run}\nclass explained: {told["target"]}')

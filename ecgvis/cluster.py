@@ -21,7 +21,7 @@ import yaml
 from .core import EcgvisError, atomic, read_json, write_json
 from .data import recognise
 from .lab import to_do
-from .models import cached_file, resolve_weights
+from .models import architecture, cached_file, resolve_weights
 from .study import Study, save
 from .trials import FolderLock
 
@@ -102,13 +102,14 @@ def check_study(study: Study) -> list[str]: # what the user may want to know
             raise EcgvisError('the data cannot be read', file=root, field='data.root', remedy='ask for permission to read')
         recognise(root)
     asked = study.train.get('weights', 'auto')
-    for name in study.architectures:
+    charts = [name for name in study.architectures if not architecture(name).title]
+    for name in charts:
         file = cached_file(name)
         if asked == 'imagenet' and not (file and file.exists()):
             told = f'the ImageNet weights of {name} are not cached'
             raise EcgvisError(told, file=file, field='train.weights', remedy=f'run `ecgvis weights {name} --fetch` first')
         if asked != 'imagenet': resolve_weights(name, asked)
-    bare = [name for name in study.architectures if asked == 'auto' and resolve_weights(name, asked).kind == 'none']
+    bare = [name for name in charts if asked == 'auto' and resolve_weights(name, asked).kind == 'none']
     return [f'trained from scratch, as no weights are cached: {", ".join(bare)} (`ecgvis weights {" ".join(bare)} --fetch`)'] if bare else []
 
 ELSEWHERE = 'run this on a login node of the cluster, or `ecgvis study` without SLURM'

@@ -72,7 +72,7 @@ def _whole(field: str, value: Any, least: int) -> None:
         raise EcgvisError(f'{field} is {value!r}', field=field, expected=f'a whole number, at least {least}', remedy='give it such a number')
 
 # %% ../nbs/75_costs.ipynb #39333485
-COUNTED = ('macs: torch.utils.flop_counter.FlopCounterMode / 2, one picture, convolutions and matrix products of the network alone; '
+COUNTED = ('macs: torch.utils.flop_counter.FlopCounterMode / 2, one picture or all that is read of one recording, convolutions and matrix products of the network alone; '
            'torchinfo_macs, thop_macs: what these count, for comparison; weights_bytes: all tensors, parameters and statistics')
 
 def count(name: str, # a registered architecture
@@ -85,8 +85,9 @@ def count(name: str, # a registered architecture
     if size != 0: _whole('size', size, 32)
     size = int(size or known.size)
     def on(device: str) -> dict[str, Any]:
-        with torch.device(device): model, picture = create(name, num_classes, 'none'), torch.zeros(1, 3, size, size)
-        return dict(architecture=name, classes=int(num_classes), size_px=size) | _weigh(model, picture) | dict(counted_on=device, method=COUNTED)
+        with torch.device(device): model = create(name, num_classes, 'none')
+        return dict(architecture=name, classes=int(num_classes), size_px=size or None) | _weigh(model, known.example(1, size).to(device)) | dict(
+            counted_on=device, method=COUNTED)
     try: return on('meta')
     except (NotImplementedError, RuntimeError): return on('cpu')        # a network that looks at values, not at shapes alone
 
@@ -184,8 +185,10 @@ def open_run(run: str | Path, # folder of a finished run
 
 # %% ../nbs/75_costs.ipynb #6d7361a8
 def charts(l: Learner, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    "`n` charts of one simulated recording, drawn as the run draws: ink uint8 [n, H, W], layout indices [n]."
+    "`n` charts of one simulated recording, drawn as the run draws: ink uint8 [n, H, W], layout indices [n]; or what its reader reads, `n` times."
     recording, _ = next(simulate(1, seed=1))
+    if reader := architecture(l.config.architecture).reader:
+        return torch.from_numpy(reader.read(np.repeat(recording.signal[None], n, 0), recording.fs)), torch.zeros(n, dtype=torch.int64)
     drawn = np.concatenate([ink(recording.signal[None], recording.fs, layout, l.config.pixels) for layout in l.config.layouts])
     which = np.arange(n) % len(drawn)
     return torch.from_numpy(drawn[which]), torch.from_numpy(which)

@@ -17,8 +17,8 @@ import pandas as pd
 from .core import EcgvisError, read_json
 from .evidence import compared
 from .page import Group, Item, Panel, Plot, Row, Section, Table
-from .render import chart, get_layout
-from .results import Run, StudyFiles
+from .render import LAYOUTS, chart, get_layout
+from .results import Run, StudyFiles, layout_names
 from .store import open_store
 from .style import data_name, label, run_ids, source
 
@@ -118,7 +118,7 @@ def _chart(study: StudyFiles, id: str, layout: str, width: int = 720) -> np.ndar
     "The chart of a recording, from the store; None where it is not there."
     path = study.folder/'dataset'/'store.lmdb'
     if not path.exists(): return None
-    store, l = open_store(path), get_layout(layout)
+    store, l = open_store(path), get_layout(layout if layout in LAYOUTS else layout_names(study)[0])
     try: signal = store.signals([id])
     except (EcgvisError, KeyError): return None
     return chart(signal, store.meta['fs'], l, (round(width*l.height/l.width), width))[0]

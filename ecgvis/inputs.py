@@ -92,13 +92,13 @@ class SignalReader(Reader):
     leads: tuple[str, ...] = LEADS
     fs: float = 500. # Hz
     seconds: float = 10.
-    window: float = 0. # s; 0 looks at the whole
+    window: float = 0. # s; 0 looks at the first `seconds`
     stride: float = 0. # s between two windows
     unit: float = 0. # mV that become 1; 0 standardises each lead of each recording
     lost: float = 0. # chance that a recording loses one of its leads in training
 
     def read(self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()) -> np.ndarray:
-        x = x[:, self.rows]
+        x = x[:, self.rows] if self.window else x[:, self.rows, :round(self.seconds*fs)]
         if fs != self.fs:
             ratio = Fraction(self.fs/fs).limit_denominator(50_000)
             x = resample_poly(x, ratio.numerator, ratio.denominator, axis=2, padtype='line')

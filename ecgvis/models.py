@@ -39,9 +39,10 @@ class Architecture:
     title: str = '' # of a published system
     source: str = '' # where that was published
     recipe: Mapping[str, Any] = field(default_factory=dict) # training settings of that system
+    features: bool = False # trees on features (`features.fit`): there is no network to build
 
     @property
-    def eats(self) -> str: return self.reader.eats if self.reader else 'chart'
+    def eats(self) -> str: return 'features' if self.features else self.reader.eats if self.reader else 'chart'
 
     def example(self, n: int = 1, size: int = 0) -> torch.Tensor:
         "Zeros in the shape of `n` inputs, as the network gets them outside training; charts of `size` px, or their own."
@@ -120,7 +121,8 @@ def resolve_weights(name: str, weights: str = 'auto') -> Weights:
     if weights == 'none': return Weights('none', None, 'none (trained from scratch)')
     if weights == 'imagenet': return Weights('imagenet', fetch_weights(name), f'ImageNet ({architecture(name).weights})')
     if weights == 'auto':
-        if file and file.exists(): return Weights('imagenet', file, f'ImageNet ({architecture(name).weights})')
+        if file is None: return Weights('none', None, 'none (trained from scratch: there are no ImageNet weights)')
+        if file.exists(): return Weights('imagenet', file, f'ImageNet ({architecture(name).weights})')
         return Weights('none', None, f'none (trained from scratch: no ImageNet weights cached; `ecgvis weights {name} --fetch` fetches them)')
     if Path(weights).suffix == '.safetensors' and Path(weights).exists(): return Weights('file', Path(weights), f'file {Path(weights).name}')
     raise EcgvisError(f'cannot use weights {weights!r}', field='weights', expected='auto, imagenet, none, or an existing .safetensors file')
@@ -156,6 +158,7 @@ def create(name: str, # a registered architecture
           ) -> nn.Module:
     "An architecture with a head for `num_classes`; from normalised RGB [N, 3, H, W], or what its reader reads, to logits [N, num_classes]."
     source = weights if isinstance(weights, Weights) else resolve_weights(name, weights)
+    if architecture(name).features: raise EcgvisError(f'{name} is no network', field='architecture', remedy='train it with features.fit')
     model = architecture(name).build()
     if source.kind == 'imagenet': _load(model, _read(source), source.file)
     parent, attribute, old = _head(model)

@@ -36,6 +36,7 @@ from .pareto import costs_section, discussion_section
 from .render import chart, get_layout
 from .results import Run, StudyFiles, label_names, layout_names, missing, open_study
 from .searches import DAMAGED, search_section
+from .systems import cross_section, systems_section
 from .style import data_name, label, run_ids, source, styles
 
 # %% ../nbs/90_report.ipynb #e150bbd3
@@ -121,7 +122,7 @@ def _models(study: StudyFiles) -> list[Row]:
     def row(r: Run) -> Row:
         c, short = r.settings, lambda v: None if v is None else f'{v:.3g}'
         return {'System': study.systems.get(r.architecture, r.architecture), 'Configuration': r.config,
-                'Layouts': ', '.join(c.get('layouts') or ()) or None, 'Picture, px': c.get('size'), 'Parameters': r.record.get('parameters'),
+                'Input': ', '.join(c.get('layouts') or ()) or None if r.eats == 'chart' else r.eats, 'Picture, px': c.get('size') or None, 'Parameters': r.record.get('parameters'),
                 'First weights': str(r.record.get('weights', 'not recorded')), 'Optimiser': c.get('optimizer'), 'Rate': short(c.get('lr')),
                 'Decay': short(c.get('weight_decay')), 'Schedule': c.get('scheduler'), 'Batch': c.get('batch'), 'Epochs at most': c.get('epochs')}
     return [row(r) for r in {(r.config, r.architecture): r for r in reversed(study.runs)}.values()][::-1]
@@ -129,7 +130,8 @@ def _models(study: StudyFiles) -> list[Row]:
 def methods_section(study: StudyFiles) -> Section:
     "How models were trained and measured."
     n = sorted({r.metrics.get('draws', 0) for r in study.finished})
-    lines = ['The pictures are charts drawn from the signals; a network sees nothing else of a recording.',
+    lines = ['The pictures are charts drawn from the signals; a network sees nothing else of a recording. Published systems that eat anything else are '
+             'named by what they eat.',
              'Parts are of whole patients. Settings are chosen on validation recordings; the hold-out part answers once, for the results.',
              f'Intervals: {INTERVAL}, {"/".join(map(str, n)) or "no"} draws; macro averages are over the classes that are present in the hold-out.',
              'Models are compared on the same patients, with their seeds drawn too; p values are corrected by Holm for the number of pairs.',
@@ -174,10 +176,10 @@ def _rows(study: StudyFiles) -> list[Row]:
 def _per_class(study: StudyFiles, measure: str = 'f1') -> list[Row]:
     "A measure per class of every run; for F1 also the published systems on the same data set."
     of = lambda r: {c: (r.test['per_class'].get(c) or {}).get(measure) for c in r.metrics['classes']}
-    rows: list[Row] = [{'System': study.systems.get(r.architecture, r.architecture), 'Configuration': r.config, 'Seed': r.seed, 'Input': 'chart',
+    rows: list[Row] = [{'System': study.systems.get(r.architecture, r.architecture), 'Configuration': r.config, 'Seed': r.seed, 'Input': r.eats,
                         'Macro': r.test['macro'].get(measure), **of(r), 'n': r.test['n'], 'Source': 'this study'} for r in study.finished]
     if measure != 'f1': return rows
-    return rows + [{'System': p['system'], 'Input': p['input'], 'Macro': p['macro'], **{c: p[c] for c in study.published['classes']},
+    return rows + [{'System': p['system'], 'Input': p['input'], 'Macro': p['macro'], **{c: p.get(c) for c in study.published['classes']},
                     'Source': 'published', '_mark': 'published'}
                    for p in study.published['per_class']]
 
@@ -217,7 +219,7 @@ def elsewhere_section(study: StudyFiles) -> Section:
                "Columns follow the papers: the study's own table prints sensitivity (Yao, Jun) and specificity (Degirmenci) as F1.")
     quoted = lambda s: f", as quoted by {sources[s['quoted']]['text']}" if 'quoted' in s else ''
     link = lambda s: Markup('{}{}: <a href="{}">{}</a>').format(s['text'], quoted(s), s['link'], s['link'])
-    table = Table('elsewhere', 'Picture-based systems on other data sets', caption, rows)
+    table = Table('elsewhere', 'Systems on other data sets', caption, rows)
     return Section('Published elsewhere', '', [table, [link(s) for s in sources.values()]])
 
 # %% ../nbs/90_report.ipynb #3d1958f1
@@ -427,7 +429,7 @@ CHAPTERS: dict[str, tuple[str, tuple[Maker, ...]]] = dict(
     index=('Overview', (short_section, contents_section)),
     data=('Data', (data_section, split_section)),
     methods=('Methods', (charts_section, methods_section, settings_section)),
-    results=('Results', (results_section, steps_section, seeds_section, comparison_section, curves_section, gap_section)),
+    results=('Results', (results_section, systems_section, cross_section, steps_section, seeds_section, comparison_section, curves_section, gap_section)),
     evidence=('Evidence', (calibration_section, subgroups_section, rhythms_section, failures_section, elsewhere_section)),
     search=('Search', (search_section,)),
     costs=('Costs', (costs_section, discussion_section)),

@@ -18,7 +18,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from . import baselines as _ # registers the published systems
 from .core import EcgvisError, read_json, read_table
+from .models import architecture, list_models
 
 # %% ../nbs/72_results.ipynb #c422cab4
 def optional(path: Path, lacking: list[str], empty: Any) -> Any:
@@ -55,6 +57,8 @@ class Run:
     @property
     def id(self) -> str: return f'{self.config}/{self.architecture}/{self.folder.name}'
     @property
+    def eats(self) -> str: return str(self.record.get('eats', 'chart'))
+    @property
     def test(self) -> dict[str, Any]: return self.metrics.get('parts', {}).get('test', {})
 
 # %% ../nbs/72_results.ipynb #ca74f728
@@ -68,7 +72,8 @@ def read_runs(study: Path # the folder of a study
     def one(folder: Path) -> Run:
         gone: list[str] = []
         config, record, metrics = (optional(folder/n, gone, {}) for n in ('config.json', 'run.json', 'metrics.json'))
-        history = last_attempt(optional(folder/'history.csv', gone, pd.DataFrame()))
+        trees = record.get('eats') == 'features'                # these have no epochs
+        history = pd.DataFrame() if trees else last_attempt(optional(folder/'history.csv', gone, pd.DataFrame()))
         if not (folder/'predictions.parquet').exists(): gone.append('predictions.parquet: file is missing')
         costs = optional(folder/'costs.json', gone, {}) if (folder/'costs.json').exists() else {}
         return Run(folder, config, record, metrics, history, tuple(gone), costs)
@@ -100,7 +105,10 @@ class StudyFiles:
     @cached_property
     def finished(self) -> list[Run]: return [r for r in self.runs if r.test]
     @cached_property
-    def systems(self) -> dict[str, str]: return {row['architecture']: row['system'] for row in self.published['overall']}
+    def systems(self) -> dict[str, str]:
+        "What an architecture is called in tables."
+        own = {r.architecture: str(r.record['title']) for r in self.runs if r.record.get('title')}
+        return {row['architecture']: row['system'] for row in self.published['overall']} | own
     @cached_property
     def classes(self) -> list[str]:
         "Class names in order, from the runs or else from the data."
@@ -143,7 +151,7 @@ def layout_names(study: StudyFiles) -> list[str]:
     "All layouts of the study; the two of the re-created study where none is named."
     configurations = study.settings.get('configurations')
     named = [str(n) for v in configurations.values() if isinstance(v, list) for n in v] if isinstance(configurations, dict) else []
-    return list(dict.fromkeys([*named, *(str(n) for r in study.runs for n in r.settings.get('layouts', ()))])) or ['4x2.5+II', '2x5']
+    return list(dict.fromkeys([*named, *(str(n) for r in study.runs if r.eats == 'chart' for n in r.settings.get('layouts', ()))])) or ['4x2.5+II', '2x5']
 
 # %% ../nbs/72_results.ipynb #dd03dd0c
 STAGES = {'head': 'head-only training (untrained, head only, full)', 'bayes': 'Bayesian hyperparameter search', 'refine': 'refinement grid',
@@ -152,7 +160,10 @@ STAGES = {'head': 'head-only training (untrained, head only, full)', 'bayes': 'B
 def _expected(settings: dict[str, Any]) -> set[tuple[str, str, str]]:
     "(configuration, architecture, seed) of every run that study.yaml asks for."
     many = lambda v: [str(x) for x in (v if isinstance(v, (list, dict)) else [] if v is None else [v])]
-    return {(c, a, s) for c in many(settings.get('configurations')) for a in many(settings.get('architectures')) for s in many(settings.get('seeds'))}
+    names, published = many(settings.get('architectures')), set(list_models(published=True))
+    models = [(c, a) for c in many(settings.get('configurations')) for a in names if a not in published]
+    models += [(architecture(a).eats, a) for a in names if a in published]
+    return {(c, a, s) for c, a in models for s in many(settings.get('seeds'))}
 
 def failures(folder: Path # of a study
             ) -> dict[str, str]: # by the folder of the model or run

@@ -455,11 +455,14 @@ def _over(l: Learner, baseline: float) -> str:
 
 # %% ../nbs/50_train.ipynb #9d4f0c01
 def _left_out(config: TrainConfig, data: dict[str, Data], dataset: Path) -> dict[str, Any]:
-    "What a published system eats, and the recordings that it cannot, with the reason; nothing where charts are eaten."
+    "What a published system eats, and the recordings that it cannot, with the reason; nothing for the architectures of the study."
     known = architecture(config.architecture)
-    if not known.reader: return {}
-    splits = read_table(dataset/'splits.parquet')
-    return dict(eats=known.eats, title=known.title, left_out=lacking(data['train'].store, splits['id'].tolist(), known.reader))
+    if not known.title: return {}
+    told: dict[str, Any] = dict(eats=known.eats, title=known.title)
+    if not known.reader: return told
+    used = {id for part in data.values() for id in part.ids}
+    others = [id for id in read_table(dataset/'splits.parquet')['id'] if id not in used]
+    return told | dict(left_out=lacking(data['train'].store, others, known.reader))
 
 # %% ../nbs/50_train.ipynb #69e9c295
 def _finish(l: Learner, data: dict[str, Data], predicted: Sequence[str], run: Path, dataset: Path, **known: Any) -> dict[str, Any]:
