@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CROPS', 'ONECYCLE', 'SANGHA', 'ZHENG', 'Windows', 'AsRead', 'system', 'Yildirim', 'Yao', 'LightBlock', 'LightX3ECG',
            'PoolHead', 'XBlock', 'xresnet1d101', 'InceptionBlock', 'Inception', 'inception1d', 'PlaneBlock', 'Gate',
-           'li2022', 'jun2018', 'degirmenci2022', 'jeong2021']
+           'li2022', 'jun2018', 'degirmenci2022', 'jeong2021', 'published_systems']
 
 # %% ../nbs/45_baselines.ipynb #dd7e9433
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from torchvision.models._api import WeightsEnum
 
 from .inputs import BeatReader, PlaneReader, Reader, SignalReader, SpectrumReader, StripReader
 from .layout import LAYOUTS, Layout, arrange
-from .models import register
+from .models import Architecture, architecture, list_models, register
 
 # %% ../nbs/45_baselines.ipynb #b7325938
 class Windows(nn.Module):
@@ -288,3 +288,7 @@ system('sangha2022', 'Sangha 2022 (EfficientNet-B3, four layouts)', '10.1038/s41
 # %% ../nbs/45_baselines.ipynb #2ef5e3be
 ZHENG = 'Zheng 2020 (features, boosted trees)', '10.1038/s41598-020-59821-7'
 register('zheng2020', 'published', 0, features=True, title=ZHENG[0], source=ZHENG[1])(nn.Module)
+
+def published_systems() -> dict[str, Architecture]:
+    "All published systems by name."
+    return {name: architecture(name) for name in list_models(published=True)}

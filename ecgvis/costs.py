@@ -72,7 +72,8 @@ def _whole(field: str, value: Any, least: int) -> None:
         raise EcgvisError(f'{field} is {value!r}', field=field, expected=f'a whole number, at least {least}', remedy='give it such a number')
 
 # %% ../nbs/75_costs.ipynb #39333485
-COUNTED = ('macs: torch.utils.flop_counter.FlopCounterMode / 2, one picture or all that is read of one recording, convolutions and matrix products of the network alone; '
+COUNTED = ('macs: torch.utils.flop_counter.FlopCounterMode / 2, one picture or all that is read of one recording, convolutions and matrix '
+           'products of the network alone; '
            'torchinfo_macs, thop_macs: what these count, for comparison; weights_bytes: all tensors, parameters and statistics')
 
 def count(name: str, # a registered architecture

@@ -6,7 +6,7 @@
 __all__ = ['CrossConfig', 'cross_parts', 'cross_dataset', 'pool']
 
 # %% ../nbs/71_cross.ipynb #493caeaa
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,8 +46,9 @@ def cross_parts(splits: pd.DataFrame, # as of `split.assign`
                 c: CrossConfig, repeat: int, fold: int, # from 1
                ) -> pd.DataFrame: # the same rows with other parts
     "One fold as the test part, a tenth of the patients of the others as the validation part."
-    if splits['group'].nunique() < c.folds:
-        raise EcgvisError(f'{splits["group"].nunique()} patients cannot make {c.folds} folds', field='cross.folds', expected='as many patients as folds')
+    patients = splits['group'].nunique()
+    if patients < c.folds:
+        raise EcgvisError(f'{patients} patients cannot make {c.folds} folds', field='cross.folds', expected='as many patients as folds')
     held = list(_cut(splits, c.folds, c.seed + repeat - 1))[fold - 1]
     rest = splits[~held]
     chosen = next(_cut(rest, 10, c.seed + 1000*repeat + fold))
@@ -82,8 +83,8 @@ def pool(folder: str | Path, # of the folds, each with its predictions
     first = read_json(folder/'1-1'/'config.json')
     write_table(pd.concat(parts, ignore_index=True), folder/'predictions.parquet')
     found = evaluate(first, folder)
-    record = read_json(folder/'1-1'/'run.json')
-    told = asdict(c) | dict(test=found['parts']['test'], each=[found['layouts'].get(f'repeat {r + 1}', found['parts']['test'])['macro']['f1'] for r in range(c.repeats)],
-                            classes=found['classes'], draws=found['draws'], title=record.get('title', ''), eats=record.get('eats', 'chart'))
+    record, test = read_json(folder/'1-1'/'run.json'), found['parts']['test']
+    each = [found['layouts'].get(f'repeat {r + 1}', test)['macro']['f1'] for r in range(c.repeats)] # one repeat is the whole
+    told = asdict(c) | dict(test=test, each=each, classes=found['classes'], draws=found['draws'], title=record.get('title', ''))
     write_json(told, folder/'cross.json')
     return told

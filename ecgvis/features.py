@@ -231,7 +231,8 @@ def fit(run: str | Path, # folder of the run
     write_table(splits[['id', 'patient', 'part']].assign(layout='features', label=y, **{f'p_{c}': p[:, k] for k, c in enumerate(classes)}),
                 run/'predictions.parquet')
     record = dict(architecture='zheng2020', title=ZHENG[0], eats='features', features=x.shape[1], seed=seed,
-                  recordings=splits['part'].value_counts().to_dict(), device=f'cpu ({cores()} threads)', seconds=(pd.Timestamp.now() - begin).total_seconds())
+                  recordings=splits['part'].value_counts().to_dict(), device=f'cpu ({cores()} threads)', weights='none (trees)',
+                  seconds=(pd.Timestamp.now() - begin).total_seconds())
     for name, facts in (('config', settings), ('run', record)): write_json(facts, run/f'{name}.json')
     stage.finish()
     return record

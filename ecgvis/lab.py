@@ -80,8 +80,9 @@ def open_lab(study_file: str = '', # a study file; empty: a simulated study of s
     study = load(study_file) if study_file else tiny_study()
     all = [(m.configuration, m.architecture) for m in models(study, ())]
     architecture = architecture or next((a for c, a in all if c == configuration), study.architectures[0])
-    configuration = configuration or next((c for c, a in all if a == architecture), '')
-    for name, value, known in (('architecture', architecture, study.architectures), ('configuration', configuration, [c for c, a in all if a == architecture]),
+    under = [c for c, a in all if a == architecture]
+    configuration = configuration or next(iter(under), '')
+    for name, value, known in (('architecture', architecture, study.architectures), ('configuration', configuration, under),
                                ('stage', stage, STEPS), ('seed', seed, (0, *study.seeds))):
         if value not in known: raise EcgvisError(f'there is no {name} {value!r}', file=study_file, field=name, expected=', '.join(map(str, known)))
     if not (study.dataset/'done.json').exists(): prepare_study(study)

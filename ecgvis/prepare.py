@@ -115,8 +115,8 @@ def _write_parts(chosen: pd.DataFrame, classes: list[str], config: DataConfig, f
     write_table(splits, folder/'splits.parquet')
     gone = sorted(set(classes) - set(splits.loc[splits['part'] == 'train', 'label']))
     if gone:
-        raise EcgvisError(f'nothing trains on {", ".join(gone)}', file=config.train_ids or folder, field='split', expected='recordings of every class in training',
-                          remedy='merge or drop the class, or choose another split')
+        raise EcgvisError(f'nothing trains on {", ".join(gone)}', file=config.train_ids or folder, field='split',
+                          expected='recordings of every class in training', remedy='merge or drop the class, or choose another split')
     shown = splits[splits['part'] == 'train'].groupby('label', sort=False).first().loc[classes].reset_index()
     with atomic(folder/'examples.npz') as tmp:
         np.savez(tmp, id=np.array(shown['id'], dtype=str), label=np.array(shown['label'], dtype=str),

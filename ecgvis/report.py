@@ -122,7 +122,8 @@ def _models(study: StudyFiles) -> list[Row]:
     def row(r: Run) -> Row:
         c, short = r.settings, lambda v: None if v is None else f'{v:.3g}'
         return {'System': study.systems.get(r.architecture, r.architecture), 'Configuration': r.config,
-                'Input': ', '.join(c.get('layouts') or ()) or None if r.eats == 'chart' else r.eats, 'Picture, px': c.get('size') or None, 'Parameters': r.record.get('parameters'),
+                'Input': ', '.join(c.get('layouts') or ()) or None if r.eats == 'chart' else r.eats, 'Picture, px': c.get('size') or None,
+                'Parameters': r.record.get('parameters'),
                 'First weights': str(r.record.get('weights', 'not recorded')), 'Optimiser': c.get('optimizer'), 'Rate': short(c.get('lr')),
                 'Decay': short(c.get('weight_decay')), 'Schedule': c.get('scheduler'), 'Batch': c.get('batch'), 'Epochs at most': c.get('epochs')}
     return [row(r) for r in {(r.config, r.architecture): r for r in reversed(study.runs)}.values()][::-1]
@@ -130,8 +131,8 @@ def _models(study: StudyFiles) -> list[Row]:
 def methods_section(study: StudyFiles) -> Section:
     "How models were trained and measured."
     n = sorted({r.metrics.get('draws', 0) for r in study.finished})
-    lines = ['The pictures are charts drawn from the signals; a network sees nothing else of a recording. Published systems that eat anything else are '
-             'named by what they eat.',
+    lines = ['The pictures are charts drawn from the signals; a network sees nothing else of a recording. Published systems that eat anything '
+             'else are named by what they eat.',
              'Parts are of whole patients. Settings are chosen on validation recordings; the hold-out part answers once, for the results.',
              f'Intervals: {INTERVAL}, {"/".join(map(str, n)) or "no"} draws; macro averages are over the classes that are present in the hold-out.',
              'Models are compared on the same patients, with their seeds drawn too; p values are corrected by Holm for the number of pairs.',
@@ -264,7 +265,7 @@ def learning_figures(study: StudyFiles, r: Run) -> list[tuple[str, Figure]]:
         if len(columns) > 1 and ax.lines: ax.legend(fontsize=7.5, frameon=False)
         if isinstance(best := r.record.get('best_epoch'), int): ax.axvline(best, color='#9aa5b0', lw=.8, ls=':')
         ax.xaxis.set_major_locator(MaxNLocator('auto', integer=True))
-        if 'lr' in columns and 'lr' in h and h['lr'].notna().any(): numbers(ax, 'y', h['lr'])
+        if 'lr' in columns and 'lr' in h and h['lr'].notna().any(): numbers(ax, 'y', h['lr'].tolist())
         out.append((title, fig))
     return out
 
@@ -429,7 +430,8 @@ CHAPTERS: dict[str, tuple[str, tuple[Maker, ...]]] = dict(
     index=('Overview', (short_section, contents_section)),
     data=('Data', (data_section, split_section)),
     methods=('Methods', (charts_section, methods_section, settings_section)),
-    results=('Results', (results_section, systems_section, cross_section, steps_section, seeds_section, comparison_section, curves_section, gap_section)),
+    results=('Results', (results_section, systems_section, cross_section, steps_section, seeds_section, comparison_section, curves_section,
+                         gap_section)),
     evidence=('Evidence', (calibration_section, subgroups_section, rhythms_section, failures_section, elsewhere_section)),
     search=('Search', (search_section,)),
     costs=('Costs', (costs_section, discussion_section)),

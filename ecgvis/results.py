@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from . import baselines as _ # registers the published systems
+from .baselines import published_systems
 from .core import EcgvisError, read_json, read_table
-from .models import architecture, list_models
+
 
 # %% ../nbs/72_results.ipynb #c422cab4
 def optional(path: Path, lacking: list[str], empty: Any) -> Any:
@@ -151,7 +151,8 @@ def layout_names(study: StudyFiles) -> list[str]:
     "All layouts of the study; the two of the re-created study where none is named."
     configurations = study.settings.get('configurations')
     named = [str(n) for v in configurations.values() if isinstance(v, list) for n in v] if isinstance(configurations, dict) else []
-    return list(dict.fromkeys([*named, *(str(n) for r in study.runs if r.eats == 'chart' for n in r.settings.get('layouts', ()))])) or ['4x2.5+II', '2x5']
+    return list(dict.fromkeys([*named, *(str(n) for r in study.runs if r.eats == 'chart'
+                                         for n in r.settings.get('layouts', ()))])) or ['4x2.5+II', '2x5']
 
 # %% ../nbs/72_results.ipynb #dd03dd0c
 STAGES = {'head': 'head-only training (untrained, head only, full)', 'bayes': 'Bayesian hyperparameter search', 'refine': 'refinement grid',
@@ -160,9 +161,9 @@ STAGES = {'head': 'head-only training (untrained, head only, full)', 'bayes': 'B
 def _expected(settings: dict[str, Any]) -> set[tuple[str, str, str]]:
     "(configuration, architecture, seed) of every run that study.yaml asks for."
     many = lambda v: [str(x) for x in (v if isinstance(v, (list, dict)) else [] if v is None else [v])]
-    names, published = many(settings.get('architectures')), set(list_models(published=True))
+    names, published = many(settings.get('architectures')), published_systems()
     models = [(c, a) for c in many(settings.get('configurations')) for a in names if a not in published]
-    models += [(architecture(a).eats, a) for a in names if a in published]
+    models += [(published[a].eats, a) for a in names if a in published]
     return {(c, a, s) for c, a in models for s in many(settings.get('seeds'))}
 
 def failures(folder: Path # of a study

@@ -337,7 +337,8 @@ def explain(run: str | Path | Learner, # folder of a finished run, or the run it
     if odd := set(formats) - {'svg', 'png', 'pdf'}: raise EcgvisError(f'no figures in {", ".join(odd)}', field='formats', expected='svg, png, pdf')
     l, called = (run, '') if isinstance(run, Learner) else (open_run(run, device), called_run(run))
     if (eats := architecture(l.config.architecture).eats) != 'chart':
-        raise EcgvisError(f'{l.config.architecture} eats {eats}, and maps are of charts', field='model', expected='a run of a network that sees charts')
+        raise EcgvisError(f'{l.config.architecture} eats {eats}, and maps are of charts', field='model',
+                          expected='a run of a network that sees charts')
     wanted = dict(seconds=10., fs=500.) if isinstance(run, Learner) else read_json(Path(run)/'run.json')['signals']
     source = recording if isinstance(recording, Recording) else read_recording(recording)
     signal, _ = audit.check(source, **wanted)

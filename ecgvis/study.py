@@ -22,13 +22,14 @@ import pandas as pd
 import torch
 import yaml
 
+from .baselines import published_systems
 from .core import EcgvisError, atomic, cores, progress, read_json, read_table, to_plain, write_json
 from .costs import CostConfig, profile
 from .cross import CrossConfig, cross_dataset, pool
 from .evaluate import evaluate
 from .guided import get_method
 from .features import fit as grow_trees
-from .models import Architecture, architecture, list_models
+from .models import Architecture, architecture
 from .prepare import DataConfig, prepare
 from .render import get_layout
 from .report import report
@@ -120,14 +121,15 @@ def check(study: Study, source: str | Path = 'study') -> None:
     try: pick_device([entry.config for entry in entries(study, ('a', 'b'))][0].device)
     except TypeError as e: raise EcgvisError(f'ill-typed training setting: {e}', file=source, field='train') from e
 
-EATEN = {architecture(name).eats for name in list_models(published=True)} # configurations that published systems go under
+EATEN = {known.eats for known in published_systems().values()} # configurations that published systems go under
 
 def _readable(name: str, seconds: float, source: str | Path) -> None:
     "Refuse a system that no recording of such a length is enough for."
     reader = architecture(name).reader
     if reader and reader.seconds > seconds:
-        raise EcgvisError(f'{name} needs {reader.seconds:g} s of {reader.eats}, recordings are kept with {seconds:g} s', file=source, field='data.seconds',
-                          expected=f'at least {reader.seconds:g}', remedy='keep more of each recording, or leave the system out')
+        told = f'{name} needs {reader.seconds:g} s of {reader.eats}, recordings are kept with {seconds:g} s'
+        raise EcgvisError(told, file=source, field='data.seconds', expected=f'at least {reader.seconds:g}',
+                          remedy='keep more of each recording, or leave the system out')
 
 OWN = ('chapman.yaml', 'small.yaml') # study files that come with the package
 
@@ -283,7 +285,8 @@ def cross_study(study: Study, save_now: SaveNow | None = None, wait: bool = True
     "Cross-validate every model; returns those that failed and why."
     failed: dict[str, str] = {}
     if study.cross.folds:
-        for model in models(study, classes_of(study)): _tried(f'{model.name}/cross', model.folder/'cross', partial(cross_model, model, save_now, wait), failed)
+        for model in models(study, classes_of(study)):
+            _tried(f'{model.name}/cross', model.folder/'cross', partial(cross_model, model, save_now, wait), failed)
     return failed
 
 def train_study(study: Study, save_now: SaveNow | None = None, poll: float = 2.) -> dict[str, str]:
