@@ -166,7 +166,8 @@ class Model:
 
     def config(self, seed: int) -> TrainConfig:
         "Settings of the study, or those with which a published system comes."
-        train, given = self.study.train, dict(architecture=self.architecture, classes=self.classes, seed=seed)
+        train = self.study.train
+        given: dict[str, Any] = dict(architecture=self.architecture, classes=self.classes, seed=seed)
         if not self.known.title: return TrainConfig(**given, layouts=self.study.configurations[self.configuration], **train)
         place = {k: v for k, v in train.items() if k in ('device', 'checkpoint_seconds')}
         return TrainConfig(**given | place | dict(self.known.recipe) | self.study.published)
