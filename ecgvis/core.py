@@ -7,7 +7,7 @@ __all__ = ['T', 'EcgvisError', 'Stopped', 'disk_errors', 'atomic', 'to_plain', '
            'read_table', 'digest', 'Stage', 'Bar', 'progress', 'workers', 'cores', 'compiled', 'sample_data']
 
 # %% ../nbs/00_core.ipynb #a10d64d3
-import errno, hashlib, json, multiprocessing, os, signal, sys, tempfile, threading
+import errno, hashlib, json, multiprocessing, os, signal, sys, tempfile, threading, warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 import pandas as pd
 from tqdm import tqdm
+
+warnings.filterwarnings('ignore', message='IProgress not found') # widgets that no batch job has
 
 # %% ../nbs/00_core.ipynb #bd01d1e2
 class EcgvisError(Exception):

@@ -519,7 +519,7 @@ def curves_figure(table: pd.DataFrame, # as from `trials_table`, of one step
     best = shown['f1'].idxmax() if shown['f1'].notna().any() else None
     for i, row in shown.iterrows():
         look = dict(color='C0', linewidth=2.5, zorder=3) if i == best else dict(color='C1' if row['state'] == 'done' else '0.7', linewidth=1)
-        axes.plot(row['curve_at'], row['curve'], **look)
+        axes.plot(row['curve_at'], row['curve'], marker='.' if len(row['curve']) == 1 else None, **look)
     axes.set(xlabel='epoch', ylabel='validation macro-F1')
     return figure
 
