@@ -166,7 +166,7 @@ def cases(task: str, # a name of `TASKS`
     return np.stack([x for x, _ in made]), np.arange(n) % 2, [w for _, w in made]
 
 # %% ../nbs/79_faithful.ipynb #b881c411
-def train_task(model: nn.Module | str, # a network of two classes, or an architecture, from random weights
+def train_task(model: nn.Module | str, # a network of two classes, or an architecture
                task: str, # a name of `TASKS`
                layouts: Sequence[str] = ('4x2.5+II', '2x5'),
                size: int = 96, # pixels
@@ -175,10 +175,11 @@ def train_task(model: nn.Module | str, # a network of two classes, or an archite
                seed: int = 0, # of recordings, weights and order
                batch: int = 32,
                lr: float = 2e-3,
+               weights: str = 'none', # that an architecture begins from, as of `models.create`
               ) -> InkNet: # in evaluation mode, on the CPU
     "Learn to tell the classes of a task."
     torch.manual_seed(seed)
-    own = create(model, 2, 'none') if isinstance(model, str) else model
+    own = create(model, 2, weights) if isinstance(model, str) else model
     net = InkNet(own.to(memory_format=torch.channels_last), ChartInput(layouts, size))
     signals, labels, _ = cases(task, n, seed)
     drawn = torch.from_numpy(np.concatenate([ink(signals, 500, l, size) for l in layouts]))

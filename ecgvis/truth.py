@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from .core import EcgvisError, atomic, digest, progress, read_table, write_table
 from .faithful import INK, TASKS, attributions, chart_of, compare, ground_truth, train_task
 from .guided import InkNet, get_method, list_methods
-from .models import architecture, create
+from .models import architecture, create, resolve_weights
 from .train import ChartInput
 
 # %% ../nbs/82_truth.ipynb #d2690bcd
@@ -35,6 +35,7 @@ class TruthConfig:
     train: int = 256 # recordings
     epochs: int = 8
     lr: float = 2e-3
+    weights: str = 'auto' # ImageNet's where they are cached; a ConvNeXt learns none of this in minutes without
     test: int = 20 # recordings that have the thing, the same for all
 
     def __post_init__(self) -> None:
@@ -53,9 +54,9 @@ def task_net(c: TruthConfig, # settings
              folder: str | Path, # of all weights
             ) -> InkNet: # in evaluation mode, on the CPU
     "A network that has learnt a task: from its file, or trained and kept."
-    file = Path(folder)/'weights'/f'{task}-{name}-{seed}-{c.key()}.safetensors'
+    file = Path(folder)/'weights'/f'{task}-{name}-{seed}-{c.key(resolve_weights(name, c.weights).kind)}.safetensors'
     if not file.exists():
-        model = train_task(name, task, c.layouts, c.size, c.train, c.epochs, seed, lr=c.lr).model
+        model = train_task(name, task, c.layouts, c.size, c.train, c.epochs, seed, lr=c.lr, weights=c.weights).model
         with atomic(file) as tmp: save_file({k: v.contiguous() for k, v in model.state_dict().items()}, tmp)
     net = InkNet(create(name, 2, 'none'), ChartInput(c.layouts, c.size))
     net.model.load_state_dict(load_file(file))
@@ -68,7 +69,7 @@ def truth(c: TruthConfig, # settings
     each = [(t, a, s) for t in c.tasks for a in c.architectures for s in c.seeds]
     found = list[pd.DataFrame]()
     for t, a, s in progress(each, 'known things', 'networks'):
-        file = Path(folder)/'rows'/f'{t}-{a}-{s}-{c.key(*c.methods, str(c.test))}.csv'
+        file = Path(folder)/'rows'/f'{t}-{a}-{s}-{c.key(resolve_weights(a, c.weights).kind, *c.methods, str(c.test))}.csv'
         if not file.exists(): write_table(ground_truth(task_net(c, t, a, s, folder), t, c.methods, c.layouts, c.size, c.test), file)
         found.append(read_table(file).assign(task=t, architecture=a, seed=s))
     return pd.concat(found, ignore_index=True)
@@ -116,7 +117,7 @@ def truth_figure(table: pd.DataFrame # of `localisation`
                 ) -> Figure:
     "Area under the ROC curve of each method by task, with intervals; hollow where the task was not learnt."
     tasks, methods, names = (list(dict.fromkeys(table[k])) for k in ('task', 'method', 'architecture'))
-    fig = Figure((1.7 + 2.1*len(tasks), 1.1 + .3*len(methods)), layout='constrained')
+    fig = Figure((1.7 + 2.1*len(tasks), 1.3 + max(.3, .1*len(names))*len(methods)), layout='constrained')
     step = .7/max(1, len(names))
     for ax, task in zip(fig.subplots(1, len(tasks), sharey=True, squeeze=False)[0], tasks):
         for j, name in enumerate(names):
