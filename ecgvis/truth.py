@@ -6,6 +6,7 @@
 __all__ = ['LEARNT', 'TruthConfig', 'task_net', 'truth', 'localisation', 'trust', 'truth_figure', 'seed_spread']
 
 # %% ../nbs/82_truth.ipynb #8305f4e1
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from safetensors.torch import load_file, save_file
 
 from .core import EcgvisError, atomic, digest, progress, read_table, write_table
@@ -124,11 +126,12 @@ def truth_figure(table: pd.DataFrame # of `localisation`
             part = table[(table.task == task) & (table.architecture == name)].set_index('method').reindex(methods)
             y, colour = np.arange(len(methods)) + (j - (len(names) - 1)/2)*step, f'C{j}'
             ax.hlines(y, part.auc_low, part.auc_high, color=colour, lw=1.3)
-            ax.scatter(part.auc, y, s=16, ec=colour, fc=np.where(part.right >= LEARNT, colour, 'white'), label=name, zorder=3)
-        ax.axvline(.5, color='.6', lw=.8, ls=':'); ax.set_xlim(0, 1.02); ax.set_title(TASKS[task].title, fontsize=8); ax.tick_params(labelsize=7)
+            ax.scatter(part.auc, y, s=16, ec=colour, fc=np.where(part.right >= LEARNT, colour, 'white'), zorder=3)
+        ax.axvline(.5, color='.6', lw=.8, ls=':'); ax.set_xlim(0, 1.02); ax.set_title(textwrap.fill(TASKS[task].title, 24), fontsize=8); ax.tick_params(labelsize=7)
         ax.set_xlabel('localisation AUC', fontsize=7)
     ax.set_yticks(range(len(methods)), ['ink alone' if m == INK else get_method(m).title for m in methods]); ax.invert_yaxis()
-    fig.legend(*ax.get_legend_handles_labels(), loc='outside lower center', ncols=4, fontsize=7, frameon=False)
+    dots = [Line2D([], [], marker='o', ms=4, ls='', color=f'C{j}', label=name) for j, name in enumerate(names)]
+    fig.legend(handles=dots, loc='outside lower center', ncols=4, fontsize=7, frameon=False)
     return fig
 
 # %% ../nbs/82_truth.ipynb #decd0d95
