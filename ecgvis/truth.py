@@ -127,7 +127,8 @@ def truth_figure(table: pd.DataFrame # of `localisation`
             y, colour = np.arange(len(methods)) + (j - (len(names) - 1)/2)*step, f'C{j}'
             ax.hlines(y, part.auc_low, part.auc_high, color=colour, lw=1.3)
             ax.scatter(part.auc, y, s=16, ec=colour, fc=np.where(part.right >= LEARNT, colour, 'white'), zorder=3)
-        ax.axvline(.5, color='.6', lw=.8, ls=':'); ax.set_xlim(0, 1.02); ax.set_title(textwrap.fill(TASKS[task].title, 24), fontsize=8); ax.tick_params(labelsize=7)
+        ax.axvline(.5, color='.6', lw=.8, ls=':'); ax.set_xlim(0, 1.02); ax.tick_params(labelsize=7)
+        ax.set_title(textwrap.fill(TASKS[task].title, 24), fontsize=8)
         ax.set_xlabel('localisation AUC', fontsize=7)
     ax.set_yticks(range(len(methods)), ['ink alone' if m == INK else get_method(m).title for m in methods]); ax.invert_yaxis()
     dots = [Line2D([], [], marker='o', ms=4, ls='', color=f'C{j}', label=name) for j, name in enumerate(names)]
