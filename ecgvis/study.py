@@ -249,13 +249,7 @@ def search_study(study: Study, save_now: SaveNow | None = None) -> dict[str, str
     for model in models(study, classes_of(study)): _tried(model.name, model.folder, partial(_searched, model, save_now), failed)
     return failed
 
-# %% ../nbs/92_study.ipynb #1f9808a5
-def _final(entry: Entry, config: TrainConfig, save_now: SaveNow | None, failed: dict[str, str]) -> bool:
-    "Train a final run, unless another process is at it; returns whether nothing is left to do."
-    with held(entry.lock, wait=False) as mine:
-        if mine: _tried(entry.name, entry.folder, lambda: train_entry(entry, config, save_now), failed)
-    return mine
-
+# %% ../nbs/92_study.ipynb #281e234b
 def train_entry(entry: Entry,
                 config: TrainConfig, # as its search found it
                 save_now: SaveNow | None = None,
@@ -270,6 +264,7 @@ def _train(model: Model, config: TrainConfig, folder: Path, dataset: Path, fold:
     measured = Path(model.study.data.root)/'Diagnostics.xlsx'
     return grow_trees(folder, dataset, model.classes, str(measured) if model.study.data.root and measured.exists() else None, seed=config.seed)
 
+# %% ../nbs/92_study.ipynb #f5c663d4
 def cross_model(model: Model, save_now: SaveNow | None = None, wait: bool = True) -> bool: # whether all folds are done
     "The folds of a model that are not done; `wait` for those that others are at, then put all together."
     c, folder, done = model.study.cross, model.folder/'cross', True
@@ -289,6 +284,13 @@ def cross_study(study: Study, save_now: SaveNow | None = None, wait: bool = True
         for model in models(study, classes_of(study)):
             _tried(f'{model.name}/cross', model.folder/'cross', partial(cross_model, model, save_now, wait), failed)
     return failed
+
+# %% ../nbs/92_study.ipynb #2508cee0
+def _final(entry: Entry, config: TrainConfig, save_now: SaveNow | None, failed: dict[str, str]) -> bool:
+    "Train a final run, unless another process is at it; returns whether nothing is left to do."
+    with held(entry.lock, wait=False) as mine:
+        if mine: _tried(entry.name, entry.folder, lambda: train_entry(entry, config, save_now), failed)
+    return mine
 
 def train_study(study: Study, save_now: SaveNow | None = None, poll: float = 2.) -> dict[str, str]:
     "Search and train whatever is not done; returns the models and runs that failed and why."

@@ -60,7 +60,7 @@ def _others(study: StudyFiles) -> list[Row]:
 
 def systems_section(study: StudyFiles) -> Section | None:
     "Published figures with their protocol beside the figures of this study."
-    runs = [r for r in study.finished if r.config]
+    runs = study.finished
     if not runs: return None
     end = (f'{source(study, runs, [r.test for r in runs])} The first seed of each. Left out: recordings without a lead or the length that the '
            'system needs; run.json names each with the reason. Published: no interval given.')
