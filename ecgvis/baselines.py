@@ -76,7 +76,7 @@ class Yildirim(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor: return self.head(self.memory(self.features(x).transpose(1, 2))[0])
 
 system('yildirim2020', 'Yildirim 2020 (CNN + LSTM, lead II)', '10.1016/j.cmpb.2020.105740', SignalReader(('II',)),
-       **_adam(1e-3, 128, 100, patience=10))(Yildirim)
+       **_adam(1e-3, 32, 100, patience=10))(Yildirim)
 
 # %% ../nbs/45_baselines.ipynb #0c5f3dd6
 class Yao(nn.Module):

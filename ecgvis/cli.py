@@ -137,6 +137,7 @@ def run_report(args: argparse.Namespace) -> int:
     print(report(study_of(args).folder))
     return 0
 
+# %% ../nbs/95_cli.ipynb #97b39218
 def run_all(args: argparse.Namespace) -> int:
     "All that is not done yet: prepare, search, train, evaluate, report."
     if args.jobs < 1: raise EcgvisError(f'{args.jobs} processes', field='--jobs', expected='1 or more')

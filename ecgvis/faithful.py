@@ -122,6 +122,7 @@ class Task:
     title: str # what class 1 has and class 0 lacks
     make: Callable[[np.random.Generator, bool], tuple[np.ndarray, Windows]] # a recording of a class, and where the thing is, or would be
 
+# %% ../nbs/79_faithful.ipynb #05b08199
 def _everywhere(windows: np.ndarray) -> Windows: return [(None, float(a), float(b)) for a, b in windows]
 
 def _p(rng: np.random.Generator, label: bool) -> tuple[np.ndarray, Windows]:
@@ -136,6 +137,7 @@ def _rr(rng: np.random.Generator, label: bool) -> tuple[np.ndarray, Windows]:
     x, waves = make(rng, irregular=label)
     return x, _everywhere(waves['qrs'])
 
+# %% ../nbs/79_faithful.ipynb #ff0a7070
 PLANTED = .4, 12., .8 # length s, frequency Hz, size mV
 DECOY = .4, 5., 1. # as much ink
 
@@ -152,6 +154,7 @@ def _planted(rng: np.random.Generator, label: bool) -> tuple[np.ndarray, Windows
         _oscillate(x, lead, 2.5*(lead//3) + float(rng.uniform(.05, 2.45 - seconds)), *DECOY)
     return x, [(v2, start, start + seconds)]
 
+# %% ../nbs/79_faithful.ipynb #e295a39c
 TASKS: dict[str, Task] = {t.name: t for t in (
     Task('planted', 'a fast oscillation in V2, at some moment', _planted), Task('P', 'P waves', _p), Task('f', 'f waves between the beats', _f),
     Task('RR', 'an irregular rhythm', _rr))}

@@ -194,6 +194,7 @@ def examples(lab: Lab, size: int = 320) -> Figure | None: # side of a chart, px
         ax.axis('off')
     return figure
 
+# %% ../nbs/93_lab.ipynb #8691ee10
 def finish(lab: Lab) -> None:
     "Note what is done, for the next submission; a final run that failed is an error."
     if lab.failed:
@@ -207,6 +208,7 @@ def asked(study: Study, model: Model) -> str:
     return digest(asdict(study.data), study.configurations.get(model.configuration, ()), study.train, study.published, study.search, study.seeds,
                   asdict(study.cross))
 
+# %% ../nbs/93_lab.ipynb #fdeae40d
 def explain(lab: Lab) -> pd.DataFrame: # a row per method: maps, passes, rank correlations, ...
     "Explain hold-out recordings by the first run that is finished, unless that was done."
     lab.stop.check()

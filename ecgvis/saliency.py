@@ -129,6 +129,7 @@ def _overlay(found: np.ndarray, cover: np.ndarray) -> np.ndarray: # RGB [H, W, 3
     under = shades(np.clip(found/(most or 1.), -1, 1).ravel()).reshape(*found.shape, 3)
     return under*(1 - .75*dark(cover)[..., None])
 
+# %% ../nbs/80_saliency.ipynb #1276f1a1
 def _brief(v: Verdict) -> list[str]:
     "A verdict in short lines."
     labels = 'not measured' if v.random_labels is None else f'{v.random_labels:.2f}'
@@ -145,6 +146,7 @@ def _named(ax: Axes, chart: Chart) -> None:
     (h, w), l = chart.drawn.shape, chart.layout
     for n in lead_names(l): ax.text(n.x/l.width*w, n.y/l.height*h, n.text, size=5.5, color='#333333', va='baseline')
 
+# %% ../nbs/80_saliency.ipynb #aed1bd9f
 def maps_figure(charts: Sequence[Chart], # the same recording in several layouts
                 found: Sequence[dict[str, np.ndarray]], # maps [H, W] by method, of each chart
                 verdicts: Sequence[dict[str, Verdict]], # by method, of each chart
@@ -491,6 +493,7 @@ def _spread(c: SaliencyConfig, near: Sequence[Path], ids: Sequence[str], folders
         for folder, id in zip(folders, ids): rows += seed_rows(other, p.name, stored_recording(store, id), folder)
     return pd.DataFrame(rows, columns=['recording', 'layout', 'method', 'other', 'rho', 'beyond_ink'])
 
+# %% ../nbs/80_saliency.ipynb #b2b6116c
 def explain_run(config: SaliencyConfig | None, # what to explain and how; None for the defaults
                 run: str | Path, # folder of a finished run
                 dataset: str | Path, # folder of the prepared data set it was trained on

@@ -351,6 +351,7 @@ def explain_study(study: Study) -> None:
     for e in first_finished(study):
         if e.model.known.eats == 'chart': explain_run(study.saliency, e.folder, study.dataset)
 
+# %% ../nbs/92_study.ipynb #51dc4fa6
 def first_finished(study: Study) -> list[Entry]:
     "The first finished run of each model: seeds differ in weights alone."
     runs = [[Entry(m, seed) for seed in study.seeds] for m in models(study, classes_of(study))]
@@ -362,6 +363,7 @@ def cost_row(costs: dict[str, Any]) -> dict[str, float]: # as in costs.json
     return dict(parameters_m=costs['counts']['parameters']/1e6, gmacs=costs['counts']['macs']/1e9, latency_ms=last['latency']['p50_ms'],
                 charts_per_second=last['throughput']['charts_per_second'])
 
+# %% ../nbs/92_study.ipynb #8f4368a6
 def run_study(study: Study, # what to do
               jobs: int = 1, # processes that search and train
              ) -> tuple[Path, dict[str, str]]: # the report; models and runs that failed, and why
