@@ -15,6 +15,7 @@ import torch
 import torchvision.models as tv
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 from torchvision.models._api import WeightsEnum
 
 from .inputs import BeatReader, PlaneReader, Reader, SignalReader, SpectrumReader, StripReader
@@ -115,9 +116,13 @@ class LightBlock(nn.Module):
         same = cin == cout and stride == 1
         self.shortcut = nn.Identity() if same else nn.Sequential(_separable(cin, cout, 1, stride), nn.BatchNorm1d(cout))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def _whole(self, x: torch.Tensor) -> torch.Tensor:
         y = self.body(x)
         return F.relu(y*self.gate(y) + self.shortcut(x))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training and torch.is_grad_enabled(): return checkpoint(self._whole, x, use_reentrant=False)
+        return self._whole(x)
 
 # %% ../nbs/45_baselines.ipynb #ea294c88
 def _light() -> nn.Sequential:
