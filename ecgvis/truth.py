@@ -37,7 +37,7 @@ class TruthConfig:
     train: int = 256 # recordings
     epochs: int = 8
     lr: float = 2e-3
-    weights: str = 'auto' # ImageNet's where they are cached; a ConvNeXt learns none of this in minutes without
+    weights: str = 'auto' # ImageNet's where they are cached; without, a ConvNeXt learns stage by stage, each in at most `epochs`
     test: int = 20 # recordings that have the thing, the same for all
 
     def __post_init__(self) -> None:
