@@ -7,7 +7,7 @@ __all__ = ['BINS', 'TINY', 'COLDEST', 'HOTTEST', 'LEAST', 'CALIBRATION', 'reliab
            'calibrate', 'reliability_figure']
 
 # %% ../nbs/73_calibration.ipynb #31470d78
-import hashlib
+import hashlib, textwrap
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -207,7 +207,7 @@ def reliability_figure(curves: pd.DataFrame, # as in `reliability.parquet`: of o
                       ) -> Figure:
     "Accuracy against confidence per bin with intervals, and the number of charts per bin."
     fig = Figure(figsize=(3.7, 4.1))
-    top, below = fig.add_axes((.15, .36, .82, .57)), fig.add_axes((.15, .11, .82, .17))
+    top, below = fig.add_axes((.15, .36, .82, .54)), fig.add_axes((.15, .11, .82, .17))
     top.plot([0, 1], [0, 1], color='#9aa5b0', lw=1, ls=':')
     looks = dict(before=('#8a949e', 'o', -.004), after=(colour, 's', .004))
     for when, rows in curves.groupby('when', sort=False):
@@ -219,7 +219,7 @@ def reliability_figure(curves: pd.DataFrame, # as in `reliability.parquet`: of o
     top.set(xlim=(0, 1.02), ylim=(0, 1.02), ylabel='share of right answers')
     below.set(xlim=(0, 1.02), yscale='log', ylabel='charts', xlabel='probability of the answer')
     below.yaxis.set_major_formatter('{x:g}'); below.yaxis.set_minor_formatter(NullFormatter())
-    top.set_title(title, fontsize=9.5, loc='left', fontweight='bold', color='#1c2733')
+    top.set_title(textwrap.fill(title, 36), fontsize=9.5, loc='left', fontweight='bold', color='#1c2733')
     top.legend(fontsize=8, frameon=False, loc='upper left')
     for ax in (top, below): _plain(ax)
     return fig

@@ -109,7 +109,7 @@ def _names(study: StudyFiles, runs: Sequence[Run]) -> Figure:
     configs = dict(zip(dict.fromkeys(r.config for r in study.runs), MARKERS))
     dots = [Line2D([], [], marker='o', ls='', color=styles(study)[a][0], label=study.systems.get(a, a)) for a in known]
     dots += [Line2D([], [], marker=m, ls='', color='#5a6875', label=c) for c, m in configs.items() if any(r.config == c for r in runs)]
-    fig = Figure((2.4, .5 + .2*len(dots)))
+    fig = Figure((4.2, .5 + .2*len(dots)))
     fig.legend(handles=dots, loc='upper left', frameon=False, fontsize=8.5, title='Colours and markers', title_fontsize=8.5, alignment='left')
     return fig
 
