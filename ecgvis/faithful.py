@@ -203,6 +203,15 @@ def _by_stages(own: Any, # a ConvNeXt of random weights
             optimizer.zero_grad(); loss.backward(); nn.utils.clip_grad_norm_(learnt, 1.); optimizer.step(); warm.step()
             losses.append(float(loss.detach()))
 
+# %% ../nbs/79_faithful.ipynb #6c88501f
+@torch.no_grad()
+def _settled(net: InkNet, drawn: torch.Tensor, where: torch.Tensor, charts: int = 256) -> InkNet:
+    "The network in evaluation mode, with statistics of normalisation estimated anew."
+    for m in net.modules():
+        if isinstance(m, nn.modules.batchnorm._BatchNorm): m.reset_running_stats(); m.momentum = None
+    for rows in torch.randperm(len(drawn))[:charts].split(32): net.train()(drawn[rows]/255, where[rows])
+    return net.eval()
+
 # %% ../nbs/79_faithful.ipynb #b881c411
 def train_task(model: nn.Module | str, # a network of two classes, or an architecture
                task: str, # a name of `TASKS`
@@ -239,14 +248,6 @@ def train_task(model: nn.Module | str, # a network of two classes, or an archite
             loss = F.cross_entropy(net.train()(moved(rows)/255, where[rows]), truth[rows])
             optimizer.zero_grad(); loss.backward(); optimizer.step(); schedule.step()
     return _settled(net, drawn, where)
-
-@torch.no_grad()
-def _settled(net: InkNet, drawn: torch.Tensor, where: torch.Tensor, charts: int = 256) -> InkNet:
-    "The network in evaluation mode, with statistics of normalisation estimated anew."
-    for m in net.modules():
-        if isinstance(m, nn.modules.batchnorm._BatchNorm): m.reset_running_stats(); m.momentum = None
-    for rows in torch.randperm(len(drawn))[:charts].split(32): net.train()(drawn[rows]/255, where[rows])
-    return net.eval()
 
 # %% ../nbs/79_faithful.ipynb #9e89368c
 STEP = .1 # s, length of the cells that are compared, deleted and inserted
