@@ -16,7 +16,7 @@ study: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs --skip_file_re '^[_.]|^97' --n_workers 2 --timing
-	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs/97_submission.ipynb --n_workers 1 --timing # two nodes of its own
+	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs/95_study/50_submission.ipynb --n_workers 1 --timing # two nodes of its own
 
 check: $(VENV)/.installed-dev
 	PATH="$(abspath $(BIN)):$$PATH" .ci/check

@@ -28,10 +28,10 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from .core import EcgvisError, cores, digest, progress, read_json, read_table, workers, write_json
-from .models import architecture, create, list_models
-from .render import ink
-from .simulate import simulate
-from .train import Learner, device_name, keep_memory, load_run, logits, pick_device, step
+from .models.registry import architecture, create, list_models
+from .render.raster import ink
+from .simulate.recordings import simulate
+from .train.loop import Learner, device_name, keep_memory, load_run, logits, pick_device, step
 
 # %% ../nbs/75_costs.ipynb #76e7f5a9
 def macs(model: nn.Module, # on any device
