@@ -1,4 +1,5 @@
 "Packaging of ecgvis: everything is read from settings.ini."
+
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -6,14 +7,14 @@ from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 config = ConfigParser(delimiters=['='])
-config.read(here/'settings.ini', encoding='utf-8')
+config.read(here / 'settings.ini', encoding='utf-8')
 cfg = config['DEFAULT']
 
 setup(
     name=cfg['lib_name'],
     version=cfg['version'],
     description=cfg['description'],
-    long_description=(here/'README.md').read_text(encoding='utf-8'),
+    long_description=(here / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     author=cfg['author'],
     author_email=cfg['author_email'],

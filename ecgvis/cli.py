@@ -27,7 +27,14 @@ from .render.augment import AUGMENTS
 from .study.slurm import load_site, slurm_text, submit
 from .core import EcgvisError, cores, progress, read_json, write_table
 from .data.datasets import LEADS, RHYTHMS, load_dataset, read_recording
-from .store.export import Exported, export_index, export_png, export_wfdb, find_store, store_info_text
+from ecgvis.store.export import (
+    Exported,
+    export_index,
+    export_png,
+    export_wfdb,
+    find_store,
+    store_info_text,
+)
 from .saliency.attribution import get_method, list_methods
 from .models.registry import architecture, fetch_weights, list_models, weights_table
 from .render.raster import LAYOUTS, clipped, ink, save_chart
@@ -35,33 +42,106 @@ from .report.assemble import report
 from .saliency.explainer import METHODS, explain
 from .store.charts import open_store
 from .search.stages import SEARCHES
-from ecgvis.study.study import OWN, Study, check, classes_of, evaluate_study, load, prepare_study, profile_study, run_study, search_study, status_text, \
-    train_study
+from ecgvis.study.study import (
+    OWN,
+    Study,
+    check,
+    classes_of,
+    evaluate_study,
+    load,
+    prepare_study,
+    profile_study,
+    run_study,
+    search_study,
+    status_text,
+    train_study,
+)
 from .train.loop import Learner, load_run, probabilities
 
 # %% ../nbs/99_cli.ipynb #f36ab8fd
 def _study_options() -> argparse.ArgumentParser:
     "The options that describe a study."
     p = argparse.ArgumentParser(add_help=False)
-    p.add_argument('file', nargs='?', help=f'study file (YAML), or one of the package: {", ".join(OWN)}; without it the embedded default')
-    p.add_argument('--data', metavar='FOLDER', help='folder of recordings: Chapman-Shaoxing, WFDB or PTB-XL; without it recordings are simulated')
-    p.add_argument('--kind', choices=('auto', 'chapman', 'wfdb', 'ptbxl'), help='kind of data set (default: recognised)')
-    p.add_argument('--signal', choices=('auto', 'raw', 'denoised'), help='Chapman-Shaoxing: which signals (default: the folder with more files)')
-    p.add_argument('--simulate', type=int, metavar='N', help='recordings to simulate where there is no --data')
+    p.add_argument(
+        'file',
+        nargs='?',
+        help=f'study file (YAML), or one of the package: {", ".join(OWN)}; without it the embedded default',
+    )
+    p.add_argument(
+        '--data',
+        metavar='FOLDER',
+        help='folder of recordings: Chapman-Shaoxing, WFDB or PTB-XL; without it recordings are simulated',
+    )
+    p.add_argument(
+        '--kind',
+        choices=('auto', 'chapman', 'wfdb', 'ptbxl'),
+        help='kind of data set (default: recognised)',
+    )
+    p.add_argument(
+        '--signal',
+        choices=('auto', 'raw', 'denoised'),
+        help='Chapman-Shaoxing: which signals (default: the folder with more files)',
+    )
+    p.add_argument(
+        '--simulate', type=int, metavar='N', help='recordings to simulate where there is no --data'
+    )
     p.add_argument('--name', help='name of the study (default: of the file or the data folder)')
     p.add_argument('--out', metavar='FOLDER', help='folder of all studies (default: runs)')
-    p.add_argument('--classes', choices=('group4', 'rhythm11'), help='four groups or eleven rhythms (default: group4)')
-    p.add_argument('--merge', action='append', metavar='A=B', help='let class A join class B, such as SR=SB; repeatable')
-    p.add_argument('--min-per-class', type=int, metavar='N', help='fewest patients of a class (default: 5)')
-    p.add_argument('--drop-rare', action='store_true', default=None, help='leave classes out that have fewer')
-    p.add_argument('--compress', action='store_true', default=None, help='keep the signals in a third of the room; reading takes longer')
-    p.add_argument('--architectures', nargs='+', metavar='NAME', help=f'out of {", ".join([*list_models(), *list_models(published=True)])}')
-    p.add_argument('--layouts', nargs='+', metavar='NAME', help='layouts of one configuration (default: 4x2.5+II)')
-    p.add_argument('--search', choices=tuple(SEARCHES), help='what to search before the final runs (default: as the file says, or none)')
-    p.add_argument('--seeds', nargs='+', type=int, metavar='S', help='one final run per seed (default: 1)')
+    p.add_argument(
+        '--classes',
+        choices=('group4', 'rhythm11'),
+        help='four groups or eleven rhythms (default: group4)',
+    )
+    p.add_argument(
+        '--merge',
+        action='append',
+        metavar='A=B',
+        help='let class A join class B, such as SR=SB; repeatable',
+    )
+    p.add_argument(
+        '--min-per-class', type=int, metavar='N', help='fewest patients of a class (default: 5)'
+    )
+    p.add_argument(
+        '--drop-rare', action='store_true', default=None, help='leave classes out that have fewer'
+    )
+    p.add_argument(
+        '--compress',
+        action='store_true',
+        default=None,
+        help='keep the signals in a third of the room; reading takes longer',
+    )
+    p.add_argument(
+        '--architectures',
+        nargs='+',
+        metavar='NAME',
+        help=f'out of {", ".join([*list_models(), *list_models(published=True)])}',
+    )
+    p.add_argument(
+        '--layouts',
+        nargs='+',
+        metavar='NAME',
+        help='layouts of one configuration (default: 4x2.5+II)',
+    )
+    p.add_argument(
+        '--search',
+        choices=tuple(SEARCHES),
+        help='what to search before the final runs (default: as the file says, or none)',
+    )
+    p.add_argument(
+        '--seeds', nargs='+', type=int, metavar='S', help='one final run per seed (default: 1)'
+    )
     p.add_argument('--epochs', type=int, help='passes over the training recordings')
-    p.add_argument('--size', type=int, metavar='PX', help='side of the charts (default: the architecture\'s own)')
-    p.add_argument('--augment', metavar='NAME', help=f'how training charts vary: {", ".join(AUGMENTS)} (default: moved by a few px)')
+    p.add_argument(
+        '--size',
+        type=int,
+        metavar='PX',
+        help="side of the charts (default: the architecture's own)",
+    )
+    p.add_argument(
+        '--augment',
+        metavar='NAME',
+        help=f'how training charts vary: {", ".join(AUGMENTS)} (default: moved by a few px)',
+    )
     p.add_argument('--weights', help='auto, imagenet, none, or a .safetensors file (default: auto)')
     p.add_argument('--device', help='auto, cpu, cuda or mps (default: auto)')
     return p
@@ -71,23 +151,55 @@ def _pairs(values: Sequence[str]) -> dict[str, str]:
     "`A=B` arguments as a mapping."
     for v in values:
         if v.count('=') != 1 or not all(v.split('=')):
-            raise EcgvisError(f'{v!r} is not a merger', field='--merge', expected='two class names, such as SR=SB')
+            raise EcgvisError(
+                f'{v!r} is not a merger', field='--merge', expected='two class names, such as SR=SB'
+            )
     return dict(v.split('=') for v in values)
+
 
 def study_of(args: argparse.Namespace) -> Study:
     "The study that a file and options describe."
     study = load(args.file) if args.file else Study()
-    own = dict(root=args.data and str(Path(args.data).expanduser()), kind=args.kind, signal=args.signal, simulate=args.simulate, classes=args.classes,
-               merge=args.merge and _pairs(args.merge), min_per_class=args.min_per_class, drop_rare=args.drop_rare,
-               compress=args.compress)
-    train = dict(epochs=args.epochs, size=args.size, augment=args.augment, weights=args.weights, device=args.device)
+    own = dict(
+        root=args.data and str(Path(args.data).expanduser()),
+        kind=args.kind,
+        signal=args.signal,
+        simulate=args.simulate,
+        classes=args.classes,
+        merge=args.merge and _pairs(args.merge),
+        min_per_class=args.min_per_class,
+        drop_rare=args.drop_rare,
+        compress=args.compress,
+    )
+    train = dict(
+        epochs=args.epochs,
+        size=args.size,
+        augment=args.augment,
+        weights=args.weights,
+        device=args.device,
+    )
     published = dict(epochs=args.epochs)
     given = lambda values: {k: v for k, v in values.items() if v is not None}
-    name = args.name or (not args.file and args.data and Path(args.data).resolve().name) or study.name
-    lists = {k: v and tuple(v) for k, v in (('architectures', args.architectures), ('seeds', args.seeds))}
-    more = dict(lists, out=args.out, search=args.search, configurations=args.layouts and {'config1': tuple(args.layouts)})
-    study = replace(study, name=name, data=replace(study.data, **given(own)), train=study.train | given(train),
-                    published=study.published | given(published), **given(more))
+    name = (
+        args.name or (not args.file and args.data and Path(args.data).resolve().name) or study.name
+    )
+    lists = {
+        k: v and tuple(v) for k, v in (('architectures', args.architectures), ('seeds', args.seeds))
+    }
+    more = dict(
+        lists,
+        out=args.out,
+        search=args.search,
+        configurations=args.layouts and {'config1': tuple(args.layouts)},
+    )
+    study = replace(
+        study,
+        name=name,
+        data=replace(study.data, **given(own)),
+        train=study.train | given(train),
+        published=study.published | given(published),
+        **given(more),
+    )
     check(study, args.file or 'command line')
     return study
 
@@ -98,6 +210,7 @@ def run_simulate(args: argparse.Namespace) -> int:
     print(f'{args.n} recordings in {args.folder}')
     return 0
 
+
 def run_prepare(args: argparse.Namespace) -> int:
     "Index, audit, store and split."
     study = study_of(args)
@@ -105,12 +218,21 @@ def run_prepare(args: argparse.Namespace) -> int:
     print(f'prepared: {study.dataset}')
     return 0
 
+
 def run_search(args: argparse.Namespace) -> int:
-    "Search for the best settings of every model: head grid, Bayes, refinement. Any number of processes may do it together."
+    """Search for the best settings of every model: head grid, Bayes, refinement. Any number of
+    processes may do it together."""
     study = study_of(args)
-    if not study.plan: raise EcgvisError('the study searches nothing', field='--search', expected=', '.join(SEARCHES), remedy='say --search small')
+    if not study.plan:
+        raise EcgvisError(
+            'the study searches nothing',
+            field='--search',
+            expected=', '.join(SEARCHES),
+            remedy='say --search small',
+        )
     prepare_study(study)
     return bool(search_study(study))
+
 
 def run_train(args: argparse.Namespace) -> int:
     "Search, and train every architecture, configuration and seed that is not done."
@@ -124,17 +246,26 @@ def run_evaluate(args: argparse.Namespace) -> int:
     study = study_of(args)
     classes_of(study)
     table = evaluate_study(study)
-    if table.empty: raise EcgvisError('no run is finished', file=study.folder, remedy='run `ecgvis train` first')
+    if table.empty:
+        raise EcgvisError(
+            'no run is finished', file=study.folder, remedy='run `ecgvis train` first'
+        )
     print(table.round(4).to_string(index=False))
     return 0
 
+
 def run_costs(args: argparse.Namespace) -> int:
-    "Measure what an answer of each model costs: parameters, multiply-accumulates, latency, memory, energy."
+    """Measure what an answer of each model costs: parameters, multiply-accumulates, latency,
+    memory, energy."""
     study = study_of(args)
     table = profile_study(study)
-    if table.empty: raise EcgvisError('no run is finished', file=study.folder, remedy='run `ecgvis train` first')
+    if table.empty:
+        raise EcgvisError(
+            'no run is finished', file=study.folder, remedy='run `ecgvis train` first'
+        )
     print(table.round(3).to_string(index=False))
     return 0
+
 
 def run_report(args: argparse.Namespace) -> int:
     "The report, from the files of the study alone."
@@ -144,20 +275,36 @@ def run_report(args: argparse.Namespace) -> int:
 # %% ../nbs/99_cli.ipynb #97b39218
 def run_all(args: argparse.Namespace) -> int:
     "All that is not done yet: prepare, search, train, evaluate, report."
-    if args.jobs < 1: raise EcgvisError(f'{args.jobs} processes', field='--jobs', expected='1 or more')
+    if args.jobs < 1:
+        raise EcgvisError(f'{args.jobs} processes', field='--jobs', expected='1 or more')
     page, failed = run_study(study_of(args), args.jobs)
-    for name, why in failed.items(): print(f'{name} failed: {why}', file=sys.stderr)
+    for name, why in failed.items():
+        print(f'{name} failed: {why}', file=sys.stderr)
     print(f'report: {page}')
     return bool(failed)
 
+
 def run_submit(args: argparse.Namespace) -> int:
     "Submit what is not done of a study to SLURM: prepare, an array over the models, the report."
-    own = args.slurm/'site.yaml'
+    own = args.slurm / 'site.yaml'
     site = load_site(args.site or (own if own.exists() else None))
-    if args.workers is not None and args.workers < 1: raise EcgvisError(f'{args.workers} workers', field='--workers', expected='1 or more')
-    if not (args.site or own.exists()): print(f'site: defaults of the cluster; settings go into {own}, see site.example.yaml', file=sys.stderr)
-    print(submit(study_of(args), replace(site, workers=args.workers or site.workers), args.slurm, args.dry_run))
+    if args.workers is not None and args.workers < 1:
+        raise EcgvisError(f'{args.workers} workers', field='--workers', expected='1 or more')
+    if not (args.site or own.exists()):
+        print(
+            f'site: defaults of the cluster; settings go into {own}, see site.example.yaml',
+            file=sys.stderr,
+        )
+    print(
+        submit(
+            study_of(args),
+            replace(site, workers=args.workers or site.workers),
+            args.slurm,
+            args.dry_run,
+        )
+    )
     return 0
+
 
 def run_status(args: argparse.Namespace) -> int:
     "Where the study stands; also its jobs, where it was submitted."
@@ -171,7 +318,8 @@ def run_weights(args: argparse.Namespace) -> int:
     names = args.architectures or list_models()
     for name in names:
         architecture(name)
-        if args.fetch: print(f'{name}: {fetch_weights(name)}', flush=True)
+        if args.fetch:
+            print(f'{name}: {fetch_weights(name)}', flush=True)
     table = weights_table()
     print(table[table['architecture'].isin(names)].to_string(index=False))
     return 0
@@ -185,7 +333,10 @@ def run_render(args: argparse.Namespace) -> int:
     print(f'chart: {out}')
     cut = clipped(recording.signal[None], recording.fs, args.layout)[0]
     if cut.any():
-        print('drawn at the edge of the strip: ' + ', '.join(f'{n} samples of {lead}' for lead, n in zip(LEADS, cut, strict=True) if n))
+        print(
+            'drawn at the edge of the strip: '
+            + ', '.join(f'{n} samples of {lead}' for lead, n in zip(LEADS, cut, strict=True) if n)
+        )
     return 0
 
 # %% ../nbs/99_cli.ipynb #d6e57287
@@ -194,23 +345,35 @@ def run_store_info(args: argparse.Namespace) -> int:
     print(store_info_text(open_store(find_store(args.store))))
     return 0
 
+
 def run_store_verify(args: argparse.Namespace) -> int:
     "Check every record of a store against its checksum."
     store = open_store(find_store(args.store))
     damaged = store.verify()
-    for id in damaged: print(f'damaged: {id}', file=sys.stderr)
+    for id in damaged:
+        print(f'damaged: {id}', file=sys.stderr)
     print(f'{len(store):,} recordings, {len(damaged):,} damaged: {store.path}')
     return bool(damaged)
 
+
 def run_store_export(args: argparse.Namespace) -> int:
     "Write recordings of a store as PNG charts, WFDB records, or a table of their metadata."
-    store, out = open_store(find_store(args.store)), Path(args.out)
+    store = open_store(find_store(args.store))
+    out = Path(args.out)
     kind = args.format or ('index' if out.suffix in ('.parquet', '.csv') else 'png')
     size = args.size and (args.size[0] if len(args.size) == 1 else tuple(args.size))
-    if len(args.size or ()) > 2: raise EcgvisError('too many numbers', field='--size', expected='the side, or height and width, px')
+    if len(args.size or ()) > 2:
+        raise EcgvisError(
+            'too many numbers', field='--size', expected='the side, or height and width, px'
+        )
     pictures = {k: v for k, v in dict(layouts=args.layouts, size=size).items() if v}
-    if pictures and kind != 'png': raise EcgvisError(f'--{next(iter(pictures))} is for PNG only', field='--format', remedy='leave it out')
-    exports: dict[str, Callable[..., Exported]] = dict(png=export_png, wfdb=export_wfdb, index=export_index)
+    if pictures and kind != 'png':
+        raise EcgvisError(
+            f'--{next(iter(pictures))} is for PNG only', field='--format', remedy='leave it out'
+        )
+    exports: dict[str, Callable[..., Exported]] = dict(
+        png=export_png, wfdb=export_wfdb, index=export_index
+    )
     done = exports[kind](store, out, ids=args.ids, jobs=args.jobs, **pictures)
     print(f'{done.told}\n{kind}: {out}', file=sys.stderr if done.failed else sys.stdout)
     return bool(done.failed)
@@ -218,74 +381,135 @@ def run_store_export(args: argparse.Namespace) -> int:
 # %% ../nbs/99_cli.ipynb #78993994
 STORE = dict(info=run_store_info, verify=run_store_verify, export=run_store_export)
 
+
 def run_store(args: argparse.Namespace) -> int:
     "Look into a store, check it, or export what it holds."
     return int(STORE[args.action](args))
 
 # %% ../nbs/99_cli.ipynb #4d943bf7
 def find_run(out: str | Path, charts: bool = False) -> Path:
-    "The newest finished run below a folder of studies that has weights; with `charts`, of a network that sees charts."
+    """The newest finished run below a folder of studies that has weights; with `charts`, of a
+    network that sees charts."""
     found = sorted(Path(out).glob('*/*/*/final/seed-*/done.json'), key=lambda p: p.stat().st_mtime)
-    fine = lambda run: (run/'model.safetensors').exists() and (not charts or read_json(run/'run.json').get('eats', 'chart') == 'chart')
+    fine = lambda run: (
+        (run / 'model.safetensors').exists()
+        and (not charts or read_json(run / 'run.json').get('eats', 'chart') == 'chart')
+    )
     found = [p for p in found if fine(p.parent)]
-    if not found: raise EcgvisError('no finished run here', file=out, remedy='run `ecgvis study` first, or name a run folder with --run')
+    if not found:
+        raise EcgvisError(
+            'no finished run here',
+            file=out,
+            remedy='run `ecgvis study` first, or name a run folder with --run',
+        )
     return found[-1].parent
+
 
 def _recordings(path: Path) -> dict[str, str]:
     "The recordings that a path stands for: file by id."
-    if not path.is_dir(): return {path.stem: str(path)}
+    if not path.is_dir():
+        return {path.stem: str(path)}
     index = load_dataset(path)
     there = index[~index['reason'].isin(['no signal file', 'no header file'])]
     return dict(zip(there['id'].astype(str), there['path'].astype(str), strict=True))
 
 # %% ../nbs/99_cli.ipynb #673bf31c
-def _answer(l: Learner, signal: np.ndarray, fs: float) -> np.ndarray: # [classes]
-    "Class probabilities of one recording [12, T] mV: the mean over the layouts of the run, or what its reader reads."
-    reader, one = architecture(l.config.architecture).reader, signal[None].astype(np.float32)
-    if reader: return probabilities(l, reader.read(one, fs), np.zeros(1, np.int64))[0]
-    return np.mean([probabilities(l, ink(one, fs, x, l.config.pixels), np.array([k])) for k, x in enumerate(l.config.layouts)], axis=(0, 1))
+def _answer(l: Learner, signal: np.ndarray, fs: float) -> np.ndarray:  # [classes]
+    """Class probabilities of one recording [12, T] mV: the mean over the layouts of the run, or
+    what its reader reads."""
+    reader = architecture(l.config.architecture).reader
+    one = signal[None].astype(np.float32)
+    if reader:
+        return probabilities(l, reader.read(one, fs), np.zeros(1, np.int64))[0]
+    return np.mean(
+        [
+            probabilities(l, ink(one, fs, x, l.config.pixels), np.array([k]))
+            for k, x in enumerate(l.config.layouts)
+        ],
+        axis=(0, 1),
+    )
 
-def classify(recordings: Mapping[str, str], # file by id
-             run: str | Path, # a finished run
-            ) -> pd.DataFrame:
-    "A row per recording: path, id, class, a probability per class, and the problem of one that cannot be used."
-    l, signals = load_run(run), read_json(Path(run)/'run.json')['signals']
-    rows, reader = [], architecture(l.config.architecture).reader
-    for id, path in progress(recordings.items(), 'classifying', 'recordings', total=len(recordings)):
+
+def classify(
+    recordings: Mapping[str, str],  # file by id
+    run: str | Path,  # a finished run
+) -> pd.DataFrame:
+    """A row per recording: path, id, class, a probability per class, and the problem of one that
+    cannot be used."""
+    l = load_run(run)
+    signals = read_json(Path(run) / 'run.json')['signals']
+    rows = []
+    reader = architecture(l.config.architecture).reader
+    for id, path in progress(
+        recordings.items(), 'classifying', 'recordings', total=len(recordings)
+    ):
         row: dict[str, Any] = dict(path=path, id=id, answer='', problem='')
-        try: signal, _ = audit.check(read_recording(path), **signals)
-        except EcgvisError as e: rows.append(row | dict(problem=e.line))
+        try:
+            signal, _ = audit.check(read_recording(path), **signals)
+        except EcgvisError as e:
+            rows.append(row | dict(problem=e.line))
         else:
             if reader and (lack := reader.lacks(signal, signals['fs'])):
                 rows.append(row | dict(problem=f'{l.config.architecture} cannot read it: {lack}'))
                 continue
             p = _answer(l, signal, signals['fs'])
-            rows.append(row | dict(answer=l.config.classes[int(p.argmax())]) | dict(zip(l.config.classes, p, strict=True)))
+            rows.append(
+                row
+                | dict(answer=l.config.classes[int(p.argmax())])
+                | dict(zip(l.config.classes, p, strict=True))
+            )
     return pd.DataFrame(rows)
 
 # %% ../nbs/99_cli.ipynb #831a9b04
 def run_predict(args: argparse.Namespace) -> int:
     "Class probabilities and a chart for one recording or a folder of them."
-    source, out = Path(args.recording), Path(args.charts)
+    source = Path(args.recording)
+    out = Path(args.charts)
     run = Path(args.run) if args.run else find_run(args.out)
     table = classify(_recordings(source), run)
     print(f'model: {run}')
     print(table.drop(columns='path').round(3).to_string(index=False))
     good = table[table['problem'] == '']
-    charts = {path: out/f'{id.replace("/", "_")}.png' for id, path in zip(good['id'], good['path'], strict=True)}
-    for path, chart in progress(charts.items(), 'drawing', 'charts', total=len(charts)): save_chart(read_recording(path), chart)
-    print(f'charts: {", ".join(map(str, charts.values())) if len(charts) < 4 else f"{len(charts)} in {out}"}')
-    if source.is_dir(): print(f'table: {write_table(table, out/"predictions.csv")}')
+    charts = {
+        path: out / f'{id.replace("/", "_")}.png'
+        for id, path in zip(good['id'], good['path'], strict=True)
+    }
+    for path, chart in progress(charts.items(), 'drawing', 'charts', total=len(charts)):
+        save_chart(read_recording(path), chart)
+    print(
+        f'charts: {", ".join(map(str, charts.values())) if len(charts) < 4 else f"{len(charts)} in {out}"}'
+    )
+    if source.is_dir():
+        print(f'table: {write_table(table, out / "predictions.csv")}')
     return int(good.empty)
 
+
 def run_explain(args: argparse.Namespace) -> int:
-    "What a model saw in a recording: saliency maps in lead and time, with what speaks for and against each."
+    """What a model saw in a recording: saliency maps in lead and time, with what speaks for and
+    against each."""
     run = Path(args.model) if args.model else find_run(args.out, charts=True)
     out = Path(args.to or f'{Path(args.recording).stem}-explained')
-    told = explain(run, args.recording, out, args.methods, args.layouts, args.target, args.layer, formats=args.formats, draws=args.draws)
+    told = explain(
+        run,
+        args.recording,
+        out,
+        args.methods,
+        args.layouts,
+        args.target,
+        args.layer,
+        formats=args.formats,
+        draws=args.draws,
+    )
     print(f'model: {run}\nclass explained: {told["target"]}')
-    verdicts = [(layout, m, v['fails']) for layout, l in told['layouts'].items() for m, v in l['methods'].items()]
-    rows = [dict(layout=layout, map=get_method(m).title, verdict='; '.join(fails) or 'passes') for layout, m, fails in verdicts]
+    verdicts = [
+        (layout, m, v['fails'])
+        for layout, l in told['layouts'].items()
+        for m, v in l['methods'].items()
+    ]
+    rows = [
+        dict(layout=layout, map=get_method(m).title, verdict='; '.join(fails) or 'passes')
+        for layout, m, fails in verdicts
+    ]
     print(pd.DataFrame(rows).to_string(index=False))
     print(f'figures, lead_time.csv, waves.csv, curves.csv: {out}')
     return 0
@@ -293,16 +517,31 @@ def run_explain(args: argparse.Namespace) -> int:
 # %% ../nbs/99_cli.ipynb #c83946ed
 def parser() -> argparse.ArgumentParser:
     "The command line."
-    p = argparse.ArgumentParser(prog='ecgvis', description='12-lead ECGs as charts: train and compare vision models, and write the report.')
+    p = argparse.ArgumentParser(
+        prog='ecgvis',
+        description='12-lead ECGs as charts: train and compare vision models, and write the report.',
+    )
     p.add_argument('--version', action='version', version=f'ecgvis {__version__}')
     verbs = p.add_subparsers(dest='verb', required=True, metavar='VERB')
-    def verb(name: str, run: Callable[[argparse.Namespace], int], parents: Sequence[argparse.ArgumentParser] = ()) -> argparse.ArgumentParser:
+
+    def verb(
+        name: str,
+        run: Callable[[argparse.Namespace], int],
+        parents: Sequence[argparse.ArgumentParser] = (),
+    ) -> argparse.ArgumentParser:
         told = (run.__doc__ or '').strip()
         v = verbs.add_parser(name, help=told, description=told, parents=list(parents))
         v.set_defaults(run_verb=run)
         return v
+
     made = {name: verb(name, run, [_study_options()]) for name, run in STAGES.items()}
-    made['study'].add_argument('--jobs', type=int, default=1, metavar='N', help='processes that search and train together (default: 1)')
+    made['study'].add_argument(
+        '--jobs',
+        type=int,
+        default=1,
+        metavar='N',
+        help='processes that search and train together (default: 1)',
+    )
     _submit_options(made['submit'])
     _simulate_options(verb('simulate', run_simulate))
     _predict_options(verb('predict', run_predict))
@@ -314,31 +553,76 @@ def parser() -> argparse.ArgumentParser:
     w.add_argument('--fetch', action='store_true', help='fetch those that are not cached')
     return p
 
-STAGES = dict(study=run_all, prepare=run_prepare, search=run_search, train=run_train, evaluate=run_evaluate, costs=run_costs, report=run_report,
-              submit=run_submit, status=run_status)
+
+STAGES = dict(
+    study=run_all,
+    prepare=run_prepare,
+    search=run_search,
+    train=run_train,
+    evaluate=run_evaluate,
+    costs=run_costs,
+    report=run_report,
+    submit=run_submit,
+    status=run_status,
+)
 
 # %% ../nbs/99_cli.ipynb #de5fe52c
 def _simulate_options(v: argparse.ArgumentParser) -> None:
     "The options of `ecgvis simulate`."
     v.add_argument('folder', help='new folder of the data set; an interrupted one is continued')
     v.add_argument('-n', type=int, default=1000, help='recordings (default: 1000)')
-    v.add_argument('--seed', type=int, default=1, help='the same seed gives the same recordings (default: 1)')
-    v.add_argument('--rhythms', nargs='+', metavar='R', help=f'out of {", ".join(RHYTHMS)} (default: all)')
+    v.add_argument(
+        '--seed', type=int, default=1, help='the same seed gives the same recordings (default: 1)'
+    )
+    v.add_argument(
+        '--rhythms', nargs='+', metavar='R', help=f'out of {", ".join(RHYTHMS)} (default: all)'
+    )
     v.add_argument('--jobs', type=int, default=cores(), help='processes (default: all cores)')
+
 
 def _submit_options(v: argparse.ArgumentParser) -> None:
     "The options of `ecgvis submit`."
-    v.add_argument('--site', metavar='FILE', help='settings of the site (default: site.yaml of --slurm, where there is one)')
-    v.add_argument('--workers', type=int, metavar='N', help='jobs per model, which share its search and final runs (default: as the site file says)')
-    v.add_argument('--slurm', type=Path, default=Path('slurm'), metavar='FOLDER', help='folder of the batch script (default: slurm)')
-    v.add_argument('--dry-run', action='store_true', help='print the calls of sbatch and do nothing')
+    v.add_argument(
+        '--site',
+        metavar='FILE',
+        help='settings of the site (default: site.yaml of --slurm, where there is one)',
+    )
+    v.add_argument(
+        '--workers',
+        type=int,
+        metavar='N',
+        help='jobs per model, which share its search and final runs (default: as the site file says)',
+    )
+    v.add_argument(
+        '--slurm',
+        type=Path,
+        default=Path('slurm'),
+        metavar='FOLDER',
+        help='folder of the batch script (default: slurm)',
+    )
+    v.add_argument(
+        '--dry-run', action='store_true', help='print the calls of sbatch and do nothing'
+    )
+
 
 def _render_options(v: argparse.ArgumentParser) -> None:
     "The options of `ecgvis render`."
     v.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
-    v.add_argument('--layout', default='4x2.5+II', help=f'one of {", ".join(LAYOUTS)} (default: 4x2.5+II)')
-    v.add_argument('--size', type=int, metavar='PX', help='PNG only: the square picture that a model sees, in place of the figure')
-    v.add_argument('--out', metavar='FILE', help='a .svg, .pdf or .png file (default: the name of the recording with .png, here)')
+    v.add_argument(
+        '--layout', default='4x2.5+II', help=f'one of {", ".join(LAYOUTS)} (default: 4x2.5+II)'
+    )
+    v.add_argument(
+        '--size',
+        type=int,
+        metavar='PX',
+        help='PNG only: the square picture that a model sees, in place of the figure',
+    )
+    v.add_argument(
+        '--out',
+        metavar='FILE',
+        help='a .svg, .pdf or .png file (default: the name of the recording with .png, here)',
+    )
+
 
 def _store_options(v: argparse.ArgumentParser) -> None:
     "The actions of `ecgvis store` and their options."
@@ -346,47 +630,124 @@ def _store_options(v: argparse.ArgumentParser) -> None:
     for name, run in STORE.items():
         told = (run.__doc__ or '').strip()
         a = actions.add_parser(name, help=told, description=told)
-        a.add_argument('store', metavar='STORE', help='a store, or the folder of a study or of a prepared data set')
-        if name == 'export': _export_options(a)
-        if name == 'export': a.add_argument('--jobs', type=int, default=cores(), help='processes (default: all cores)')
+        a.add_argument(
+            'store',
+            metavar='STORE',
+            help='a store, or the folder of a study or of a prepared data set',
+        )
+        if name == 'export':
+            _export_options(a)
+        if name == 'export':
+            a.add_argument(
+                '--jobs', type=int, default=cores(), help='processes (default: all cores)'
+            )
+
 
 def _export_options(a: argparse.ArgumentParser) -> None:
     "The options of `ecgvis store export`."
-    a.add_argument('out', metavar='OUT', help='a new folder, or a .parquet or .csv file; an interrupted export goes on')
-    a.add_argument('--format', choices=('png', 'wfdb', 'index'), help='what to write (default: index for a .parquet or .csv file, png otherwise)')
-    a.add_argument('--layouts', nargs='+', metavar='NAME', help=f'PNG only: out of {", ".join(LAYOUTS)} (default: 4x2.5+II)')
-    a.add_argument('--size', nargs='+', type=int, metavar='PX', help='PNG only: the side, or height and width (default: 224)')
+    a.add_argument(
+        'out',
+        metavar='OUT',
+        help='a new folder, or a .parquet or .csv file; an interrupted export goes on',
+    )
+    a.add_argument(
+        '--format',
+        choices=('png', 'wfdb', 'index'),
+        help='what to write (default: index for a .parquet or .csv file, png otherwise)',
+    )
+    a.add_argument(
+        '--layouts',
+        nargs='+',
+        metavar='NAME',
+        help=f'PNG only: out of {", ".join(LAYOUTS)} (default: 4x2.5+II)',
+    )
+    a.add_argument(
+        '--size',
+        nargs='+',
+        type=int,
+        metavar='PX',
+        help='PNG only: the side, or height and width (default: 224)',
+    )
     a.add_argument('--ids', nargs='+', metavar='ID', help='recordings (default: all)')
 
 # %% ../nbs/99_cli.ipynb #6e659112
 def _predict_options(v: argparse.ArgumentParser) -> None:
     "The options of `ecgvis predict`."
     v.add_argument('recording', help='a .csv, .hea, .mat or .dat file, or a folder of recordings')
-    v.add_argument('--run', metavar='FOLDER', help='a finished run (default: the newest below --out)')
-    v.add_argument('--out', default='runs', metavar='FOLDER', help='folder of all studies (default: runs)')
-    v.add_argument('--charts', default='.', metavar='FOLDER', help='where charts go (default: here)')
+    v.add_argument(
+        '--run', metavar='FOLDER', help='a finished run (default: the newest below --out)'
+    )
+    v.add_argument(
+        '--out', default='runs', metavar='FOLDER', help='folder of all studies (default: runs)'
+    )
+    v.add_argument(
+        '--charts', default='.', metavar='FOLDER', help='where charts go (default: here)'
+    )
+
 
 def _explain_options(v: argparse.ArgumentParser) -> None:
     "The options of `ecgvis explain`."
     v.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
-    v.add_argument('--model', metavar='RUN', help='folder of a finished run (default: the newest below --out)')
-    v.add_argument('--out', default='runs', metavar='FOLDER', help='folder of all studies (default: runs)')
-    v.add_argument('--to', metavar='FOLDER', help='where figures and tables go (default: the name of the recording with -explained, here)')
-    v.add_argument('--methods', nargs='+', metavar='NAME', default=METHODS, help=f'out of {", ".join(list_methods())} (default: {" ".join(METHODS)})')
-    v.add_argument('--layouts', nargs='+', metavar='NAME', help='out of those of `ecgvis render` (default: those of the run)')
-    v.add_argument('--target', metavar='CLASS', help="the class to be explained (default: the model's answer)")
-    v.add_argument('--layer', default='', help='of Grad-CAM, by its name in the network (default: the last stage of features)')
-    v.add_argument('--formats', nargs='+', default=('svg', 'png'), metavar='F', help='out of svg, png, pdf (default: svg png)')
-    v.add_argument('--draws', type=int, default=19, metavar='N', help='orders by chance that deletion and insertion are compared with (default: 19)')
+    v.add_argument(
+        '--model', metavar='RUN', help='folder of a finished run (default: the newest below --out)'
+    )
+    v.add_argument(
+        '--out', default='runs', metavar='FOLDER', help='folder of all studies (default: runs)'
+    )
+    v.add_argument(
+        '--to',
+        metavar='FOLDER',
+        help='where figures and tables go (default: the name of the recording with -explained, here)',
+    )
+    v.add_argument(
+        '--methods',
+        nargs='+',
+        metavar='NAME',
+        default=METHODS,
+        help=f'out of {", ".join(list_methods())} (default: {" ".join(METHODS)})',
+    )
+    v.add_argument(
+        '--layouts',
+        nargs='+',
+        metavar='NAME',
+        help='out of those of `ecgvis render` (default: those of the run)',
+    )
+    v.add_argument(
+        '--target', metavar='CLASS', help="the class to be explained (default: the model's answer)"
+    )
+    v.add_argument(
+        '--layer',
+        default='',
+        help='of Grad-CAM, by its name in the network (default: the last stage of features)',
+    )
+    v.add_argument(
+        '--formats',
+        nargs='+',
+        default=('svg', 'png'),
+        metavar='F',
+        help='out of svg, png, pdf (default: svg png)',
+    )
+    v.add_argument(
+        '--draws',
+        type=int,
+        default=19,
+        metavar='N',
+        help='orders by chance that deletion and insertion are compared with (default: 19)',
+    )
 
 # %% ../nbs/99_cli.ipynb #ffa9549d
 def main(arguments: Sequence[str] | None = None) -> int:
     "Run the command; a known problem is told in a few lines, Ctrl-C says how to go on."
     args = parser().parse_args(arguments)
-    try: return int(args.run_verb(args))
-    except EcgvisError as e: print(f'ecgvis {args.verb}: {e}', file=sys.stderr)
+    try:
+        return int(args.run_verb(args))
+    except EcgvisError as e:
+        print(f'ecgvis {args.verb}: {e}', file=sys.stderr)
     except KeyboardInterrupt:
-        print(f'\necgvis {args.verb}: stopped; what is finished is kept, the same command goes on from there', file=sys.stderr)
+        print(
+            f'\necgvis {args.verb}: stopped; what is finished is kept, the same command goes on from there',
+            file=sys.stderr,
+        )
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -395,4 +756,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 # %% ../nbs/99_cli.ipynb #c11ma1n0
 #| eval: false
-if __name__ == '__main__': sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

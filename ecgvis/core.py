@@ -19,63 +19,94 @@ from typing import Any, TypeVar
 import pandas as pd
 from tqdm import tqdm
 
-warnings.filterwarnings('ignore', message='IProgress not found') # widgets that no batch job has
+warnings.filterwarnings('ignore', message='IProgress not found')  # widgets that no batch job has
 
 # %% ../nbs/00_core.ipynb #bd01d1e2
 class EcgvisError(Exception):
-    "A problem the user can mend: what happened, in which file and field, what was expected, and the remedy."
-    def __init__(self,
-        what: str, # what is wrong, in one clause
-        file: str | Path | None = None, # the file or folder concerned
-        field: str | None = None, # the column, header line or setting concerned
-        expected: str | None = None, # what would have been right
-        remedy: str | None = None, # what the user can do
+    """A problem the user can mend: what happened, in which file and field, what was expected, and
+    the remedy."""
+
+    def __init__(
+        self,
+        what: str,  # what is wrong, in one clause
+        file: str | Path | None = None,  # the file or folder concerned
+        field: str | None = None,  # the column, header line or setting concerned
+        expected: str | None = None,  # what would have been right
+        remedy: str | None = None,  # what the user can do
     ):
-        self.what, self.file, self.field, self.expected, self.remedy = what, file, field, expected, remedy
+        self.what = what
+        self.file = file
+        self.field = field
+        self.expected = expected
+        self.remedy = remedy
         labelled = (('file', file), ('field', field), ('expected', expected), ('remedy', remedy))
         super().__init__('\n'.join([what] + [f'  {k:<9}{v}' for k, v in labelled if v is not None]))
 
     @property
     def line(self) -> str:
         "The same in one line, for tables."
-        return '; '.join(str(x) for x in (self.what, self.expected and f'expected {self.expected}', self.remedy) if x)
+        return '; '.join(
+            str(x)
+            for x in (self.what, self.expected and f'expected {self.expected}', self.remedy)
+            if x
+        )
+
 
 class Stopped(Exception):
     "The work was asked to stop, and saved its state."
 
 # %% ../nbs/00_core.ipynb #40cb525b
-_DISK = {errno.ENOSPC: ('the disk is full', 'free some space and run the same command again; what was written before is kept'),
-         errno.EDQUOT: ('the disk quota is used up', 'free some space and run the same command again; what was written before is kept'),
-         errno.EACCES: ('no permission to write', 'choose a folder that you may write to'),
-         errno.EROFS: ('the file system is read-only', 'choose a folder that you may write to')}
+_DISK = {
+    errno.ENOSPC: (
+        'the disk is full',
+        'free some space and run the same command again; what was written before is kept',
+    ),
+    errno.EDQUOT: (
+        'the disk quota is used up',
+        'free some space and run the same command again; what was written before is kept',
+    ),
+    errno.EACCES: ('no permission to write', 'choose a folder that you may write to'),
+    errno.EROFS: ('the file system is read-only', 'choose a folder that you may write to'),
+}
+
 
 @contextmanager
 def disk_errors(path: str | Path) -> Iterator[None]:
     "Tell a full or read-only disk as an `EcgvisError` that names `path`."
-    try: yield
+    try:
+        yield
     except Exception as e:
-        code = errno.ENOSPC if 'No space left' in str(e) else getattr(e, 'errno', None)   # some libraries tell the cause in words only
-        if code not in _DISK: raise
+        # some libraries tell the cause in words only
+        code = errno.ENOSPC if 'No space left' in str(e) else getattr(e, 'errno', None)
+        if code not in _DISK:
+            raise
         what, remedy = _DISK[code]
         raise EcgvisError(f'cannot write: {what}', file=path, remedy=remedy) from e
 
 # %% ../nbs/00_core.ipynb #76bd9497
 @contextmanager
-def atomic(path: str | Path # the final name; its folder is made if missing
-          ) -> Iterator[Path]: # a temporary name in the same folder, renamed to `path` when the block ends well
+def atomic(
+    path: str | Path,  # the final name; its folder is made if missing
+) -> Iterator[
+    Path
+]:  # a temporary name in the same folder, renamed to `path` when the block ends well
     "Write a file so that it is either whole or absent, whenever the process dies."
     path = Path(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix=f'.tmp{path.suffix}')
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f'.{path.name}.', suffix=f'.tmp{path.suffix}'
+        )
         os.close(handle)
         temporary = Path(name)
         try:
             yield temporary
-            with open(temporary, 'rb+') as f: os.fsync(f.fileno())
+            with open(temporary, 'rb+') as f:
+                os.fsync(f.fileno())
             temporary.chmod(0o666 & ~_umask())
             os.replace(temporary, path)
-        finally: temporary.unlink(missing_ok=True)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #b1cabb4a
 def _umask() -> int:
@@ -87,38 +118,60 @@ def _umask() -> int:
 # %% ../nbs/00_core.ipynb #94908e15
 def to_plain(obj: Any) -> Any:
     "`obj` as plain JSON types: dataclasses, paths, tuples, sets and numpy scalars are unwrapped."
-    if is_dataclass(obj) and not isinstance(obj, type): return to_plain(asdict(obj))
-    if isinstance(obj, dict): return {str(k): to_plain(v) for k, v in obj.items()}
-    if isinstance(obj, (list, tuple)): return [to_plain(v) for v in obj]
-    if isinstance(obj, (set, frozenset)): return sorted(to_plain(v) for v in obj)
-    if isinstance(obj, Path): return str(obj)
-    if hasattr(obj, 'tolist'): return to_plain(obj.tolist())
-    if isinstance(obj, float) and obj != obj: return None
+    if is_dataclass(obj) and not isinstance(obj, type):
+        return to_plain(asdict(obj))
+    if isinstance(obj, dict):
+        return {str(k): to_plain(v) for k, v in obj.items()}
+    if isinstance(obj, (list, tuple)):
+        return [to_plain(v) for v in obj]
+    if isinstance(obj, (set, frozenset)):
+        return sorted(to_plain(v) for v in obj)
+    if isinstance(obj, Path):
+        return str(obj)
+    if hasattr(obj, 'tolist'):
+        return to_plain(obj.tolist())
+    if isinstance(obj, float) and obj != obj:
+        return None
     return obj
 
 # %% ../nbs/00_core.ipynb #6fb3aaa2
 def write_json(obj: Any, path: str | Path) -> Path:
     "Write `obj` as indented JSON, atomically; NaN becomes null."
-    with atomic(path) as tmp: tmp.write_text(json.dumps(to_plain(obj), indent=1, ensure_ascii=False, allow_nan=False) + '\n')
+    with atomic(path) as tmp:
+        tmp.write_text(
+            json.dumps(to_plain(obj), indent=1, ensure_ascii=False, allow_nan=False) + '\n'
+        )
     return Path(path)
+
 
 def read_json(path: str | Path) -> Any:
     "Read JSON; a missing or broken file is named."
-    try: return json.loads(Path(path).read_text())
-    except FileNotFoundError as e: raise EcgvisError('file is missing', file=path, remedy='run the stage that writes it') from e
-    except json.JSONDecodeError as e: raise EcgvisError(f'not valid JSON: {e}', file=path, remedy='delete it and run its stage again') from e
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError as e:
+        raise EcgvisError(
+            'file is missing', file=path, remedy='run the stage that writes it'
+        ) from e
+    except json.JSONDecodeError as e:
+        raise EcgvisError(
+            f'not valid JSON: {e}', file=path, remedy='delete it and run its stage again'
+        ) from e
 
 # %% ../nbs/00_core.ipynb #5a3a067e
 def write_table(table: pd.DataFrame, path: str | Path) -> Path:
     "Write a table atomically, as parquet or CSV by the suffix of `path`."
     with atomic(path) as tmp:
-        if tmp.suffix == '.csv': table.to_csv(tmp, index=False)
-        else: table.to_parquet(tmp, index=False)
+        if tmp.suffix == '.csv':
+            table.to_csv(tmp, index=False)
+        else:
+            table.to_parquet(tmp, index=False)
     return Path(path)
+
 
 def read_table(path: str | Path) -> pd.DataFrame:
     "Read a parquet or CSV table; a missing file is named."
-    if not Path(path).exists(): raise EcgvisError('file is missing', file=path, remedy='run the stage that writes it')
+    if not Path(path).exists():
+        raise EcgvisError('file is missing', file=path, remedy='run the stage that writes it')
     return pd.read_csv(path) if Path(path).suffix == '.csv' else pd.read_parquet(path)
 
 # %% ../nbs/00_core.ipynb #f6d596b8
@@ -130,11 +183,13 @@ def digest(*parts: Any) -> str:
 @dataclass(frozen=True)
 class Stage:
     "A step of a study: a folder, and a digest of everything the result depends on."
-    folder: Path # where its files lie
-    key: str # digest of settings and inputs, from `digest`
+
+    folder: Path  # where its files lie
+    key: str  # digest of settings and inputs, from `digest`
 
     @property
-    def marker(self) -> Path: return self.folder/'done.json'
+    def marker(self) -> Path:
+        return self.folder / 'done.json'
 
     @property
     def done(self) -> bool:
@@ -148,63 +203,103 @@ class Stage:
 # %% ../nbs/00_core.ipynb #ed6ae6ab
 T = TypeVar('T')
 
-class Bar(tqdm):
-    "A bar whose lock is of this process alone: tqdm's own is shared with forked processes, and stays locked when one that holds it is killed."
 
-def _own_lock() -> None: Bar.set_lock(threading.RLock())
+class Bar(tqdm):
+    """A bar whose lock is of this process alone: tqdm's own is shared with forked processes, and
+    stays locked when one that holds it is killed."""
+
+
+def _own_lock() -> None:
+    Bar.set_lock(threading.RLock())
+
 
 _own_lock()
 os.register_at_fork(after_in_child=_own_lock)
 
-def progress(items: Iterable[T], # what to walk over
-             what: str, # the name of the work, shown before the bar
-             unit: str = 'it', # the unit of the rate: `recordings`, `charts`, ...
-             total: int | None = None, # number of items, where `items` cannot tell
-             initial: int = 0, # how many were done before a restart
-            ) -> 'tqdm[T]':
+
+def progress(
+    items: Iterable[T],  # what to walk over
+    what: str,  # the name of the work, shown before the bar
+    unit: str = 'it',  # the unit of the rate: `recordings`, `charts`, ...
+    total: int | None = None,  # number of items, where `items` cannot tell
+    initial: int = 0,  # how many were done before a restart
+) -> 'tqdm[T]':
     "A progress bar with a rate that appears after two seconds."
-    return Bar(items, desc=what, unit=f' {unit}', total=total, initial=initial, delay=2, mininterval=0.5 if sys.stderr.isatty() else 10,
-                dynamic_ncols=True, file=sys.stderr)
+    return Bar(
+        items,
+        desc=what,
+        unit=f' {unit}',
+        total=total,
+        initial=initial,
+        delay=2,
+        mininterval=0.5 if sys.stderr.isatty() else 10,
+        dynamic_ncols=True,
+        file=sys.stderr,
+    )
 
 # %% ../nbs/00_core.ipynb #cf37a366
 def _end_with_parent() -> None:
     "In a worker: end at once when the process that started it is gone."
     parent = multiprocessing.parent_process()
+
     def wait() -> None:
-        if parent: parent.join()
+        if parent:
+            parent.join()
         os._exit(1)
+
     threading.Thread(target=wait, daemon=True).start()
 
+
 @contextmanager
-def workers(jobs: int # how many processes
-           ) -> Iterator[ProcessPoolExecutor]:
-    "A pool of processes that leaves Ctrl-C to the main process; what is not begun is dropped when the block ends."
-    resource_tracker.ensure_running()                           # its own start would unblock the signal again
+def workers(
+    jobs: int,  # how many processes
+) -> Iterator[ProcessPoolExecutor]:
+    """A pool of processes that leaves Ctrl-C to the main process; what is not begun is dropped when
+    the block ends."""
+    resource_tracker.ensure_running()  # its own start would unblock the signal again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         pool = ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn'), _end_with_parent)
-        for _ in range(jobs): pool.submit(os.getpid)            # starts them now, under the blocked signal
-    finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    try: yield pool
-    finally: pool.shutdown(cancel_futures=True)
+        for _ in range(jobs):
+            pool.submit(os.getpid)  # starts them now, under the blocked signal
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 # %% ../nbs/00_core.ipynb #a73a2655
 def cores() -> int:
-    "Cores that this process may use: what a batch system or container grants, where the system tells it."
+    """Cores that this process may use: what a batch system or container grants, where the system
+    tells it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 # %% ../nbs/00_core.ipynb #2b402187
 def compiled(function: Callable) -> Callable:
-    "Compile for one thread, without the interpreter's lock; the machine code is kept on disk where a folder for it can be written."
+    """Compile for one thread, without the interpreter's lock; the machine code is kept on disk
+    where a folder for it can be written."""
     from numba import njit
-    try: return njit(cache=True, nogil=True, error_model='numpy')(function)
-    except RuntimeError: return njit(nogil=True, error_model='numpy')(function)
+
+    try:
+        return njit(cache=True, nogil=True, error_model='numpy')(function)
+    except RuntimeError:
+        return njit(nogil=True, error_model='numpy')(function)
 
 # %% ../nbs/00_core.ipynb #38abc98b
-def sample_data(part: str = '' # a subfolder, such as `chapman`
-               ) -> Path | None: # the folder, or None where it is not at hand
-    "The folder of real recordings used by notebooks and tests: `$ECGVIS_DATA`, or `shared/data` in a parent folder."
-    roots = [Path(os.environ['ECGVIS_DATA'])] if 'ECGVIS_DATA' in os.environ else [p/'shared'/'data' for p in Path.cwd().parents]
-    found = next((r/part for r in roots if (r/part).exists()), None)
-    if found is None: print(f'SKIPPED: no real recordings at shared/data/{part}; set ECGVIS_DATA to the folder that holds {part or "them"}')
+def sample_data(
+    part: str = '',  # a subfolder, such as `chapman`
+) -> Path | None:  # the folder, or None where it is not at hand
+    """The folder of real recordings used by notebooks and tests: `$ECGVIS_DATA`, or `shared/data`
+    in a parent folder."""
+    roots = (
+        [Path(os.environ['ECGVIS_DATA'])]
+        if 'ECGVIS_DATA' in os.environ
+        else [p / 'shared' / 'data' for p in Path.cwd().parents]
+    )
+    found = next((r / part for r in roots if (r / part).exists()), None)
+    if found is None:
+        print(
+            f'SKIPPED: no real recordings at shared/data/{part}; set ECGVIS_DATA to the folder that holds {part or "them"}'
+        )
     return found

@@ -27,108 +27,181 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from .core import EcgvisError, cores, digest, progress, read_json, read_table, workers, write_json
+from ecgvis.core import (
+    EcgvisError,
+    cores,
+    digest,
+    progress,
+    read_json,
+    read_table,
+    workers,
+    write_json,
+)
 from .models.registry import architecture, create, list_models
 from .render.raster import ink
 from .simulate.recordings import simulate
 from .train.loop import Learner, device_name, keep_memory, load_run, logits, pick_device, step
 
 # %% ../nbs/75_costs.ipynb #76e7f5a9
-def macs(model: nn.Module, # on any device
-         picture: torch.Tensor, # one picture [1, 3, H, W] on the same device
-        ) -> int: # multiply-accumulates of convolutions and matrix products
-    "Half of what `torch.utils.flop_counter.FlopCounterMode` counts in one forward pass in evaluation mode."
-    with FlopCounterMode(display=False) as counter, torch.no_grad(): copy.deepcopy(model).eval()(picture)
-    return counter.get_total_flops()//2
+def macs(
+    model: nn.Module,  # on any device
+    picture: torch.Tensor,  # one picture [1, 3, H, W] on the same device
+) -> int:  # multiply-accumulates of convolutions and matrix products
+    """Half of what `torch.utils.flop_counter.FlopCounterMode` counts in one forward pass in
+    evaluation mode."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        copy.deepcopy(model).eval()(picture)
+    return counter.get_total_flops() // 2
 
 # %% ../nbs/75_costs.ipynb #e2d10f19
 def torchinfo_macs(model: nn.Module, picture: torch.Tensor) -> int:
     "The `total_mult_adds` of torchinfo for one picture [1, 3, H, W], counted on a copy."
     import torchinfo
-    shown = torchinfo.summary(copy.deepcopy(model), input_data=picture, device=picture.device, mode='eval', verbose=0)
+
+    shown = torchinfo.summary(
+        copy.deepcopy(model), input_data=picture, device=picture.device, mode='eval', verbose=0
+    )
     return int(shown.total_mult_adds)
+
 
 def thop_macs(model: nn.Module, picture: torch.Tensor) -> int:
     "The operations that thop counts for one picture [1, 3, H, W], counted on a copy."
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')                     # thop asks for versions in a way that Python gave up
+        warnings.simplefilter('ignore')  # thop asks for versions in a way that Python gave up
         import thop
+
         return int(thop.profile(copy.deepcopy(model), inputs=(picture,), verbose=False)[0])
 
 # %% ../nbs/75_costs.ipynb #7a62307d
 def _weigh(model: nn.Module, picture: torch.Tensor) -> dict[str, Any]:
     "Parameters, bytes of weights and the three counts of a network."
-    found, others = macs(model, picture), dict(torchinfo=torchinfo_macs, thop=thop_macs)
-    out = dict(parameters=sum(p.numel() for p in model.parameters()),
-               weights_bytes=sum(t.numel()*t.element_size() for t in model.state_dict().values()), macs=found)
+    found = macs(model, picture)
+    others = dict(torchinfo=torchinfo_macs, thop=thop_macs)
+    out = dict(
+        parameters=sum(p.numel() for p in model.parameters()),
+        weights_bytes=sum(t.numel() * t.element_size() for t in model.state_dict().values()),
+        macs=found,
+    )
     for name, counter in others.items():
         out[f'{name}_macs'] = counter(model, picture)
-        out[f'{name}_difference_percent'] = 100*(out[f'{name}_macs']/found - 1) if found else None
+        out[f'{name}_difference_percent'] = (
+            100 * (out[f'{name}_macs'] / found - 1) if found else None
+        )
     return out
+
 
 def _whole(field: str, value: Any, least: int) -> None:
     "Refuse what is not a whole number of at least `least`."
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise EcgvisError(f'{field} is {value!r}', field=field, expected=f'a whole number, at least {least}', remedy='give it such a number')
+        raise EcgvisError(
+            f'{field} is {value!r}',
+            field=field,
+            expected=f'a whole number, at least {least}',
+            remedy='give it such a number',
+        )
 
 # %% ../nbs/75_costs.ipynb #39333485
-COUNTED = ('macs: torch.utils.flop_counter.FlopCounterMode / 2, one picture or all that is read of one recording, convolutions and matrix '
-           'products of the network alone; '
-           'torchinfo_macs, thop_macs: what these count, for comparison; weights_bytes: all tensors, parameters and statistics')
+COUNTED = (
+    'macs: torch.utils.flop_counter.FlopCounterMode / 2, one picture or all that is read of one recording, convolutions and matrix '
+    'products of the network alone; '
+    'torchinfo_macs, thop_macs: what these count, for comparison; weights_bytes: all tensors, parameters and statistics'
+)
 
-def count(name: str, # a registered architecture
-          num_classes: int = 1000, # outputs of the head
-          size: int = 0, # side of the picture, px; 0 takes the architecture's own
-         ) -> dict[str, Any]: # parameters, weights_bytes, macs, and what two other counters say
-    "Count a bare architecture, without weights or memory for them. Raises EcgvisError for a name, size or number that cannot be."
+
+def count(
+    name: str,  # a registered architecture
+    num_classes: int = 1000,  # outputs of the head
+    size: int = 0,  # side of the picture, px; 0 takes the architecture's own
+) -> dict[str, Any]:  # parameters, weights_bytes, macs, and what two other counters say
+    """Count a bare architecture, without weights or memory for them. Raises EcgvisError for a name,
+    size or number that cannot be."""
     known = architecture(name)
     _whole('num_classes', num_classes, 1)
-    if size != 0: _whole('size', size, 32)
+    if size != 0:
+        _whole('size', size, 32)
     size = int(size or known.size)
+
     def on(device: str) -> dict[str, Any]:
-        with torch.device(device): model = create(name, num_classes, 'none')
-        return dict(architecture=name, classes=int(num_classes), size_px=size or None) | _weigh(model, known.example(1, size).to(device)) | dict(
-            counted_on=device, method=COUNTED)
-    try: return on('meta')
-    except (NotImplementedError, RuntimeError): return on('cpu')        # a network that looks at values, not at shapes alone
+        with torch.device(device):
+            model = create(name, num_classes, 'none')
+        return (
+            dict(architecture=name, classes=int(num_classes), size_px=size or None)
+            | _weigh(model, known.example(1, size).to(device))
+            | dict(counted_on=device, method=COUNTED)
+        )
+
+    try:
+        return on('meta')
+    except (NotImplementedError, RuntimeError):
+        return on('cpu')  # a network that looks at values, not at shapes alone
 
 # %% ../nbs/75_costs.ipynb #7f2ffdf6
-def table(names: Sequence[str] = (), # registered architectures; all by default
-          num_classes: int = 1000, # outputs of the head
-         ) -> pd.DataFrame: # a row per architecture, each at its own picture size
-    "Parameters, weights (MB = 10^6 bytes) and MACs (G = 10^9) of bare architectures by three counters; as published, for 1000 classes."
+def table(
+    names: Sequence[str] = (),  # registered architectures; all by default
+    num_classes: int = 1000,  # outputs of the head
+) -> pd.DataFrame:  # a row per architecture, each at its own picture size
+    """Parameters, weights (MB = 10^6 bytes) and MACs (G = 10^9) of bare architectures by three
+    counters; as published, for 1000 classes."""
+
     def row(name: str) -> dict[str, Any]:
-        n, weights = count(name, num_classes), architecture(name).weights
+        n = count(name, num_classes)
+        weights = architecture(name).weights
         published = weights.meta if weights else {}
-        counts = {'gmacs': n['macs']/1e9}
+        counts = {'gmacs': n['macs'] / 1e9}
         for other in ('torchinfo', 'thop'):
-            counts |= {f'{other}_gmacs': n[f'{other}_macs']/1e9, f'{other}_difference_percent': n[f'{other}_difference_percent']}
-        return {k: n[k] for k in ('architecture', 'size_px', 'parameters')} | {'weights_mb': n['weights_bytes']/1e6} | counts | {
-            'published_parameters': published.get('num_params'), 'published_gmacs': published.get('_ops')}
+            counts |= {
+                f'{other}_gmacs': n[f'{other}_macs'] / 1e9,
+                f'{other}_difference_percent': n[f'{other}_difference_percent'],
+            }
+        return (
+            {k: n[k] for k in ('architecture', 'size_px', 'parameters')}
+            | {'weights_mb': n['weights_bytes'] / 1e6}
+            | counts
+            | {
+                'published_parameters': published.get('num_params'),
+                'published_gmacs': published.get('_ops'),
+            }
+        )
+
     return pd.DataFrame([row(n) for n in names or list_models()])
 
 # %% ../nbs/75_costs.ipynb #eb6ced06
-WATTS_PER_CORE = 12. # of a CPU that is not known: default of the Green Algorithms calculator, Lannelongue et al. 2021, doi 10.1002/advs.202100707
+# of a CPU that is not known: default of the Green Algorithms calculator, Lannelongue et al. 2021,
+# doi 10.1002/advs.202100707
+WATTS_PER_CORE = 12.0
+
 
 @dataclass(frozen=True)
 class CostConfig:
     "How costs are measured."
-    device: str = 'auto' # auto (cuda, else mps, else cpu) or a torch device
-    threads: int = 0 # of torch on the CPU; 0 leaves them as they are
-    runs: int = 200 # charts timed one by one, 6 or more: fewer have no 95 % interval
-    batch: int = 32 # charts at once, for throughput and memory
-    repeats: int = 50 # batches timed, at most; 6 or more
-    warmup: int = 10 # untimed rounds before each, at most
-    seconds: float = 10. # time for each; whatever it takes, 100 charts (or `runs`) and 6 batches are timed
-    memory: bool = True # measure peak memory; on the CPU that takes another process
-    watts: float = WATTS_PER_CORE # of one busy CPU core; a GPU is asked for its own
+
+    device: str = 'auto'  # auto (cuda, else mps, else cpu) or a torch device
+    threads: int = 0  # of torch on the CPU; 0 leaves them as they are
+    runs: int = 200  # charts timed one by one, 6 or more: fewer have no 95 % interval
+    batch: int = 32  # charts at once, for throughput and memory
+    repeats: int = 50  # batches timed, at most; 6 or more
+    warmup: int = 10  # untimed rounds before each, at most
+    # time for each; whatever it takes, 100 charts (or `runs`) and 6 batches are timed
+    seconds: float = 10.0
+    memory: bool = True  # measure peak memory; on the CPU that takes another process
+    watts: float = WATTS_PER_CORE  # of one busy CPU core; a GPU is asked for its own
 
     def __post_init__(self) -> None:
-        for name, least in dict(threads=0, runs=6, batch=1, repeats=6, warmup=1).items(): _whole(f'costs.{name}', getattr(self, name), least)
+        for name, least in dict(threads=0, runs=6, batch=1, repeats=6, warmup=1).items():
+            _whole(f'costs.{name}', getattr(self, name), least)
         for name in ('seconds', 'watts'):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-                raise EcgvisError(f'costs.{name} is {value!r}', field=f'costs.{name}', expected='a number above 0', remedy='give it such a number')
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not 0 < value < math.inf
+            ):
+                raise EcgvisError(
+                    f'costs.{name} is {value!r}',
+                    field=f'costs.{name}',
+                    expected='a number above 0',
+                    remedy='give it such a number',
+                )
 
 # %% ../nbs/75_costs.ipynb #0baad83b
 def _cpu() -> str:
@@ -137,122 +210,217 @@ def _cpu() -> str:
     named = re.search(r'model name\s*:\s*(.+)', info.read_text()) if info.exists() else None
     return named[1].strip() if named else platform.processor() or platform.machine()
 
+
 def machine(device: torch.device) -> dict[str, Any]:
     "Device, CPU, cores, threads, memory and software that a measurement depends on."
-    return dict(device=device_name(device), cpu=_cpu(), cores=cores(), threads=torch.get_num_threads(),
-                memory_gb=round(psutil.virtual_memory().total/1e9, 1), system=f'{platform.system()} {platform.machine()}', torch=torch.__version__)
+    return dict(
+        device=device_name(device),
+        cpu=_cpu(),
+        cores=cores(),
+        threads=torch.get_num_threads(),
+        memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
+        system=f'{platform.system()} {platform.machine()}',
+        torch=torch.__version__,
+    )
+
 
 @contextmanager
 def _threads(n: int) -> Iterator[None]:
     "Torch with `n` threads for a while; 0 leaves them as they are."
     before = torch.get_num_threads()
-    if n: torch.set_num_threads(n)
-    try: yield
-    finally: torch.set_num_threads(before)
+    if n:
+        torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 # %% ../nbs/75_costs.ipynb #a31b9856
 NEEDED = ('config.json', 'run.json', 'model.safetensors')
 
+
 def _finished(run: Path) -> None:
     "Refuse a run that is not finished."
-    gone = [n for n in NEEDED if not (run/n).is_file()]
-    if gone: raise EcgvisError('the run is not finished', file=run, field=', '.join(gone), expected=f'the files {", ".join(NEEDED)}',
-                               remedy='finish its training first, or name the folder of a finished run')
+    gone = [n for n in NEEDED if not (run / n).is_file()]
+    if gone:
+        raise EcgvisError(
+            'the run is not finished',
+            file=run,
+            field=', '.join(gone),
+            expected=f'the files {", ".join(NEEDED)}',
+            remedy='finish its training first, or name the folder of a finished run',
+        )
+
 
 def _loaded(run: Path) -> Learner:
     "A run from its files; what is wrong with them is named."
     again = 'train the run again'
-    try: return load_run(run)
+    try:
+        return load_run(run)
     except EcgvisError as e:
-        raise EcgvisError(e.what, file=e.file or run/'config.json', field=e.field, expected=e.expected, remedy=e.remedy or again) from e
+        raise EcgvisError(
+            e.what,
+            file=e.file or run / 'config.json',
+            field=e.field,
+            expected=e.expected,
+            remedy=e.remedy or again,
+        ) from e
     except (SafetensorError, RuntimeError) as e:
-        raise EcgvisError(f'the weights cannot be used: {str(e).splitlines()[0]}', file=run/'model.safetensors', field='weights',
-                          expected='the network that config.json describes', remedy=again) from e
+        raise EcgvisError(
+            f'the weights cannot be used: {str(e).splitlines()[0]}',
+            file=run / 'model.safetensors',
+            field='weights',
+            expected='the network that config.json describes',
+            remedy=again,
+        ) from e
     except (KeyError, TypeError, ValueError) as e:
-        raise EcgvisError(f'not the settings of a run: {e!r}', file=run/'config.json', field='settings',
-                          expected='what training writes there', remedy=again) from e
+        raise EcgvisError(
+            f'not the settings of a run: {e!r}',
+            file=run / 'config.json',
+            field='settings',
+            expected='what training writes there',
+            remedy=again,
+        ) from e
 
 # %% ../nbs/75_costs.ipynb #5f366871
-def open_run(run: str | Path, # folder of a finished run
-             device: str = 'auto', # where it is to compute
-            ) -> Learner:
-    "A finished run on a device, ready to predict. Raises EcgvisError for a run or a device that cannot be used."
+def open_run(
+    run: str | Path,  # folder of a finished run
+    device: str = 'auto',  # where it is to compute
+) -> Learner:
+    """A finished run on a device, ready to predict. Raises EcgvisError for a run or a device that
+    cannot be used."""
     run = Path(run)
     _finished(run)
-    l, there = _loaded(run), pick_device(device)
-    if there.type == 'cpu': keep_memory()
-    return replace(l, model=l.model.to(there), to_input=l.to_input.to(there), device=there,
-                   scaler=torch.amp.GradScaler(there.type, enabled=there.type == 'cuda' and not torch.cuda.is_bf16_supported()))
+    l = _loaded(run)
+    there = pick_device(device)
+    if there.type == 'cpu':
+        keep_memory()
+    return replace(
+        l,
+        model=l.model.to(there),
+        to_input=l.to_input.to(there),
+        device=there,
+        scaler=torch.amp.GradScaler(
+            there.type, enabled=there.type == 'cuda' and not torch.cuda.is_bf16_supported()
+        ),
+    )
 
 # %% ../nbs/75_costs.ipynb #6d7361a8
 def charts(l: Learner, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    "`n` charts of one simulated recording, drawn as the run draws: ink uint8 [n, H, W], layout indices [n]; or what its reader reads, `n` times."
+    """`n` charts of one simulated recording, drawn as the run draws: ink uint8 [n, H, W], layout
+    indices [n]; or what its reader reads, `n` times."""
     recording, _ = next(simulate(1, seed=1))
     if reader := architecture(l.config.architecture).reader:
-        return torch.from_numpy(reader.read(np.repeat(recording.signal[None], n, 0), recording.fs)), torch.zeros(n, dtype=torch.int64)
-    drawn = np.concatenate([ink(recording.signal[None], recording.fs, layout, l.config.pixels) for layout in l.config.layouts])
+        return torch.from_numpy(
+            reader.read(np.repeat(recording.signal[None], n, 0), recording.fs)
+        ), torch.zeros(n, dtype=torch.int64)
+    drawn = np.concatenate(
+        [
+            ink(recording.signal[None], recording.fs, layout, l.config.pixels)
+            for layout in l.config.layouts
+        ]
+    )
     which = np.arange(n) % len(drawn)
     return torch.from_numpy(drawn[which]), torch.from_numpy(which)
 
+
 def _wait(device: torch.device) -> None:
     "Until the device has done all it was given."
-    if device.type == 'cuda': torch.cuda.synchronize(device)
-    elif device.type == 'mps': torch.mps.synchronize()
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)
+    elif device.type == 'mps':
+        torch.mps.synchronize()
+
 
 def _predict(l: Learner, n: int) -> Callable[[], torch.Tensor]:
     "What answers to `n` charts, and waits for the answer."
     drawn, layout = charts(l, n)
+
     def go() -> torch.Tensor:
-        with torch.inference_mode(): answer = logits(l, drawn, layout)
+        with torch.inference_mode():
+            answer = logits(l, drawn, layout)
         _wait(l.device)
         return answer
+
     return go
 
 # %% ../nbs/75_costs.ipynb #75577ec5
-def _clock(work: Callable[[], Any], # what is timed
-           least: int, # rounds, however long they take
-           most: int, # rounds, however short they are
-           seconds: float, # time after which no round begins but of the least
-          ) -> np.ndarray: # seconds of each round
+def _clock(
+    work: Callable[[], Any],  # what is timed
+    least: int,  # rounds, however long they take
+    most: int,  # rounds, however short they are
+    seconds: float,  # time after which no round begins but of the least
+) -> np.ndarray:  # seconds of each round
     "Time rounds of `work` one by one."
-    begin, taken = time.perf_counter(), list[float]()
+    begin = time.perf_counter()
+    taken = list[float]()
     while len(taken) < most and (len(taken) < least or time.perf_counter() - begin < seconds):
         start = time.perf_counter()
         work()
         taken.append(time.perf_counter() - start)
     return np.array(taken)
 
+
 def _median_interval(values: np.ndarray) -> tuple[float, float]:
-    "95 % interval of the median of 6 or more values by order statistics: it assumes nothing but that they are independent."
+    """95 % interval of the median of 6 or more values by order statistics: it assumes nothing but
+    that they are independent."""
     n = len(values)
-    low, high = int(binom.ppf(.025, n, .5)) - 1, int(binom.ppf(.975, n, .5))
+    low = int(binom.ppf(0.025, n, 0.5)) - 1
+    high = int(binom.ppf(0.975, n, 0.5))
     ordered = np.sort(values)
     return float(ordered[max(low, 0)]), float(ordered[min(high, n - 1)])
 
 # %% ../nbs/75_costs.ipynb #a32ac390
-TIMED = ('evaluation and inference mode, after warm-up; from drawn ink in main memory to logits on the device, waited for; '
-         'drawing the chart is not included; interval of the median: 95 %, order statistics')
+TIMED = (
+    'evaluation and inference mode, after warm-up; from drawn ink in main memory to logits on the device, waited for; '
+    'drawing the chart is not included; interval of the median: 95 %, order statistics'
+)
+
 
 def _precision(l: Learner) -> str:
     "In what numbers the network computes."
-    if l.device.type != 'cuda': return 'float32'
+    if l.device.type != 'cuda':
+        return 'float32'
     return 'float16 autocast' if l.scaler.is_enabled() else 'bfloat16 autocast'
+
 
 def latency(l: Learner, c: CostConfig) -> dict[str, Any]:
     "Milliseconds for one chart at a time: median with its interval, 99th percentile, extremes."
     work = _predict(l, 1)
-    warm, taken = len(_clock(work, 1, c.warmup, c.seconds/4)), 1000*_clock(work, min(c.runs, 100), c.runs, c.seconds)
-    p50, p99 = np.quantile(taken, [.5, .99])
-    return dict(p50_ms=p50, p50_interval_ms=_median_interval(taken), p99_ms=p99, least_ms=taken.min(), most_ms=taken.max(), batch=1, runs=len(taken),
-                warmup_runs=warm, threads=torch.get_num_threads(), precision=_precision(l), method=f'{TIMED}; p99 by linear interpolation')
+    warm = len(_clock(work, 1, c.warmup, c.seconds / 4))
+    taken = 1000 * _clock(work, min(c.runs, 100), c.runs, c.seconds)
+    p50, p99 = np.quantile(taken, [0.5, 0.99])
+    return dict(
+        p50_ms=p50,
+        p50_interval_ms=_median_interval(taken),
+        p99_ms=p99,
+        least_ms=taken.min(),
+        most_ms=taken.max(),
+        batch=1,
+        runs=len(taken),
+        warmup_runs=warm,
+        threads=torch.get_num_threads(),
+        precision=_precision(l),
+        method=f'{TIMED}; p99 by linear interpolation',
+    )
+
 
 def throughput(l: Learner, c: CostConfig) -> dict[str, Any]:
     "Charts per second in batches: batch size over the median time of a batch, with its interval."
     work = _predict(l, c.batch)
-    warm, taken = len(_clock(work, 1, c.warmup, c.seconds/4)), _clock(work, 6, c.repeats, c.seconds)
+    warm = len(_clock(work, 1, c.warmup, c.seconds / 4))
+    taken = _clock(work, 6, c.repeats, c.seconds)
     low, high = _median_interval(taken)
-    return dict(charts_per_second=c.batch/np.median(taken), interval_charts_per_second=(c.batch/high, c.batch/low), batch=c.batch, repeats=len(taken),
-                warmup_repeats=warm, threads=torch.get_num_threads(), precision=_precision(l), method=TIMED)
+    return dict(
+        charts_per_second=c.batch / np.median(taken),
+        interval_charts_per_second=(c.batch / high, c.batch / low),
+        batch=c.batch,
+        repeats=len(taken),
+        warmup_repeats=warm,
+        threads=torch.get_num_threads(),
+        precision=_precision(l),
+        method=TIMED,
+    )
 
 # %% ../nbs/75_costs.ipynb #e454e618
 def _train_steps(l: Learner, n: int) -> Callable[[], None]:
@@ -260,38 +428,56 @@ def _train_steps(l: Learner, n: int) -> Callable[[], None]:
     drawn, layout = charts(l, n)
     labels = torch.arange(n, device=l.device) % len(l.config.classes)
     flat = replace(l, config=replace(l.config, scheduler='none'))
+
     def go() -> None:
         l.model.train()
-        for _ in range(2): step(flat, F.cross_entropy(logits(l, drawn, layout), labels))
+        for _ in range(2):
+            step(flat, F.cross_entropy(logits(l, drawn, layout), labels))
         l.model.eval()
         _wait(l.device)
+
     return go
+
 
 def _tasks(l: Learner, batch: int) -> dict[str, tuple[int, Callable[[], Any]]]:
     "What memory is measured of: batch size and work."
-    return dict(inference_single=(1, _predict(l, 1)), inference_batch=(batch, _predict(l, batch)),
-                training_step=(l.config.batch, _train_steps(l, l.config.batch)))
+    return dict(
+        inference_single=(1, _predict(l, 1)),
+        inference_batch=(batch, _predict(l, batch)),
+        training_step=(l.config.batch, _train_steps(l, l.config.batch)),
+    )
 
 # %% ../nbs/75_costs.ipynb #a58888e1
 def _status(field: str) -> int:
     "A size in bytes from what Linux tells of this process."
     found = re.search(rf'{field}:\s*(\d+) kB', Path('/proc/self/status').read_text())
-    if not found: raise EcgvisError(f'the system does not tell {field}', file='/proc/self/status', remedy='measure with memory: false')
-    return 1024*int(found[1])
+    if not found:
+        raise EcgvisError(
+            f'the system does not tell {field}',
+            file='/proc/self/status',
+            remedy='measure with memory: false',
+        )
+    return 1024 * int(found[1])
+
 
 def _fresh_peak() -> None:
     "Give freed memory back to the system, and let it count the peak from now on."
     gc.collect()
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
-    if trim: trim(0)
+    if trim:
+        trim(0)
     Path('/proc/self/clear_refs').write_text('5')
 
 # %% ../nbs/75_costs.ipynb #01f65264
-def _resident(run: Path, device: str, threads: int, batch: int) -> Iterator[tuple[str, int, int, int]]:
-    "In a fresh process: task, batch, peak of resident bytes, and those that were resident before the run was loaded."
-    os.environ['CUDA_VISIBLE_DEVICES'] = ''                                 # the libraries of a GPU would be counted
+def _resident(
+    run: Path, device: str, threads: int, batch: int
+) -> Iterator[tuple[str, int, int, int]]:
+    """In a fresh process: task, batch, peak of resident bytes, and those that were resident before
+    the run was loaded."""
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''  # the libraries of a GPU would be counted
     with _threads(threads):
-        nn.Conv2d(3, 8, 3)(torch.zeros(2, 3, 32, 32)).sum().backward()      # loads what is loaded at first use
+        # loads what is loaded at first use
+        nn.Conv2d(3, 8, 3)(torch.zeros(2, 3, 32, 32)).sum().backward()
         next(simulate(1, seed=1))
         _fresh_peak()
         libraries = _status('VmRSS')
@@ -300,52 +486,89 @@ def _resident(run: Path, device: str, threads: int, batch: int) -> Iterator[tupl
             work()
             yield name, n, _status('VmHWM'), libraries
 
-def _all_resident(*args: Any) -> list[tuple[str, int, int, int]]: return list(_resident(*args))
+
+def _all_resident(*args: Any) -> list[tuple[str, int, int, int]]:
+    return list(_resident(*args))
 
 # %% ../nbs/75_costs.ipynb #5271bd65
-CPU_MEMORY = ('peak of the resident memory of a fresh process (VmHWM of Linux) during the task; process_peak_mb: all of it; peak_mb: less what was '
-              'resident before the run was loaded (Python and its libraries), so weights, activations, gradients and optimiser state')
-GPU_MEMORY = ('torch.cuda.max_memory_allocated: tensors in the memory of the GPU, weights included; '
-              'the context of CUDA and what its allocator holds in reserve are not')
+CPU_MEMORY = (
+    'peak of the resident memory of a fresh process (VmHWM of Linux) during the task; process_peak_mb: all of it; peak_mb: less what was '
+    'resident before the run was loaded (Python and its libraries), so weights, activations, gradients and optimiser state'
+)
+GPU_MEMORY = (
+    'torch.cuda.max_memory_allocated: tensors in the memory of the GPU, weights included; '
+    'the context of CUDA and what its allocator holds in reserve are not'
+)
+
 
 def _cpu_memory(l: Learner, c: CostConfig, run: Path) -> dict[str, Any]:
     "Peak memory on the CPU, measured in another process; that it was ended is told."
-    if not Path('/proc/self/clear_refs').exists(): return dict(method='not measured: this system does not tell the peak of a process')
+    if not Path('/proc/self/clear_refs').exists():
+        return dict(method='not measured: this system does not tell the peak of a process')
     try:
-        with workers(1) as pool: rows = pool.submit(_all_resident, run, str(l.device), torch.get_num_threads(), c.batch).result()
+        with workers(1) as pool:
+            rows = pool.submit(
+                _all_resident, run, str(l.device), torch.get_num_threads(), c.batch
+            ).result()
     except BrokenProcessPool:
-        return dict(method='not measured: its process ended early; there was no memory left, or a script has no `if __name__ == "__main__"`')
-    return {name: dict(peak_mb=(peak - base)/1e6, process_peak_mb=peak/1e6, batch=n) for name, n, peak, base in rows} | dict(method=CPU_MEMORY)
+        return dict(
+            method='not measured: its process ended early; there was no memory left, or a script has no `if __name__ == "__main__"`'
+        )
+    return {
+        name: dict(peak_mb=(peak - base) / 1e6, process_peak_mb=peak / 1e6, batch=n)
+        for name, n, peak, base in rows
+    } | dict(method=CPU_MEMORY)
 
 # %% ../nbs/75_costs.ipynb #1ff81d77
-def memory(l: Learner, # changed by a training step where it is on a GPU
-           c: CostConfig, run: Path) -> dict[str, Any]:
-    "Peak memory (MB = 10^6 bytes) of inference, for one chart and in batches, and of a training step."
-    if l.device.type == 'cpu': return _cpu_memory(l, c, run)
-    if l.device.type != 'cuda': return dict(method=f'not measured: {l.device.type} does not tell its peak')
+def memory(
+    l: Learner,  # changed by a training step where it is on a GPU
+    c: CostConfig,
+    run: Path,
+) -> dict[str, Any]:
+    """Peak memory (MB = 10^6 bytes) of inference, for one chart and in batches, and of a training
+    step."""
+    if l.device.type == 'cpu':
+        return _cpu_memory(l, c, run)
+    if l.device.type != 'cuda':
+        return dict(method=f'not measured: {l.device.type} does not tell its peak')
     found: dict[str, Any] = {}
     for name, (n, work) in _tasks(l, c.batch).items():
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(l.device)
         work()
-        found[name] = dict(peak_mb=torch.cuda.max_memory_allocated(l.device)/1e6, batch=n)
+        found[name] = dict(peak_mb=torch.cuda.max_memory_allocated(l.device) / 1e6, batch=n)
     return found | dict(method=GPU_MEMORY)
 
 # %% ../nbs/75_costs.ipynb #c710e11b
 def _mean_draw(lines: Sequence[str]) -> float | None:
     "Mean of the later half of readings in watts; None where the device does not tell."
     read = [float(x) for x in lines if re.fullmatch(r'\s*\d+(\.\d+)?\s*', x)]
-    return float(np.mean(read[len(read)//2:])) if read else None
+    return float(np.mean(read[len(read) // 2 :])) if read else None
 
-def _gpu_watts(device: torch.device, work: Callable[[], Any], seconds: float = 4.) -> float | None:
-    "Mean power of a GPU while `work` is done again and again, by nvidia-smi; None where that does not tell."
-    try: card = str(torch.cuda.get_device_properties(device).uuid).removeprefix('GPU-')
-    except (AttributeError, RuntimeError, AssertionError): return None
-    command = ['nvidia-smi', '-i', f'GPU-{card}', '--query-gpu=power.draw', '--format=csv,noheader,nounits', '-lms', '200']
+
+def _gpu_watts(device: torch.device, work: Callable[[], Any], seconds: float = 4.0) -> float | None:
+    """Mean power of a GPU while `work` is done again and again, by nvidia-smi; None where that does
+    not tell."""
+    try:
+        card = str(torch.cuda.get_device_properties(device).uuid).removeprefix('GPU-')
+    except (AttributeError, RuntimeError, AssertionError):
+        return None
+    command = [
+        'nvidia-smi',
+        '-i',
+        f'GPU-{card}',
+        '--query-gpu=power.draw',
+        '--format=csv,noheader,nounits',
+        '-lms',
+        '200',
+    ]
     with tempfile.TemporaryFile('w+') as readings:
-        try: meter = subprocess.Popen(command, stdout=readings, stderr=subprocess.DEVNULL)
-        except OSError: return None
-        try: _clock(work, 1, sys.maxsize, seconds)
+        try:
+            meter = subprocess.Popen(command, stdout=readings, stderr=subprocess.DEVNULL)
+        except OSError:
+            return None
+        try:
+            _clock(work, 1, sys.maxsize, seconds)
         finally:
             meter.terminate()
             meter.wait()
@@ -353,78 +576,163 @@ def _gpu_watts(device: torch.device, work: Callable[[], Any], seconds: float = 4
         return _mean_draw(readings.readlines())
 
 # %% ../nbs/75_costs.ipynb #4c92d4df
-def _training_energy(record: Mapping[str, Any], # run.json
-                     device: str, # what this device is called
-                     c: CostConfig,
-                     gpu_watts: float | None, # while it trains
-                    ) -> tuple[float | None, str]: # watt-hours, and how they are found or why they are not
-    "Energy of a training from its seconds: of its CPU threads, or of the same kind of GPU as is here."
-    seconds, trained = record.get('seconds'), str(record.get('device', 'a device that is not on record'))
+def _training_energy(
+    record: Mapping[str, Any],  # run.json
+    device: str,  # what this device is called
+    c: CostConfig,
+    gpu_watts: float | None,  # while it trains
+) -> tuple[float | None, str]:  # watt-hours, and how they are found or why they are not
+    """Energy of a training from its seconds: of its CPU threads, or of the same kind of GPU as is
+    here."""
+    seconds = record.get('seconds')
+    trained = str(record.get('device', 'a device that is not on record'))
     threads = re.fullmatch(r'cpu \((\d+) threads\)', trained)
-    if not isinstance(seconds, (int, float)): return None, 'not known: run.json has no seconds'
-    if threads: return c.watts*int(threads[1])*seconds/3600, f'estimate: {c.watts:g} W x {threads[1]} threads x {seconds:.1f} s'
-    if trained != device: return None, f'not known: trained on {trained}, measured on {device}'
-    if gpu_watts is None: return None, f'not known: {device} does not tell its power'
-    return gpu_watts*seconds/3600, f'estimate: {gpu_watts:.0f} W, measured while training here, x {seconds:.1f} s of training'
+    if not isinstance(seconds, (int, float)):
+        return None, 'not known: run.json has no seconds'
+    if threads:
+        return c.watts * int(
+            threads[1]
+        ) * seconds / 3600, f'estimate: {c.watts:g} W x {threads[1]} threads x {seconds:.1f} s'
+    if trained != device:
+        return None, f'not known: trained on {trained}, measured on {device}'
+    if gpu_watts is None:
+        return None, f'not known: {device} does not tell its power'
+    return (
+        gpu_watts * seconds / 3600,
+        f'estimate: {gpu_watts:.0f} W, measured while training here, x {seconds:.1f} s of training',
+    )
 
-def energy(l: Learner, c: CostConfig, record: Mapping[str, Any], charts_per_second: float) -> dict[str, Any]:
-    "Joules per chart in batches and watt-hours of the training, with the assumption behind them. A learner on a GPU is changed by training steps."
-    cpu, gpu = l.device.type == 'cpu', l.device.type == 'cuda'
-    watts = c.watts*torch.get_num_threads() if cpu else _gpu_watts(l.device, _predict(l, c.batch)) if gpu else None
-    spent, how = _training_energy(record, device_name(l.device), c, _gpu_watts(l.device, _train_steps(l, l.config.batch)) if gpu else None)
-    method = (f'estimate: {c.watts:g} W x {torch.get_num_threads()} threads in use; the rest of the machine is not counted' if cpu else
-              f'not known: {device_name(l.device)} does not tell its power' if watts is None else
-              'mean power of the GPU by nvidia-smi while it predicts; the rest of the machine is not counted')
-    return dict(inference_watts=watts, inference_joules_per_chart=None if watts is None else watts/charts_per_second, inference_method=method,
-                training_watt_hours=spent, training_method=how)
+
+def energy(
+    l: Learner, c: CostConfig, record: Mapping[str, Any], charts_per_second: float
+) -> dict[str, Any]:
+    """Joules per chart in batches and watt-hours of the training, with the assumption behind them.
+    A learner on a GPU is changed by training steps."""
+    cpu = l.device.type == 'cpu'
+    gpu = l.device.type == 'cuda'
+    watts = (
+        c.watts * torch.get_num_threads()
+        if cpu
+        else _gpu_watts(l.device, _predict(l, c.batch))
+        if gpu
+        else None
+    )
+    spent, how = _training_energy(
+        record,
+        device_name(l.device),
+        c,
+        _gpu_watts(l.device, _train_steps(l, l.config.batch)) if gpu else None,
+    )
+    method = (
+        f'estimate: {c.watts:g} W x {torch.get_num_threads()} threads in use; the rest of the machine is not counted'
+        if cpu
+        else f'not known: {device_name(l.device)} does not tell its power'
+        if watts is None
+        else 'mean power of the GPU by nvidia-smi while it predicts; the rest of the machine is not counted'
+    )
+    return dict(
+        inference_watts=watts,
+        inference_joules_per_chart=None if watts is None else watts / charts_per_second,
+        inference_method=method,
+        training_watt_hours=spent,
+        training_method=how,
+    )
 
 # %% ../nbs/75_costs.ipynb #a59f5600
 def _training(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     "Time of the training, from its files."
-    file = run/'history.csv'
+    file = run / 'history.csv'
     each = read_table(file)['seconds'].median() if file.exists() else None
-    return {k: record.get(k) for k in ('seconds', 'epochs', 'device')} | dict(seconds_per_epoch=each,
-        method='run.json and history.csv: training and validation of all epochs, charts drawn on the fly; seconds_per_epoch: median')
+    return {k: record.get(k) for k in ('seconds', 'epochs', 'device')} | dict(
+        seconds_per_epoch=each,
+        method='run.json and history.csv: training and validation of all epochs, charts drawn on the fly; seconds_per_epoch: median',
+    )
+
 
 def _still(run: Path, l: Learner) -> dict[str, Any]:
     "What does not depend on the machine."
-    c, record = l.config, read_json(run/'run.json')
-    described = dict(architecture=c.architecture, classes=len(c.classes), size_px=c.pixels, layouts=c.layouts, training_batch=c.batch)
-    counted = {k: v for k, v in count(c.architecture, len(c.classes), c.pixels).items() if k not in described}
-    return described | dict(model_bytes=(run/'model.safetensors').stat().st_size, counts=counted, training=_training(run, record))
+    c = l.config
+    record = read_json(run / 'run.json')
+    described = dict(
+        architecture=c.architecture,
+        classes=len(c.classes),
+        size_px=c.pixels,
+        layouts=c.layouts,
+        training_batch=c.batch,
+    )
+    counted = {
+        k: v
+        for k, v in count(c.architecture, len(c.classes), c.pixels).items()
+        if k not in described
+    }
+    return described | dict(
+        model_bytes=(run / 'model.safetensors').stat().st_size,
+        counts=counted,
+        training=_training(run, record),
+    )
 
-def measure(l: Learner, # a finished run on its device; a training step changes it on a GPU
-            c: CostConfig, run: Path, # the run's folder
-           ) -> dict[str, Any]:
+
+def measure(
+    l: Learner,  # a finished run on its device; a training step changes it on a GPU
+    c: CostConfig,
+    run: Path,  # the run's folder
+) -> dict[str, Any]:
     "Latency, throughput, memory and energy of a run on this machine."
-    found: dict[str, Any] = dict(load_average_1min=os.getloadavg()[0] if hasattr(os, 'getloadavg') else None)
-    parts: dict[str, Callable[[], dict[str, Any]]] = dict(latency=lambda: latency(l, c), throughput=lambda: throughput(l, c),
-        memory=lambda: memory(l, c, run) if c.memory else dict(method='not measured: memory is set to false'),
-        energy=lambda: energy(l, c, read_json(run/'run.json'), found['throughput']['charts_per_second']))
-    for name in progress(parts, 'costs', 'parts'): found[name] = parts[name]()
+    found: dict[str, Any] = dict(
+        load_average_1min=os.getloadavg()[0] if hasattr(os, 'getloadavg') else None
+    )
+    parts: dict[str, Callable[[], dict[str, Any]]] = dict(
+        latency=lambda: latency(l, c),
+        throughput=lambda: throughput(l, c),
+        memory=lambda: (
+            memory(l, c, run) if c.memory else dict(method='not measured: memory is set to false')
+        ),
+        energy=lambda: energy(
+            l, c, read_json(run / 'run.json'), found['throughput']['charts_per_second']
+        ),
+    )
+    for name in progress(parts, 'costs', 'parts'):
+        found[name] = parts[name]()
     return found
 
 # %% ../nbs/75_costs.ipynb #3b8380e2
 def _key(run: Path) -> str:
     "A digest of the files that costs depend on."
-    return digest({n: xxhash.xxh3_64((run/n).read_bytes()).hexdigest() for n in NEEDED}, 1)
+    return digest({n: xxhash.xxh3_64((run / n).read_bytes()).hexdigest() for n in NEEDED}, 1)
 
-def profile(config: CostConfig | None, # how to measure; None for the defaults
-            run: str | Path, # folder of a finished run
-           ) -> dict[str, Any]: # what `costs.json` says
-    """Write `costs.json` into a finished run: counts, bytes on disk, training time; under `measurements`, an entry per machine, the latest last:
-    latency, throughput, memory, energy. What was measured on the same machine with the same settings and weights is not measured again."""
-    c, run = config or CostConfig(), Path(run)
+
+def profile(
+    config: CostConfig | None,  # how to measure; None for the defaults
+    run: str | Path,  # folder of a finished run
+) -> dict[str, Any]:  # what `costs.json` says
+    """Write `costs.json` into a finished run: counts, bytes on disk, training time; under
+    `measurements`, an entry per machine, the latest last: latency, throughput, memory, energy.
+    What was measured on the same machine with the same settings and weights is not measured
+    again."""
+    c = config or CostConfig()
+    run = Path(run)
     _finished(run)
-    file, key, device = run/'costs.json', _key(run), pick_device(c.device)
+    file = run / 'costs.json'
+    key = _key(run)
+    device = pick_device(c.device)
     with _threads(c.threads):
         here = machine(device)
         entry_key = digest(asdict(c), here)
         old = read_json(file) if file.exists() else {}
         old = old if old.get('key') == key else {}
-        if any(m['key'] == entry_key for m in old.get('measurements', [])): return old
+        if any(m['key'] == entry_key for m in old.get('measurements', [])):
+            return old
         l = open_run(run, c.device)
         entry = dict(key=entry_key, machine=here, settings=asdict(c)) | measure(l, c, run)
-        still = {k: v for k, v in old.items() if k != 'measurements'} or dict(key=key) | _still(run, l)
-        write_json(still | dict(measurements=[m for m in old.get('measurements', []) if m['machine'] != here] + [entry]), file)
+        still = {k: v for k, v in old.items() if k != 'measurements'} or dict(key=key) | _still(
+            run, l
+        )
+        write_json(
+            still
+            | dict(
+                measurements=[m for m in old.get('measurements', []) if m['machine'] != here]
+                + [entry]
+            ),
+            file,
+        )
     return read_json(file)

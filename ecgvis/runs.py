@@ -21,94 +21,138 @@ import yaml
 from .models.published import published_systems
 from .core import EcgvisError, read_json, read_table
 
-
 # %% ../nbs/03_runs.ipynb #c422cab4
 def optional(path: Path, lacking: list[str], empty: Any) -> Any:
-    "The content of a JSON, YAML or table file; `empty`, and a line in `lacking`, where it is absent or broken."
+    """The content of a JSON, YAML or table file; `empty`, and a line in `lacking`, where it is
+    absent or broken."""
     try:
-        if path.suffix == '.json': found = read_json(path)
-        elif path.suffix in ('.csv', '.parquet'): found = read_table(path)
-        else: found = yaml.safe_load(path.read_text(encoding='utf-8')) or empty
-        if isinstance(found, type(empty)): return found
+        if path.suffix == '.json':
+            found = read_json(path)
+        elif path.suffix in ('.csv', '.parquet'):
+            found = read_table(path)
+        else:
+            found = yaml.safe_load(path.read_text(encoding='utf-8')) or empty
+        if isinstance(found, type(empty)):
+            return found
         lacking.append(f'{path.name}: holds no settings')
-    except EcgvisError as e: lacking.append(f'{path.name}: {e.line}')
-    except FileNotFoundError: lacking.append(f'{path.name}: file is missing')
-    except (OSError, ValueError, yaml.YAMLError) as e: lacking.append(f'{path.name}: cannot be read ({type(e).__name__})')
+    except EcgvisError as e:
+        lacking.append(f'{path.name}: {e.line}')
+    except FileNotFoundError:
+        lacking.append(f'{path.name}: file is missing')
+    except (OSError, ValueError, yaml.YAMLError) as e:
+        lacking.append(f'{path.name}: cannot be read ({type(e).__name__})')
     return empty
 
 # %% ../nbs/03_runs.ipynb #a5102985
 @dataclass(frozen=True, eq=False)
 class Run:
     "One trained model: what its folder `<config>/<architecture>/final/seed-<n>` says."
+
     folder: Path
-    settings: dict[str, Any] # config.json
-    record: dict[str, Any] # run.json
-    metrics: dict[str, Any] # metrics.json
-    history: pd.DataFrame # history.csv, empty when absent
-    lacking: tuple[str, ...] # what could not be read
-    costs: dict[str, Any] = field(default_factory=dict) # costs.json, empty when absent
+    settings: dict[str, Any]  # config.json
+    record: dict[str, Any]  # run.json
+    metrics: dict[str, Any]  # metrics.json
+    history: pd.DataFrame  # history.csv, empty when absent
+    lacking: tuple[str, ...]  # what could not be read
+    costs: dict[str, Any] = field(default_factory=dict)  # costs.json, empty when absent
 
     @property
-    def config(self) -> str: return self.folder.parts[-4]
+    def config(self) -> str:
+        return self.folder.parts[-4]
+
     @property
-    def architecture(self) -> str: return self.folder.parts[-3]
+    def architecture(self) -> str:
+        return self.folder.parts[-3]
+
     @property
-    def seed(self) -> str: return self.folder.name.removeprefix('seed-')
+    def seed(self) -> str:
+        return self.folder.name.removeprefix('seed-')
+
     @property
-    def id(self) -> str: return f'{self.config}/{self.architecture}/{self.folder.name}'
+    def id(self) -> str:
+        return f'{self.config}/{self.architecture}/{self.folder.name}'
+
     @property
-    def eats(self) -> str: return str(self.record.get('eats', 'chart'))
+    def eats(self) -> str:
+        return str(self.record.get('eats', 'chart'))
+
     @property
-    def test(self) -> dict[str, Any]: return self.metrics.get('parts', {}).get('test', {})
+    def test(self) -> dict[str, Any]:
+        return self.metrics.get('parts', {}).get('test', {})
 
 # %% ../nbs/03_runs.ipynb #ca74f728
-def last_attempt(history: pd.DataFrame) -> pd.DataFrame: # as in history.csv
-    "The epochs of the attempt that counts: where a run went wrong and began again, those before are left out."
-    return history[history['attempt'] == history['attempt'].max()] if 'attempt' in history else history
+def last_attempt(history: pd.DataFrame) -> pd.DataFrame:  # as in history.csv
+    """The epochs of the attempt that counts: where a run went wrong and began again, those before
+    are left out."""
+    return (
+        history[history['attempt'] == history['attempt'].max()] if 'attempt' in history else history
+    )
 
-def read_runs(study: Path # the folder of a study
-             ) -> list[Run]: # in order of configuration, architecture and seed
+
+def read_runs(
+    study: Path,  # the folder of a study
+) -> list[Run]:  # in order of configuration, architecture and seed
     "Every run of a study, finished or not."
+
     def one(folder: Path) -> Run:
         gone: list[str] = []
-        config, record, metrics = (optional(folder/n, gone, {}) for n in ('config.json', 'run.json', 'metrics.json'))
-        trees = record.get('eats') == 'features'                # these have no epochs
-        history = pd.DataFrame() if trees else last_attempt(optional(folder/'history.csv', gone, pd.DataFrame()))
-        if not (folder/'predictions.parquet').exists(): gone.append('predictions.parquet: file is missing')
-        costs = optional(folder/'costs.json', gone, {}) if (folder/'costs.json').exists() else {}
+        config, record, metrics = (
+            optional(folder / n, gone, {}) for n in ('config.json', 'run.json', 'metrics.json')
+        )
+        trees = record.get('eats') == 'features'  # these have no epochs
+        history = (
+            pd.DataFrame()
+            if trees
+            else last_attempt(optional(folder / 'history.csv', gone, pd.DataFrame()))
+        )
+        if not (folder / 'predictions.parquet').exists():
+            gone.append('predictions.parquet: file is missing')
+        costs = (
+            optional(folder / 'costs.json', gone, {}) if (folder / 'costs.json').exists() else {}
+        )
         return Run(folder, config, record, metrics, history, tuple(gone), costs)
+
     number = lambda p: int(n) if (n := p.name.removeprefix('seed-')).isdigit() else 0
     found = [p for p in Path(study).resolve().glob('*/*/final/seed-*') if p.is_dir()]
-    return [one(p) for p in sorted(found, key=lambda p: (p.parts[-4], p.parts[-3], number(p), p.name))]
+    return [
+        one(p) for p in sorted(found, key=lambda p: (p.parts[-4], p.parts[-3], number(p), p.name))
+    ]
 
 # %% ../nbs/03_runs.ipynb #25ce96de
 def read_published() -> dict[str, Any]:
     "The published results: the study's tables, and those of other systems, with their sources."
-    return yaml.safe_load((files('ecgvis')/'published.yaml').read_text(encoding='utf-8'))
+    return yaml.safe_load((files('ecgvis') / 'published.yaml').read_text(encoding='utf-8'))
 
 # %% ../nbs/03_runs.ipynb #043a7d81
 @dataclass(frozen=True, eq=False)
 class StudyFiles:
     "All that a study folder holds."
+
     folder: Path
-    settings: dict[str, Any] # study.yaml
-    summary: dict[str, Any] # dataset/summary.json
-    index: pd.DataFrame # dataset/index.parquet
-    splits: pd.DataFrame # dataset/splits.parquet
-    examples: dict[str, np.ndarray] # dataset/examples.npz: id, label, signal float32 [K, 12, T] mV, fs
+    settings: dict[str, Any]  # study.yaml
+    summary: dict[str, Any]  # dataset/summary.json
+    index: pd.DataFrame  # dataset/index.parquet
+    splits: pd.DataFrame  # dataset/splits.parquet
+    # dataset/examples.npz: id, label, signal float32 [K, 12, T] mV, fs
+    examples: dict[str, np.ndarray]
     runs: list[Run]
-    unread: tuple[str, ...] # files that are absent or broken
+    unread: tuple[str, ...]  # files that are absent or broken
     published: dict[str, Any] = field(default_factory=read_published)
 
     @property
-    def name(self) -> str: return str(self.settings.get('name') or self.folder.resolve().name)
+    def name(self) -> str:
+        return str(self.settings.get('name') or self.folder.resolve().name)
+
     @cached_property
-    def finished(self) -> list[Run]: return [r for r in self.runs if r.test]
+    def finished(self) -> list[Run]:
+        return [r for r in self.runs if r.test]
+
     @cached_property
     def systems(self) -> dict[str, str]:
         "What an architecture is called in tables."
         own = {r.architecture: str(r.record['title']) for r in self.runs if r.record.get('title')}
         return {row['architecture']: row['system'] for row in self.published['overall']} | own
+
     @cached_property
     def classes(self) -> list[str]:
         "Class names in order, from the runs or else from the data."
@@ -119,69 +163,142 @@ class StudyFiles:
 def _examples(path: Path, lacking: list[str]) -> dict[str, np.ndarray]:
     "The example recordings of the prepare stage; empty where there are none."
     try:
-        with np.load(path, allow_pickle=False) as z: found = {k: z[k] for k in ('id', 'label', 'signal', 'fs')}
-        if found['signal'].ndim == 3 and len(found['signal']) == len(found['id']) == len(found['label']): return found
+        with np.load(path, allow_pickle=False) as z:
+            found = {k: z[k] for k in ('id', 'label', 'signal', 'fs')}
+        if found['signal'].ndim == 3 and len(found['signal']) == len(found['id']) == len(
+            found['label']
+        ):
+            return found
         lacking.append(f'{path.name}: arrays do not fit each other')
-    except FileNotFoundError: lacking.append(f'{path.name}: file is missing')
-    except (OSError, ValueError, KeyError, EOFError) as e: lacking.append(f'{path.name}: cannot be read ({type(e).__name__})')
+    except FileNotFoundError:
+        lacking.append(f'{path.name}: file is missing')
+    except (OSError, ValueError, KeyError, EOFError) as e:
+        lacking.append(f'{path.name}: cannot be read ({type(e).__name__})')
     return {}
 
 # %% ../nbs/03_runs.ipynb #e74259eb
-def open_study(folder: str | Path # such as runs/<study>
-              ) -> StudyFiles:
+def open_study(
+    folder: str | Path,  # such as runs/<study>
+) -> StudyFiles:
     "Read a study folder. Raises EcgvisError when it holds neither settings, data nor runs."
     folder = Path(folder)
-    if not folder.is_dir(): raise EcgvisError('no such study folder', file=folder, expected='a folder like runs/<study>', remedy='check the name')
+    if not folder.is_dir():
+        raise EcgvisError(
+            'no such study folder',
+            file=folder,
+            expected='a folder like runs/<study>',
+            remedy='check the name',
+        )
     gone: list[str] = []
-    settings, summary = (optional(folder/n, gone, {}) for n in ('study.yaml', 'dataset/summary.json'))
-    index, splits = (optional(folder/'dataset'/n, gone, pd.DataFrame()) for n in ('index.parquet', 'splits.parquet'))
-    examples, runs = _examples(folder/'dataset'/'examples.npz', gone), read_runs(folder)
+    settings, summary = (
+        optional(folder / n, gone, {}) for n in ('study.yaml', 'dataset/summary.json')
+    )
+    index, splits = (
+        optional(folder / 'dataset' / n, gone, pd.DataFrame())
+        for n in ('index.parquet', 'splits.parquet')
+    )
+    examples = _examples(folder / 'dataset' / 'examples.npz', gone)
+    runs = read_runs(folder)
     if not (settings or summary or len(index) or runs):
-        raise EcgvisError('the folder holds no study', file=folder, expected='study.yaml, dataset/ or <config>/<architecture>/final/seed-<n>/',
-                          remedy='name the folder of a study, runs/<study>')
+        raise EcgvisError(
+            'the folder holds no study',
+            file=folder,
+            expected='study.yaml, dataset/ or <config>/<architecture>/final/seed-<n>/',
+            remedy='name the folder of a study, runs/<study>',
+        )
     return StudyFiles(folder, settings, summary, index, splits, examples, runs, tuple(gone))
 
 # %% ../nbs/03_runs.ipynb #b77a05d3
 def label_names(study: StudyFiles, labels: Iterable[Any]) -> list[str]:
     "Labels as class names, whether they were kept as names or as numbers."
     names = study.classes
-    return [names[int(x)] if isinstance(x, (int, np.integer)) and 0 <= x < len(names) else str(x) for x in labels]
+    return [
+        names[int(x)] if isinstance(x, (int, np.integer)) and 0 <= x < len(names) else str(x)
+        for x in labels
+    ]
+
 
 def layout_names(study: StudyFiles) -> list[str]:
     "All layouts of the study; the two of the re-created study where none is named."
     configurations = study.settings.get('configurations')
-    named = [str(n) for v in configurations.values() if isinstance(v, list) for n in v] if isinstance(configurations, dict) else []
-    return list(dict.fromkeys([*named, *(str(n) for r in study.runs if r.eats == 'chart'
-                                         for n in r.settings.get('layouts', ()))])) or ['4x2.5+II', '2x5']
+    named = (
+        [str(n) for v in configurations.values() if isinstance(v, list) for n in v]
+        if isinstance(configurations, dict)
+        else []
+    )
+    return list(
+        dict.fromkeys(
+            [
+                *named,
+                *(
+                    str(n)
+                    for r in study.runs
+                    if r.eats == 'chart'
+                    for n in r.settings.get('layouts', ())
+                ),
+            ]
+        )
+    ) or ['4x2.5+II', '2x5']
 
 # %% ../nbs/03_runs.ipynb #dd03dd0c
-STAGES = {'head': 'head-only training (untrained, head only, full)', 'bayes': 'Bayesian hyperparameter search', 'refine': 'refinement grid',
-          'costs': 'MACs, disk size, latency and memory', 'saliency': 'saliency maps'}
+STAGES = {
+    'head': 'head-only training (untrained, head only, full)',
+    'bayes': 'Bayesian hyperparameter search',
+    'refine': 'refinement grid',
+    'costs': 'MACs, disk size, latency and memory',
+    'saliency': 'saliency maps',
+}
+
 
 def _expected(settings: dict[str, Any]) -> set[tuple[str, str, str]]:
     "(configuration, architecture, seed) of every run that study.yaml asks for."
-    many = lambda v: [str(x) for x in (v if isinstance(v, (list, dict)) else [] if v is None else [v])]
-    names, published = many(settings.get('architectures')), published_systems()
-    models = [(c, a) for c in many(settings.get('configurations')) for a in names if a not in published]
+    many = lambda v: [
+        str(x) for x in (v if isinstance(v, (list, dict)) else [] if v is None else [v])
+    ]
+    names = many(settings.get('architectures'))
+    published = published_systems()
+    models = [
+        (c, a) for c in many(settings.get('configurations')) for a in names if a not in published
+    ]
     models += [(published[a].eats, a) for a in names if a in published]
     return {(c, a, s) for c, a in models for s in many(settings.get('seeds'))}
 
-def failures(folder: Path # of a study
-            ) -> dict[str, str]: # by the folder of the model or run
+
+def failures(
+    folder: Path,  # of a study
+) -> dict[str, str]:  # by the folder of the model or run
     "What failed and why."
-    return {str(p.parent.relative_to(folder)): str(read_json(p)['problem']).splitlines()[0] for p in sorted(folder.glob('*/*/**/failed.json'))}
+    return {
+        str(p.parent.relative_to(folder)): str(read_json(p)['problem']).splitlines()[0]
+        for p in sorted(folder.glob('*/*/**/failed.json'))
+    }
+
 
 def missing(study: StudyFiles) -> list[str]:
     "One line for each part that the study folder does not have."
     have = {(r.config, r.architecture, r.seed) for r in study.runs}
     lines = [f'study: {x}' for x in study.unread]
     lines += [f'{d}: failed: {why}' for d, why in failures(study.folder).items()]
-    lines += [f'run {c}/{a}/seed-{s}: asked for in study.yaml, not started' for c, a, s in sorted(_expected(study.settings) - have)]
+    lines += [
+        f'run {c}/{a}/seed-{s}: asked for in study.yaml, not started'
+        for c, a, s in sorted(_expected(study.settings) - have)
+    ]
     lines += [f'run {r.id}: {x}' for r in study.runs for x in r.lacking]
-    lines += [f'run {r.id}: metrics without a test part' for r in study.runs if r.metrics and not r.test]
-    asked = {study.folder/c/a for c, a, _ in _expected(study.settings)}
-    folders = {study.folder, *asked, *(d for r in study.runs for d in (r.folder, r.folder.parents[1]))}
-    lines += [f'{what}: not in this study folder' for stage, what in STAGES.items() if not any(any(d.glob(f'{stage}*')) for d in folders)]
+    lines += [
+        f'run {r.id}: metrics without a test part' for r in study.runs if r.metrics and not r.test
+    ]
+    asked = {study.folder / c / a for c, a, _ in _expected(study.settings)}
+    folders = {
+        study.folder,
+        *asked,
+        *(d for r in study.runs for d in (r.folder, r.folder.parents[1])),
+    }
+    lines += [
+        f'{what}: not in this study folder'
+        for stage, what in STAGES.items()
+        if not any(any(d.glob(f'{stage}*')) for d in folders)
+    ]
     models = [(r.config, r.architecture) for r in study.finished]
-    if models and len(set(models)) == len(models): lines.append('spread over seeds: no model has finished with more than one seed')
+    if models and len(set(models)) == len(models):
+        lines.append('spread over seeds: no model has finished with more than one seed')
     return lines

@@ -20,47 +20,80 @@ import numpy as np
 import pandas as pd
 
 from ..core import EcgvisError, compiled, progress, read_json
-from .datasets import GROUP_OF, GROUPS, LEADS, REASONS, RHYTHMS, BadRecording, Recording, check_amplitude, read_recording
+from ecgvis.data.datasets import (
+    GROUP_OF,
+    GROUPS,
+    LEADS,
+    REASONS,
+    RHYTHMS,
+    BadRecording,
+    Recording,
+    check_amplitude,
+    read_recording,
+)
 
 # %% ../../nbs/10_data/30_audit.ipynb #cd203caa
 def _crop(recording: Recording, seconds: float) -> tuple[Recording, list[str]]:
     "The first `seconds` of a recording; one that is shorter by more than a sample is refused."
-    have, need = recording.signal.shape[1], seconds * recording.fs
+    have = recording.signal.shape[1]
+    need = seconds * recording.fs
     if have < math.floor(need):
-        raise BadRecording(f'{recording.seconds:.3g} s long', recording.id, expected=f'at least {seconds:g} s', reason='too short')
+        raise BadRecording(
+            f'{recording.seconds:.3g} s long',
+            recording.id,
+            expected=f'at least {seconds:g} s',
+            reason='too short',
+        )
     keep = math.ceil(need)
-    note = [f'cropped to its first {seconds:g} s (it has {recording.seconds:.4g} s)'] if have > keep else []
+    note = (
+        [f'cropped to its first {seconds:g} s (it has {recording.seconds:.4g} s)']
+        if have > keep
+        else []
+    )
     return replace(recording, signal=recording.signal[:, :keep]), note
 
 # %% ../../nbs/10_data/30_audit.ipynb #1da82a2b
-def _resample(signal: np.ndarray, # [12, T], any unit, no NaN
-              fs: float, # its rate, Hz
-              to: float, # the rate wanted, Hz
-              samples: int, # length wanted
-             ) -> np.ndarray: # float32 [12, samples]
-    "Change the sampling rate by a polyphase filter; a last sample that rounding leaves out is repeated."
+def _resample(
+    signal: np.ndarray,  # [12, T], any unit, no NaN
+    fs: float,  # its rate, Hz
+    to: float,  # the rate wanted, Hz
+    samples: int,  # length wanted
+) -> np.ndarray:  # float32 [12, samples]
+    """Change the sampling rate by a polyphase filter; a last sample that rounding leaves out is
+    repeated."""
     if fs != to:
-        from scipy.signal import resample_poly                  # most recordings need none, and it takes a second to import
+        # most recordings need none, and it takes a second to import
+        from scipy.signal import resample_poly
+
         ratio = Fraction(to / fs).limit_denominator(50_000)
         signal = resample_poly(signal, ratio.numerator, ratio.denominator, axis=1, padtype='line')
     pad = max(0, samples - signal.shape[1])
     return np.pad(signal, ((0, 0), (0, pad)), mode='edge')[:, :samples].astype(np.float32)
 
 # %% ../../nbs/10_data/30_audit.ipynb #57d65a9b
-FLAT_UV, FLAT_SHARE = 1., 0.5 # a lead is flat where neighbouring samples differ by less than this, over more than this share of the time
+# a lead is flat where neighbouring samples differ by less than this, over more than this share of
+# the time
+FLAT_UV = 1.0
+FLAT_SHARE = 0.5
+
 
 @compiled
 def _longest_flat(signal: np.ndarray, least: float, out: np.ndarray) -> None:
-    "Samples of the longest stretch of each lead [12, T] in which neighbours differ by less than `least`."
+    """Samples of the longest stretch of each lead [12, T] in which neighbours differ by less than
+    `least`."""
     for lead in range(len(signal)):
-        row, run, longest = signal[lead], 1, 1
+        row = signal[lead]
+        run = 1
+        longest = 1
         for t in range(1, len(row)):
             run = 1 if abs(row[t] - row[t - 1]) >= least else run + 1
             longest = run if run > longest else longest
         out[lead] = longest
 
-def flat_share(signal: np.ndarray # [12, T] mV
-              ) -> np.ndarray: # per lead the longest flat stretch, as a share of the length
+
+def flat_share(
+    signal: np.ndarray,  # [12, T] mV
+) -> np.ndarray:  # per lead the longest flat stretch, as a share of the length
     "How much of each lead is one flat stretch."
     longest = np.empty(len(signal), np.int64)
     _longest_flat(signal, FLAT_UV / 1000, longest)
@@ -71,125 +104,202 @@ def _names(leads: np.ndarray) -> str:
     "The names of the leads that a mask [12] picks."
     return 'all leads' if leads.all() else ', '.join(np.array(LEADS)[leads])
 
+
 def _check_complete(recording: Recording) -> None:
     "Refuse missing samples and flat leads, naming the leads."
     gaps = ~np.isfinite(recording.signal)
     if gaps.any():
         share = gaps.mean()
-        raise BadRecording(f'{gaps.sum()} samples ({share:.1%}) missing in {_names(gaps.any(axis=1))}', recording.id, reason='missing samples')
+        raise BadRecording(
+            f'{gaps.sum()} samples ({share:.1%}) missing in {_names(gaps.any(axis=1))}',
+            recording.id,
+            reason='missing samples',
+        )
     shares = flat_share(recording.signal)
     flat = shares > FLAT_SHARE
-    if flat.any(): raise BadRecording(f'{_names(flat)} flat for up to {shares.max() * recording.seconds:.3g} s', recording.id, reason='flat lead')
+    if flat.any():
+        raise BadRecording(
+            f'{_names(flat)} flat for up to {shares.max() * recording.seconds:.3g} s',
+            recording.id,
+            reason='flat lead',
+        )
 
 # %% ../../nbs/10_data/30_audit.ipynb #aab6982b
 def _check_denoised(recording: Recording) -> None:
     "The 58-record rule of the study, for denoised Chapman files only."
-    if recording.source != 'chapman-denoised': return
-    signal, rows = recording.signal, recording.signal.shape[1]
-    if rows < 5000: raise BadRecording(f'{rows} rows in a denoised file', recording.id, expected='5000 rows', reason='too short')
-    gaps, zeros = np.isnan(signal), signal == 0
-    if gaps.any(): raise BadRecording(f'{gaps.sum()} samples missing in {_names(gaps.any(axis=1))}', recording.id, reason='missing samples')
-    if zeros.any(): raise BadRecording(f'{zeros.sum()} samples of exactly 0.0 in {_names(zeros.any(axis=1))}', recording.id, reason='exact zeros')
+    if recording.source != 'chapman-denoised':
+        return
+    signal = recording.signal
+    rows = recording.signal.shape[1]
+    if rows < 5000:
+        raise BadRecording(
+            f'{rows} rows in a denoised file',
+            recording.id,
+            expected='5000 rows',
+            reason='too short',
+        )
+    gaps = np.isnan(signal)
+    zeros = signal == 0
+    if gaps.any():
+        raise BadRecording(
+            f'{gaps.sum()} samples missing in {_names(gaps.any(axis=1))}',
+            recording.id,
+            reason='missing samples',
+        )
+    if zeros.any():
+        raise BadRecording(
+            f'{zeros.sum()} samples of exactly 0.0 in {_names(zeros.any(axis=1))}',
+            recording.id,
+            reason='exact zeros',
+        )
 
 # %% ../../nbs/10_data/30_audit.ipynb #4a54b592
-def check(recording: Recording, # as read
-          seconds: float = 10., # length wanted
-          fs: float = 500., # rate wanted, Hz
-         ) -> tuple[np.ndarray, list[str]]: # float32 [12, seconds * fs] in mV; notes on what was changed
-    "The standard signal of a recording and notes; raises `BadRecording`, whose `reason` and `line` say why there is none."
+def check(
+    recording: Recording,  # as read
+    seconds: float = 10.0,  # length wanted
+    fs: float = 500.0,  # rate wanted, Hz
+) -> tuple[np.ndarray, list[str]]:  # float32 [12, seconds * fs] in mV; notes on what was changed
+    """The standard signal of a recording and notes; raises `BadRecording`, whose `reason` and
+    `line` say why there is none."""
     check_amplitude(recording)
     _check_denoised(recording)
     cropped, notes = _crop(recording, seconds)
     _check_complete(cropped)
-    if recording.fs != fs: notes.append(f'resampled from {recording.fs:g} to {fs:g} Hz')
-    return _resample(cropped.signal, recording.fs, fs, round(seconds * fs)), [*recording.notes, *notes]
+    if recording.fs != fs:
+        notes.append(f'resampled from {recording.fs:g} to {fs:g} Hz')
+    return _resample(cropped.signal, recording.fs, fs, round(seconds * fs)), [
+        *recording.notes,
+        *notes,
+    ]
 
 # %% ../../nbs/10_data/30_audit.ipynb #f6985215
 @compiled
 def _microvolts(signal: np.ndarray, out: np.ndarray) -> None:
     "mV [12, T] as whole µV."
     for lead in range(len(signal)):
-        for t in range(signal.shape[1]): out[lead, t] = np.int32(np.rint(np.float64(signal[lead, t]) * 1000))
+        for t in range(signal.shape[1]):
+            out[lead, t] = np.int32(np.rint(np.float64(signal[lead, t]) * 1000))
 
-def signal_hash(signal: np.ndarray # [12, T] mV
-               ) -> str: # 16 hexadecimal digits
-    "A hash of the signal as whole microvolts: equal for equal signals, whatever file and format they come from."
+
+def signal_hash(
+    signal: np.ndarray,  # [12, T] mV
+) -> str:  # 16 hexadecimal digits
+    """A hash of the signal as whole microvolts: equal for equal signals, whatever file and format
+    they come from."""
     whole = np.empty(signal.shape, '<i4')
     _microvolts(signal, whole)
     return hashlib.sha256(whole.data).hexdigest()[:16]
 
+
 @dataclass(frozen=True, eq=False)
 class Examined:
     "What came of a file: a standard signal, or the reason why not."
-    signal: np.ndarray | None # float32 [12, seconds * fs] mV
-    reason: str = '' # a key of `REASONS`; empty when ok
-    detail: str = '' # why, with the remedy
-    notes: tuple[str, ...] = () # what was changed
-    hash: str = '' # of the signal
-    step: float = math.nan # of the source's converter, mV; NaN where it is not known
+
+    signal: np.ndarray | None  # float32 [12, seconds * fs] mV
+    reason: str = ''  # a key of `REASONS`; empty when ok
+    detail: str = ''  # why, with the remedy
+    notes: tuple[str, ...] = ()  # what was changed
+    hash: str = ''  # of the signal
+    step: float = math.nan  # of the source's converter, mV; NaN where it is not known
 
 # %% ../../nbs/10_data/30_audit.ipynb #8fa0e268
-def examine(path: str | Path, # the file
-            seconds: float = 10., # length wanted
-            fs: float = 500., # rate wanted, Hz
-            unit: str = 'uV', # of CSV files
-           ) -> Examined:
+def examine(
+    path: str | Path,  # the file
+    seconds: float = 10.0,  # length wanted
+    fs: float = 500.0,  # rate wanted, Hz
+    unit: str = 'uV',  # of CSV files
+) -> Examined:
     "Read and check one file; a bad one becomes a reason, not an exception."
     try:
         recording = read_recording(path, unit=unit, check=False)
         signal, notes = check(recording, seconds, fs)
-    except BadRecording as e: return Examined(None, e.reason, e.line)
+    except BadRecording as e:
+        return Examined(None, e.reason, e.line)
     return Examined(signal, notes=tuple(notes), hash=signal_hash(signal), step=recording.step)
 
 # %% ../../nbs/10_data/30_audit.ipynb #d8c2ca03
-def record(dataset: pd.DataFrame, # of `load_dataset`
-           examined: Mapping[str, Examined], # by id; their signals are not needed
-          ) -> pd.DataFrame: # the same with a column `hash`; status, reason, group and detail as the signals say
-    "Enter what came of each file into the table. The detail of a recording that is ok holds its notes."
+def record(
+    dataset: pd.DataFrame,  # of `load_dataset`
+    examined: Mapping[str, Examined],  # by id; their signals are not needed
+) -> (
+    pd.DataFrame
+):  # the same with a column `hash`; status, reason, group and detail as the signals say
+    """Enter what came of each file into the table. The detail of a recording that is ok holds its
+    notes."""
     rows = dataset.assign(hash='').to_dict('records')
     for r in rows:
-        if (e := examined.get(r['id'])) is None: continue
+        if (e := examined.get(r['id'])) is None:
+            continue
         r['detail'] = '; '.join(x for x in (e.detail, r['detail'], *e.notes) if x)
         r['hash'] = e.hash
-        if e.reason: r.update(status='excluded', reason=e.reason, group='')
+        if e.reason:
+            r.update(status='excluded', reason=e.reason, group='')
     return pd.DataFrame(rows, columns=[*(c for c in dataset.columns if c != 'hash'), 'hash'])
 
-def examine_all(dataset: pd.DataFrame, # of `load_dataset`
-                **options: Any, # for `examine`
-               ) -> pd.DataFrame: # with a column `hash`
-    "Examine every recording that is ok so far, and mark duplicates; the signals themselves are let go."
+
+def examine_all(
+    dataset: pd.DataFrame,  # of `load_dataset`
+    **options: Any,  # for `examine`
+) -> pd.DataFrame:  # with a column `hash`
+    """Examine every recording that is ok so far, and mark duplicates; the signals themselves are
+    let go."""
     ok = dataset[dataset.status == 'ok']
     todo = progress(list(zip(ok.id, ok.path)), 'examining signals', 'recordings')
     found = {str(i): replace(examine(str(p), **options), signal=None) for i, p in todo}
     return mark_duplicates(record(dataset, found))
 
 # %% ../../nbs/10_data/30_audit.ipynb #e6f5d055
-def mark_duplicates(dataset: pd.DataFrame # with a column `hash`
-                   ) -> pd.DataFrame: # the same, copies excluded
-    "Exclude all but the first of recordings with the same signal, and all of them where their rhythms differ."
+def mark_duplicates(
+    dataset: pd.DataFrame,  # with a column `hash`
+) -> pd.DataFrame:  # the same, copies excluded
+    """Exclude all but the first of recordings with the same signal, and all of them where their
+    rhythms differ."""
     rows = dataset.to_dict('records')
     copies: dict[str, list[dict[Any, Any]]] = {}
     for r in rows:
-        if r['status'] == 'ok' and r['hash']: copies.setdefault(r['hash'], []).append(r)
+        if r['status'] == 'ok' and r['hash']:
+            copies.setdefault(r['hash'], []).append(r)
     for same in copies.values():
         differ = len({r['rhythm'] for r in same}) > 1
         names = [f'{r["id"]} ({r["rhythm"]})' for r in same]
         for i, r in enumerate(same):
-            if not (differ or i): continue
+            if not (differ or i):
+                continue
             others = ', '.join(n for j, n in enumerate(names) if j != i)
-            said = f'same signal as {others}, with another rhythm' if differ else f'same signal as {same[0]["id"]}, which is kept'
-            r.update(status='excluded', reason='duplicate signal', group='', detail='; '.join(x for x in (said, r['detail']) if x))
+            said = (
+                f'same signal as {others}, with another rhythm'
+                if differ
+                else f'same signal as {same[0]["id"]}, which is kept'
+            )
+            r.update(
+                status='excluded',
+                reason='duplicate signal',
+                group='',
+                detail='; '.join(x for x in (said, r['detail']) if x),
+            )
     return pd.DataFrame(rows, columns=dataset.columns)
 
 # %% ../../nbs/10_data/30_audit.ipynb #c2a74d3f
-NOTES = ('cropped', 'resampled', 'checksum', 'id') # first words of notes, which are counted
+NOTES = ('cropped', 'resampled', 'checksum', 'id')  # first words of notes, which are counted
+
 
 def _notes(ok: pd.DataFrame) -> dict[str, int]:
     "How many usable recordings have each kind of note, and how many lack an age or sex."
-    said = Counter(word for d in ok.detail for word in {x.split(' ')[0] for x in d.split('; ')} if word in NOTES)
-    counts = {f'{"folder put before the id" if n == "id" else "checksum differs" if n == "checksum" else n}': said[n] for n in NOTES}
+    said = Counter(
+        word
+        for d in ok.detail
+        for word in {x.split(' ')[0] for x in d.split('; ')}
+        if word in NOTES
+    )
+    counts = {
+        f'{"folder put before the id" if n == "id" else "checksum differs" if n == "checksum" else n}': said[
+            n
+        ]
+        for n in NOTES
+    }
     counts |= {'age unknown': int(ok.age.isna().sum()), 'sex unknown': int((ok.sex == '').sum())}
     return {k: v for k, v in counts.items() if v}
+
 
 def _count(values: pd.Series, order: Sequence[str]) -> dict[str, int]:
     "Counts of values in a given order, then of others; none of zero."
@@ -197,110 +307,207 @@ def _count(values: pd.Series, order: Sequence[str]) -> dict[str, int]:
     return {k: n[k] for k in (*order, *sorted(set(n) - set(order))) if n[k]}
 
 # %% ../../nbs/10_data/30_audit.ipynb #ce897975
-def summary(dataset: pd.DataFrame, # after the audit
-            root: str | Path, # of the data set
-            kind: str, # chapman, wfdb or ptbxl
-            simulated: bool = False, # not recorded from people; a simulated data set that says so in its dataset.json is known anyway
-           ) -> dict[str, Any]: # the counts, which add up; rhythms, groups, classes and notes are of the recordings that are ok
+def summary(
+    dataset: pd.DataFrame,  # after the audit
+    root: str | Path,  # of the data set
+    kind: str,  # chapman, wfdb or ptbxl
+    simulated: bool = False,  # not recorded from people; a simulated data set that says so in its dataset.json is known anyway
+) -> dict[
+    str, Any
+]:  # the counts, which add up; rhythms, groups, classes and notes are of the recordings that are ok
     "What there is, what can be used, and why the rest cannot."
-    ok, out = dataset[dataset.status == 'ok'], dataset[dataset.status != 'ok']
-    note = Path(root)/'dataset.json'
+    ok = dataset[dataset.status == 'ok']
+    out = dataset[dataset.status != 'ok']
+    note = Path(root) / 'dataset.json'
     simulated = simulated or bool(note.is_file() and read_json(note).get('simulated'))
-    s: dict[str, Any] = dict(root=str(root), kind=kind, recordings=len(dataset), ok=len(ok), excluded=len(out), patients=int(ok.patient.nunique()),
-             reasons=_count(out.reason, list(REASONS)), rhythms=_count(ok.rhythm, RHYTHMS), groups=_count(ok.group, list(GROUPS)),
-             classes=_count(ok.label, []) if 'label' in ok else {}, notes=_notes(ok), simulated=simulated)
+    s: dict[str, Any] = dict(
+        root=str(root),
+        kind=kind,
+        recordings=len(dataset),
+        ok=len(ok),
+        excluded=len(out),
+        patients=int(ok.patient.nunique()),
+        reasons=_count(out.reason, list(REASONS)),
+        rhythms=_count(ok.rhythm, RHYTHMS),
+        groups=_count(ok.group, list(GROUPS)),
+        classes=_count(ok.label, []) if 'label' in ok else {},
+        notes=_notes(ok),
+        simulated=simulated,
+    )
     assert s['recordings'] == s['ok'] + s['excluded'] and set(s['reasons']) <= set(REASONS)
-    assert sum(s['reasons'].values()) == s['excluded'] and sum(s['rhythms'].values()) == sum(s['groups'].values()) == s['ok']
+    assert (
+        sum(s['reasons'].values()) == s['excluded']
+        and sum(s['rhythms'].values()) == sum(s['groups'].values()) == s['ok']
+    )
     return s
 
 # %% ../../nbs/10_data/30_audit.ipynb #b760e467
 def _block(title: str, counts: Mapping[str, int], meaning: bool = False) -> list[str]:
     "Lines of counts under a title, with their sum."
-    if not counts: return []
-    lines = [f'    {n:>7,}  {k}' + (f': {REASONS[k][1]}' if meaning else '') for k, n in counts.items()]
+    if not counts:
+        return []
+    lines = [
+        f'    {n:>7,}  {k}' + (f': {REASONS[k][1]}' if meaning else '') for k, n in counts.items()
+    ]
     return [f'  {title}', *lines]
 
-def render_summary(s: Mapping[str, Any] # of `summary`
-                  ) -> str:
+
+def render_summary(
+    s: Mapping[str, Any],  # of `summary`
+) -> str:
     "The summary as text for one screen."
     pairs = lambda counts: ', '.join(f'{k} {n:,}' for k, n in counts.items()) or 'none'
-    lines = [f'{s["root"]} ({s["kind"]}{", simulated" if s["simulated"] else ""})',
-             f'  {s["recordings"]:,} recordings = {s["ok"]:,} ok ({s["patients"]:,} patients) + {s["excluded"]:,} excluded',
-             f'  groups   {pairs(s["groups"])}', f'  rhythms  {pairs(s["rhythms"])}']
-    if s['classes']: lines.append(f'  classes  {pairs(s["classes"])}')
-    return '\n'.join([*lines, *_block('excluded', s['reasons'], meaning=True), *_block('noted', s['notes'])])
+    lines = [
+        f'{s["root"]} ({s["kind"]}{", simulated" if s["simulated"] else ""})',
+        f'  {s["recordings"]:,} recordings = {s["ok"]:,} ok ({s["patients"]:,} patients) + {s["excluded"]:,} excluded',
+        f'  groups   {pairs(s["groups"])}',
+        f'  rhythms  {pairs(s["rhythms"])}',
+    ]
+    if s['classes']:
+        lines.append(f'  classes  {pairs(s["classes"])}')
+    return '\n'.join(
+        [*lines, *_block('excluded', s['reasons'], meaning=True), *_block('noted', s['notes'])]
+    )
 
-def audit_table(dataset: pd.DataFrame # after the audit
-               ) -> pd.DataFrame: # id, path, status, reason, detail
+
+def audit_table(
+    dataset: pd.DataFrame,  # after the audit
+) -> pd.DataFrame:  # id, path, status, reason, detail
     "The recordings that are excluded, or ok with a note."
-    return dataset.loc[(dataset.status != 'ok') | (dataset.detail != ''), ['id', 'path', 'status', 'reason', 'detail']].reset_index(drop=True)
+    return dataset.loc[
+        (dataset.status != 'ok') | (dataset.detail != ''),
+        ['id', 'path', 'status', 'reason', 'detail'],
+    ].reset_index(drop=True)
 
 # %% ../../nbs/10_data/30_audit.ipynb #edc9e6c3
-CLASSES: dict[str, tuple[str, Sequence[str]]] = dict(group4=('group', tuple(GROUPS)), rhythm11=('rhythm', RHYTHMS))
+CLASSES: dict[str, tuple[str, Sequence[str]]] = dict(
+    group4=('group', tuple(GROUPS)), rhythm11=('rhythm', RHYTHMS)
+)
 
-def _merged(labels: pd.Series, # a class name per recording that is ok
-            merge: Mapping[str, str], # old name: new name
-            known: Sequence[str], # the names that exist
-           ) -> pd.Series:
-    "Classes by their new names; an unknown name, or a merge into a class that is itself merged, is refused."
+
+def _merged(
+    labels: pd.Series,  # a class name per recording that is ok
+    merge: Mapping[str, str],  # old name: new name
+    known: Sequence[str],  # the names that exist
+) -> pd.Series:
+    """Classes by their new names; an unknown name, or a merge into a class that is itself merged,
+    is refused."""
     for old, new in merge.items():
         what = f'cannot merge {old}={new}'
-        if old not in known: raise EcgvisError(f'{what}: no class {old}', field='merge', expected=', '.join(known), remedy='correct the name')
+        if old not in known:
+            raise EcgvisError(
+                f'{what}: no class {old}',
+                field='merge',
+                expected=', '.join(known),
+                remedy='correct the name',
+            )
         if new in merge or not str(new).strip():
-            raise EcgvisError(f'{what}: {new!r} is not a final class', field='merge', remedy='merge each class straight into the final one')
+            raise EcgvisError(
+                f'{what}: {new!r} is not a final class',
+                field='merge',
+                remedy='merge each class straight into the final one',
+            )
     return labels.replace(dict(merge))
 
 # %% ../../nbs/10_data/30_audit.ipynb #9e97e11f
-def _too_rare(rare: Mapping[str, tuple[int, int]], # class: patients and recordings
-              sizes: Mapping[str, int], # patients of each class
-              need: int, # patients that a class must have
-             ) -> EcgvisError:
+def _too_rare(
+    rare: Mapping[str, tuple[int, int]],  # class: patients and recordings
+    sizes: Mapping[str, int],  # patients of each class
+    need: int,  # patients that a class must have
+) -> EcgvisError:
     "Say which classes are too rare, by how much, and what can be done."
-    told = [f'{c} has {p} patient{"s" * (p != 1)}' + (f' ({r} recordings)' if r != p else '') for c, (p, r) in rare.items()]
-    kin = [(c, o) for c in rare for o in sizes if o not in rare and o in GROUPS.get(GROUP_OF.get(c, ''), ())]
+    told = [
+        f'{c} has {p} patient{"s" * (p != 1)}' + (f' ({r} recordings)' if r != p else '')
+        for c, (p, r) in rare.items()
+    ]
+    kin = [
+        (c, o)
+        for c in rare
+        for o in sizes
+        if o not in rare and o in GROUPS.get(GROUP_OF.get(c, ''), ())
+    ]
     ways = [f'--merge {c}={o}' for c, o in kin[:1]] or [f'--merge {next(iter(rare))}=CLASS']
-    if min(sizes.values()) >= LEAST_PATIENTS: ways.append(f'--min-per-class {min(sizes.values())}')
+    if min(sizes.values()) >= LEAST_PATIENTS:
+        ways.append(f'--min-per-class {min(sizes.values())}')
     second = sorted(sizes.values())[-2:][0]
-    if len(sizes) - len(rare) > 1: ways.append('--drop-rare')
-    elif len(sizes) > 2 and second >= LEAST_PATIENTS: ways.append(f'--min-per-class {second} --drop-rare')
-    return EcgvisError('too few recordings in ' + ('a class: ' if len(rare) == 1 else 'some classes: ') + '; '.join(told), field='classes',
-                       expected=f'at least {need} patients per class (there are {", ".join(f"{c} {n}" for c, n in sizes.items())})',
-                       remedy=f'use more recordings, or one of: {", ".join(ways)}')
+    if len(sizes) - len(rare) > 1:
+        ways.append('--drop-rare')
+    elif len(sizes) > 2 and second >= LEAST_PATIENTS:
+        ways.append(f'--min-per-class {second} --drop-rare')
+    return EcgvisError(
+        'too few recordings in '
+        + ('a class: ' if len(rare) == 1 else 'some classes: ')
+        + '; '.join(told),
+        field='classes',
+        expected=f'at least {need} patients per class (there are {", ".join(f"{c} {n}" for c, n in sizes.items())})',
+        remedy=f'use more recordings, or one of: {", ".join(ways)}',
+    )
 
 # %% ../../nbs/10_data/30_audit.ipynb #27e12596
-LEAST_PATIENTS = 3 # one each for training, validation and test
+LEAST_PATIENTS = 3  # one each for training, validation and test
 
-def choose_classes(dataset: pd.DataFrame, # after the audit
-                   classes: str = 'group4', # group4 or rhythm11
-                   merge: Mapping[str, str] | None = None, # such as {'AF': 'AFIB'}
-                   min_per_class: int = 5, # patients that a class must have; 3 at least, one each for training, validation and test
-                   drop_rare: bool = False, # exclude the recordings of rarer classes instead of stopping
-                  ) -> tuple[pd.DataFrame, list[str]]: # the table with a column `label` (empty when excluded); the class names in order
-    "Give every usable recording its class. Raises `EcgvisError` where a class is too rare, or fewer than two remain."
-    if classes not in CLASSES: raise EcgvisError(f'unknown classes {classes!r}', field='classes', expected=', '.join(CLASSES))
-    if min_per_class < LEAST_PATIENTS: raise EcgvisError(f'{min_per_class} patients cannot be split', field='min_per_class', expected='3 or more')
+
+def choose_classes(
+    dataset: pd.DataFrame,  # after the audit
+    classes: str = 'group4',  # group4 or rhythm11
+    merge: Mapping[str, str] | None = None,  # such as {'AF': 'AFIB'}
+    min_per_class: int = 5,  # patients that a class must have; 3 at least, one each for training, validation and test
+    drop_rare: bool = False,  # exclude the recordings of rarer classes instead of stopping
+) -> tuple[
+    pd.DataFrame, list[str]
+]:  # the table with a column `label` (empty when excluded); the class names in order
+    """Give every usable recording its class. Raises `EcgvisError` where a class is too rare, or
+    fewer than two remain."""
+    if classes not in CLASSES:
+        raise EcgvisError(
+            f'unknown classes {classes!r}', field='classes', expected=', '.join(CLASSES)
+        )
+    if min_per_class < LEAST_PATIENTS:
+        raise EcgvisError(
+            f'{min_per_class} patients cannot be split', field='min_per_class', expected='3 or more'
+        )
     column, order = CLASSES[classes]
     ok = dataset.status == 'ok'
     table = dataset.assign(label=_merged(dataset[column].where(ok, ''), merge or {}, order))
-    names = [c for c in dict.fromkeys((merge or {}).get(c, c) for c in order) if (table.label == c).any()]
+    names = [
+        c for c in dict.fromkeys((merge or {}).get(c, c) for c in order) if (table.label == c).any()
+    ]
     sizes = {c: int(table.patient[table.label == c].nunique()) for c in names}
     rare = {c: (n, int((table.label == c).sum())) for c, n in sizes.items() if n < min_per_class}
-    if rare and not drop_rare: raise _too_rare(rare, sizes, min_per_class)
+    if rare and not drop_rare:
+        raise _too_rare(rare, sizes, min_per_class)
     names = [c for c in names if c not in rare]
-    if len(names) < 2: raise _one_class(names, sizes, min_per_class)
+    if len(names) < 2:
+        raise _one_class(names, sizes, min_per_class)
     return _drop(table, rare, min_per_class), names
 
 # %% ../../nbs/10_data/30_audit.ipynb #55f3ee8b
 def _one_class(names: Sequence[str], sizes: Mapping[str, int], need: int) -> EcgvisError:
     "Say that nothing is left to tell apart."
     there = ', '.join(f'{c} {n}' for c, n in sizes.items()) or 'no usable recordings'
-    return EcgvisError(f'{len(names)} classes with at least {need} patients ({there})', field='classes', expected='at least two classes',
-                       remedy='use more recordings, or a lower --min-per-class')
+    return EcgvisError(
+        f'{len(names)} classes with at least {need} patients ({there})',
+        field='classes',
+        expected='at least two classes',
+        remedy='use more recordings, or a lower --min-per-class',
+    )
+
 
 def _drop(table: pd.DataFrame, rare: Mapping[str, tuple[int, int]], need: int) -> pd.DataFrame:
     "Exclude the recordings of rare classes."
     gone = table.label.isin(list(rare))
-    why = {c: f'class {c} has {n[0]} of {need} patients; use --merge or a lower --min-per-class' for c, n in rare.items()}
-    detail = ['; '.join(filter(None, [why.get(str(c), ''), str(d)])) for c, d in zip(table.label, table.detail)]
-    return table.assign(detail=detail, status=table.status.mask(gone, 'excluded'), reason=table.reason.mask(gone, 'class too rare'),
-                        group=table.group.mask(gone, ''), label=table.label.mask(gone, ''))
+    why = {
+        c: f'class {c} has {n[0]} of {need} patients; use --merge or a lower --min-per-class'
+        for c, n in rare.items()
+    }
+    detail = [
+        '; '.join(filter(None, [why.get(str(c), ''), str(d)]))
+        for c, d in zip(table.label, table.detail)
+    ]
+    return table.assign(
+        detail=detail,
+        status=table.status.mask(gone, 'excluded'),
+        reason=table.reason.mask(gone, 'class too rare'),
+        group=table.group.mask(gone, ''),
+        label=table.label.mask(gone, ''),
+    )

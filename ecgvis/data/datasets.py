@@ -19,262 +19,569 @@ import openpyxl
 import pandas as pd
 
 from ..core import EcgvisError, progress
-from .recording import (AMPLITUDE, GROUP_OF, GROUPS, LEADS, REASONS, RHYTHMS, SNOMED, SNOMED_OTHER, SNOMED_SYNONYMS, BadRecording, Header,
-                           Recording, amplitude, check_amplitude, parse_age, parse_sex, read_header, read_recording)
+from ecgvis.data.recording import (
+    AMPLITUDE,
+    GROUP_OF,
+    GROUPS,
+    LEADS,
+    REASONS,
+    RHYTHMS,
+    SNOMED,
+    SNOMED_OTHER,
+    SNOMED_SYNONYMS,
+    BadRecording,
+    Header,
+    Recording,
+    amplitude,
+    check_amplitude,
+    parse_age,
+    parse_sex,
+    read_header,
+    read_recording,
+)
 
 # %% ../../nbs/10_data/20_datasets.ipynb #570bfcc6
-_all_ = ['AMPLITUDE', 'GROUP_OF', 'GROUPS', 'LEADS', 'REASONS', 'RHYTHMS', 'SNOMED', 'SNOMED_OTHER', 'SNOMED_SYNONYMS', 'BadRecording', 'Header',
-         'Recording', 'amplitude', 'check_amplitude', 'parse_age', 'parse_sex', 'read_header', 'read_recording']
+_all_ = [
+    'AMPLITUDE',
+    'GROUP_OF',
+    'GROUPS',
+    'LEADS',
+    'REASONS',
+    'RHYTHMS',
+    'SNOMED',
+    'SNOMED_OTHER',
+    'SNOMED_SYNONYMS',
+    'BadRecording',
+    'Header',
+    'Recording',
+    'amplitude',
+    'check_amplitude',
+    'parse_age',
+    'parse_sex',
+    'read_header',
+    'read_recording',
+]
 
 # %% ../../nbs/10_data/20_datasets.ipynb #fd0fd62b
-COLUMNS = ('id', 'path', 'patient', 'age', 'sex', 'rhythm', 'group', 'status', 'reason', 'detail', 'source', 'fs', 'samples')
+COLUMNS = (
+    'id',
+    'path',
+    'patient',
+    'age',
+    'sex',
+    'rhythm',
+    'group',
+    'status',
+    'reason',
+    'detail',
+    'source',
+    'fs',
+    'samples',
+)
 
-def judge(codes: Sequence[str] # the rhythms that a recording is said to have
-         ) -> tuple[str, str]: # reason and detail; both empty for exactly one of the eleven
+
+def judge(
+    codes: Sequence[str],  # the rhythms that a recording is said to have
+) -> tuple[str, str]:  # reason and detail; both empty for exactly one of the eleven
     "Whether these rhythm codes give one of the eleven rhythms."
-    if not codes: return 'no rhythm code', REASONS['no rhythm code'][2]
-    if len(codes) > 1: return 'several rhythm codes', f'{", ".join(codes)}: {REASONS["several rhythm codes"][2]}'
-    return ('', '') if codes[0] in RHYTHMS else ('another rhythm', f'{codes[0]} is not one of {", ".join(RHYTHMS)}')
+    if not codes:
+        return 'no rhythm code', REASONS['no rhythm code'][2]
+    if len(codes) > 1:
+        return 'several rhythm codes', f'{", ".join(codes)}: {REASONS["several rhythm codes"][2]}'
+    return (
+        ('', '')
+        if codes[0] in RHYTHMS
+        else ('another rhythm', f'{codes[0]} is not one of {", ".join(RHYTHMS)}')
+    )
 
 # %% ../../nbs/10_data/20_datasets.ipynb #4af78fd1
-def _row(id: str, # unique in the data set
-         path: str | Path, # of the signal, as for `read_recording`; or where it should be
-         codes: Sequence[str], # rhythms
-         source: str, # chapman, chapman-denoised, wfdb, ptbxl
-         reason: str = '', # why it cannot be used, if that is known already
-         detail: str = '', # the specifics
-         **known: Any, # patient, age, sex, fs, samples
-        ) -> dict[str, Any]: # a value per column
+def _row(
+    id: str,  # unique in the data set
+    path: str | Path,  # of the signal, as for `read_recording`; or where it should be
+    codes: Sequence[str],  # rhythms
+    source: str,  # chapman, chapman-denoised, wfdb, ptbxl
+    reason: str = '',  # why it cannot be used, if that is known already
+    detail: str = '',  # the specifics
+    **known: Any,  # patient, age, sex, fs, samples
+) -> dict[str, Any]:  # a value per column
     "One row of a data set; a fault of the file comes before a fault of the rhythm codes."
-    if not reason: reason, detail = judge(codes)
+    if not reason:
+        reason, detail = judge(codes)
     row = dict(patient=id, age=float('nan'), sex='', fs=float('nan'), samples=0) | known
-    return row | dict(id=id, path=str(path), rhythm='+'.join(codes), group='' if reason else GROUP_OF[codes[0]], source=source,
-                      status='excluded' if reason else 'ok', reason=reason, detail=detail)
+    return row | dict(
+        id=id,
+        path=str(path),
+        rhythm='+'.join(codes),
+        group='' if reason else GROUP_OF[codes[0]],
+        source=source,
+        status='excluded' if reason else 'ok',
+        reason=reason,
+        detail=detail,
+    )
 
 # %% ../../nbs/10_data/20_datasets.ipynb #bb7ba55f
 def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    "Each folder at or below `root` with the sorted names of its files; links to folders are followed once, hidden names left out."
+    """Each folder at or below `root` with the sorted names of its files; links to folders are
+    followed once, hidden names left out."""
     seen: set[str] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
         folders[:] = [] if real in seen else sorted(f for f in folders if not f.startswith('.'))
-        if real in seen: continue
+        if real in seen:
+            continue
         seen.add(real)
         yield Path(folder), sorted(f for f in files if not f.startswith('.'))
+
 
 def _need(table: pd.DataFrame, columns: Sequence[str], file: Path) -> None:
     "Raise where columns are missing from a table."
     missing = [c for c in columns if c not in table]
     if missing:
-        raise EcgvisError(f'no column {", ".join(missing)}', file, 'first row', ', '.join(columns), 'fetch the table again, as published')
+        raise EcgvisError(
+            f'no column {", ".join(missing)}',
+            file,
+            'first row',
+            ', '.join(columns),
+            'fetch the table again, as published',
+        )
 
 # %% ../../nbs/10_data/20_datasets.ipynb #c8c8efde
-def _read_xlsx(path: Path, # the file
-               columns: Sequence[str], # those to read
-              ) -> pd.DataFrame: # all values as text
+def _read_xlsx(
+    path: Path,  # the file
+    columns: Sequence[str],  # those to read
+) -> pd.DataFrame:  # all values as text
     "Some columns of the first sheet of an Excel file; blank rows at its end are left out."
     try:
         sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).worksheets[0]
         names = [str(x).strip() for x in next(sheet.iter_rows(max_row=1, values_only=True), ())]
         where = [names.index(c) for c in columns if c in names]
         rows = sheet.iter_rows(min_row=2, max_col=max(where, default=0) + 1, values_only=True)
-        table = pd.DataFrame([['' if r[i] is None else str(r[i]).strip() for i in where] for r in rows], columns=[names[i] for i in where], dtype=str)
-    except Exception as e: # openpyxl raises whatever the damaged part makes it stumble over
-        raise EcgvisError(f'not a readable Excel file ({type(e).__name__}: {e})', path, expected='an .xlsx file', remedy='fetch it again') from e
+        table = pd.DataFrame(
+            [['' if r[i] is None else str(r[i]).strip() for i in where] for r in rows],
+            columns=[names[i] for i in where],
+            dtype=str,
+        )
+    except Exception as e:  # openpyxl raises whatever the damaged part makes it stumble over
+        raise EcgvisError(
+            f'not a readable Excel file ({type(e).__name__}: {e})',
+            path,
+            expected='an .xlsx file',
+            remedy='fetch it again',
+        ) from e
     _need(table, columns, path)
     return table[(table != '').any(axis=1)]
 
 # %% ../../nbs/10_data/20_datasets.ipynb #80841282
 CHAPMAN = {'raw': 'ECGData', 'denoised': 'ECGDataDenoised'}
 
-def _chapman_files(root: Path, # the data set
-                   signal: str, # raw, denoised or auto
-                  ) -> tuple[str, dict[str, dict[str, str]]]: # the choice; for raw and denoised: file name by recording
+
+def _chapman_files(
+    root: Path,  # the data set
+    signal: str,  # raw, denoised or auto
+) -> tuple[
+    str, dict[str, dict[str, str]]
+]:  # the choice; for raw and denoised: file name by recording
     "Which folder of signals to use, and what is in both."
-    listing = {k: sorted(os.listdir(root/d)) if (root/d).is_dir() else [] for k, d in CHAPMAN.items()}
-    found = {k: {Path(f).stem: f for f in files if f.lower().endswith('.csv') and f[0] != '.'} for k, files in listing.items()}
-    choice = signal if signal != 'auto' else 'denoised' if len(found['denoised']) > len(found['raw']) else 'raw'
-    if found[choice]: return choice, found
+    listing = {
+        k: sorted(os.listdir(root / d)) if (root / d).is_dir() else [] for k, d in CHAPMAN.items()
+    }
+    found = {
+        k: {Path(f).stem: f for f in files if f.lower().endswith('.csv') and f[0] != '.'}
+        for k, files in listing.items()
+    }
+    choice = (
+        signal
+        if signal != 'auto'
+        else 'denoised'
+        if len(found['denoised']) > len(found['raw'])
+        else 'raw'
+    )
+    if found[choice]:
+        return choice, found
     wanted = ' or '.join(f'{d}/' for k, d in CHAPMAN.items() if signal in (k, 'auto'))
     other = [k for k in CHAPMAN if found[k]]
     remedy = f'ask for signal={other[0]!r}' if other else f'unpack {wanted} beside Diagnostics.xlsx'
     raise EcgvisError('no signal files', root, expected=f'CSV files in {wanted}', remedy=remedy)
 
 # %% ../../nbs/10_data/20_datasets.ipynb #7969aed5
-def _chapman_row(row: Any, # FileName, Rhythm, PatientAge, Gender
-                 choice: str, # raw or denoised
-                 files: dict[str, dict[str, str]], # file name by recording, for raw and denoised
-                 root: Path, # the data set
-                ) -> dict[str, Any]:
+def _chapman_row(
+    row: Any,  # FileName, Rhythm, PatientAge, Gender
+    choice: str,  # raw or denoised
+    files: dict[str, dict[str, str]],  # file name by recording, for raw and denoised
+    root: Path,  # the data set
+) -> dict[str, Any]:
     "One row of Diagnostics.xlsx as a row of the data set."
-    name, folder = row.FileName, CHAPMAN[choice]
+    name = row.FileName
+    folder = CHAPMAN[choice]
     code = {'SA': 'SI'}.get(row.Rhythm.upper(), row.Rhythm.upper())
-    reason, detail = ('', '') if code in RHYTHMS or not code else ('unknown rhythm code', f'{row.Rhythm!r} is not one of {", ".join(RHYTHMS)}')
+    reason, detail = (
+        ('', '')
+        if code in RHYTHMS or not code
+        else ('unknown rhythm code', f'{row.Rhythm!r} is not one of {", ".join(RHYTHMS)}')
+    )
     if name not in files[choice]:
         elsewhere = [k for k in CHAPMAN if name in files[k]]
         reason = 'no signal file'
-        detail = f'{folder}/{name}.csv is missing; ' + (f'signal={elsewhere[0]!r} has it' if elsewhere else 'fetch it, or leave it out')
-    return _row(name, root/folder/files[choice].get(name, f'{name}.csv'), [code] if code else [], _SOURCE[choice], reason, detail,
-                age=parse_age(row.PatientAge), sex=parse_sex(row.Gender), fs=500., samples=5000)
+        detail = f'{folder}/{name}.csv is missing; ' + (
+            f'signal={elsewhere[0]!r} has it' if elsewhere else 'fetch it, or leave it out'
+        )
+    return _row(
+        name,
+        root / folder / files[choice].get(name, f'{name}.csv'),
+        [code] if code else [],
+        _SOURCE[choice],
+        reason,
+        detail,
+        age=parse_age(row.PatientAge),
+        sex=parse_sex(row.Gender),
+        fs=500.0,
+        samples=5000,
+    )
+
 
 _SOURCE = {'raw': 'chapman', 'denoised': 'chapman-denoised'}
 
 # %% ../../nbs/10_data/20_datasets.ipynb #573fc9d6
-def _listed_twice(rows: list[dict[str, Any]], # in the order of the table
-                  table: str, # its file name
-                 ) -> list[dict[str, Any]]: # the same rows
-    "Of recordings that a table lists several times keep the first row, or none where their rhythms differ."
+def _listed_twice(
+    rows: list[dict[str, Any]],  # in the order of the table
+    table: str,  # its file name
+) -> list[dict[str, Any]]:  # the same rows
+    """Of recordings that a table lists several times keep the first row, or none where their
+    rhythms differ."""
     seen: dict[str, list[dict[str, Any]]] = {}
-    for r in rows: seen.setdefault(r['id'], []).append(r)
+    for r in rows:
+        seen.setdefault(r['id'], []).append(r)
     for same in (s for s in seen.values() if len(s) > 1):
         rhythms = sorted({r['rhythm'] for r in same})
         for i, r in enumerate(same, 1):
-            differ = f'as {", ".join(rhythms)}; keep the row that is right' if len(rhythms) > 1 else f'row {i} of {len(same)}; the first is kept'
+            differ = (
+                f'as {", ".join(rhythms)}; keep the row that is right'
+                if len(rhythms) > 1
+                else f'row {i} of {len(same)}; the first is kept'
+            )
             if i > 1 or len(rhythms) > 1:
-                r.update(status='excluded', reason='listed twice', detail=f'listed {len(same)} times in {table}, {differ}', group='')
-            if i > 1: r['id'] = f'{r["id"]}#{i}'
+                r.update(
+                    status='excluded',
+                    reason='listed twice',
+                    detail=f'listed {len(same)} times in {table}, {differ}',
+                    group='',
+                )
+            if i > 1:
+                r['id'] = f'{r["id"]}#{i}'
     return rows
 
 # %% ../../nbs/10_data/20_datasets.ipynb #eb80e7d1
 def _load_chapman(root: Path, signal: str) -> list[dict[str, Any]]:
     "The rows of a Chapman-Shaoxing data set as published on figshare."
-    table = _read_xlsx(root/'Diagnostics.xlsx', ('FileName', 'Rhythm', 'PatientAge', 'Gender'))
+    table = _read_xlsx(root / 'Diagnostics.xlsx', ('FileName', 'Rhythm', 'PatientAge', 'Gender'))
     table['FileName'] = table['FileName'].str.replace(r'\.csv$', '', case=False, regex=True)
     choice, files = _chapman_files(root, signal)
-    rows = _listed_twice([_chapman_row(r, choice, files, root) for r in table.itertuples()], 'Diagnostics.xlsx')
-    stray = [_row(n, root/CHAPMAN[choice]/f, [], _SOURCE[choice], 'not listed', 'not listed in Diagnostics.xlsx; add a row for it', fs=500.)
-             for n, f in files[choice].items() if n not in set(table['FileName'])]
+    rows = _listed_twice(
+        [_chapman_row(r, choice, files, root) for r in table.itertuples()], 'Diagnostics.xlsx'
+    )
+    stray = [
+        _row(
+            n,
+            root / CHAPMAN[choice] / f,
+            [],
+            _SOURCE[choice],
+            'not listed',
+            'not listed in Diagnostics.xlsx; add a row for it',
+            fs=500.0,
+        )
+        for n, f in files[choice].items()
+        if n not in set(table['FileName'])
+    ]
     return rows + stray
 
 # %% ../../nbs/10_data/20_datasets.ipynb #fd1acbb6
 def _wfdb_row(folder: Path, name: str, files: set[str], claimed: set[str]) -> dict[str, Any]:
     "A header as a row; the signal files that it names are added to `claimed`."
-    path = folder/name
-    try: header = read_header(path)
-    except BadRecording as e: return _row(path.stem, path, [], 'wfdb', e.reason, e.line)
+    path = folder / name
+    try:
+        header = read_header(path)
+    except BadRecording as e:
+        return _row(path.stem, path, [], 'wfdb', e.reason, e.line)
     claimed.update(header.files)
-    absent = [f for f in dict.fromkeys(header.files) if f not in files and not ('/' in f and (folder/f).is_file())]
-    fault = ('no signal file', f'{", ".join(absent)} is missing; {REASONS["no signal file"][2]}') if absent else ('', '')
+    absent = [
+        f
+        for f in dict.fromkeys(header.files)
+        if f not in files and not ('/' in f and (folder / f).is_file())
+    ]
+    fault = (
+        ('no signal file', f'{", ".join(absent)} is missing; {REASONS["no signal file"][2]}')
+        if absent
+        else ('', '')
+    )
     c = header.comments
-    return _row(path.stem, path, header.rhythms, 'wfdb', *fault, patient=header.patient, age=parse_age(c.get('age')), sex=parse_sex(c.get('sex')),
-                fs=header.fs, samples=header.samples)
+    return _row(
+        path.stem,
+        path,
+        header.rhythms,
+        'wfdb',
+        *fault,
+        patient=header.patient,
+        age=parse_age(c.get('age')),
+        sex=parse_sex(c.get('sex')),
+        fs=header.fs,
+        samples=header.samples,
+    )
 
 # %% ../../nbs/10_data/20_datasets.ipynb #94cb70d0
 def _wfdb_rows(folder: Path, files: Sequence[str]) -> Iterator[dict[str, Any]]:
     "A row for each header in a folder, and for each signal file that has none."
-    names, claimed = set(files), {Path(f).stem + ext for f in files if f.endswith('.hea') for ext in ('.mat', '.dat')}
+    names = set(files)
+    claimed = {Path(f).stem + ext for f in files if f.endswith('.hea') for ext in ('.mat', '.dat')}
     for f in files:
-        if f.endswith('.hea'): yield _wfdb_row(folder, f, names, claimed)
+        if f.endswith('.hea'):
+            yield _wfdb_row(folder, f, names, claimed)
     for f in files:
         if Path(f).suffix in ('.mat', '.dat') and f not in claimed:
-            yield _row(f, folder/f, [], 'wfdb', 'no header file', f'{Path(f).stem}.hea is missing; {REASONS["no header file"][2]}')
+            yield _row(
+                f,
+                folder / f,
+                [],
+                'wfdb',
+                'no header file',
+                f'{Path(f).stem}.hea is missing; {REASONS["no header file"][2]}',
+            )
+
 
 def _unique_ids(rows: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
-    "Put the folder before an id that several folders have; the patient stays the same, so that no split parts what may be one person."
+    """Put the folder before an id that several folders have; the patient stays the same, so that no
+    split parts what may be one person."""
     counts = Counter(r['id'] for r in rows)
     for r in (r for r in rows if counts[r['id']] > 1):
-        r['detail'] = '; '.join(filter(None, [r['detail'], f'id {r["id"]} is in several folders: the folder was put before it']))
-        r['id'] = (Path(r['path']).parent.relative_to(root)/r['id']).as_posix()
+        r['detail'] = '; '.join(
+            filter(
+                None,
+                [r['detail'], f'id {r["id"]} is in several folders: the folder was put before it'],
+            )
+        )
+        r['id'] = (Path(r['path']).parent.relative_to(root) / r['id']).as_posix()
     return rows
+
 
 def _load_wfdb(root: Path, signal: str) -> list[dict[str, Any]]:
     "A row for each WFDB record at or below `root`."
     tree = list(_walk(root))
     total = sum(f.endswith('.hea') for _, files in tree for f in files)
-    rows = list(progress((r for folder, files in tree for r in _wfdb_rows(folder, files)), 'reading headers', 'recordings', total))
-    if not total: raise EcgvisError('no WFDB headers', root, expected='.hea files at any depth', remedy='check the path')
+    rows = list(
+        progress(
+            (r for folder, files in tree for r in _wfdb_rows(folder, files)),
+            'reading headers',
+            'recordings',
+            total,
+        )
+    )
+    if not total:
+        raise EcgvisError(
+            'no WFDB headers', root, expected='.hea files at any depth', remedy='check the path'
+        )
     return _unique_ids(rows, root)
 
 # %% ../../nbs/10_data/20_datasets.ipynb #46e4491f
-SCP = {'SR': 'SR', 'AFIB': 'AFIB', 'AFLT': 'AF', 'STACH': 'ST', 'SBRAD': 'SB', 'SARRH': 'SI', 'SVTAC': 'SVT', 'PSVT': 'SVT',
-       'PACE': 'PACE', 'SVARR': 'SVARR', 'BIGU': 'BIGU', 'TRIGU': 'TRIGU'}
+SCP = {
+    'SR': 'SR',
+    'AFIB': 'AFIB',
+    'AFLT': 'AF',
+    'STACH': 'ST',
+    'SBRAD': 'SB',
+    'SARRH': 'SI',
+    'SVTAC': 'SVT',
+    'PSVT': 'SVT',
+    'PACE': 'PACE',
+    'SVARR': 'SVARR',
+    'BIGU': 'BIGU',
+    'TRIGU': 'TRIGU',
+}
 
-def scp_rhythms(codes: str # such as "{'NORM': 100.0, 'SR': 0.0}"
-               ) -> tuple[str, ...]: # the different rhythms named, sorted
+
+def scp_rhythms(
+    codes: str,  # such as "{'NORM': 100.0, 'SR': 0.0}"
+) -> tuple[str, ...]:  # the different rhythms named, sorted
     "The rhythms among the SCP-ECG codes of a PTB-XL row; ValueError where it cannot be parsed."
-    try: return tuple(sorted({SCP[c] for c in ast.literal_eval(codes) if c in SCP}))
-    except (SyntaxError, TypeError, MemoryError, RecursionError) as e: raise ValueError(f'{codes[:40]!r} is not a list of codes') from e
+    try:
+        return tuple(sorted({SCP[c] for c in ast.literal_eval(codes) if c in SCP}))
+    except (SyntaxError, TypeError, MemoryError, RecursionError) as e:
+        raise ValueError(f'{codes[:40]!r} is not a list of codes') from e
 
 # %% ../../nbs/10_data/20_datasets.ipynb #0eaf9a61
-def _ptbxl_row(row: Any, # ecg_id, patient_id, age, sex, scp_codes, path
-               files: set[str], # headers and signals that exist, below the data set, without suffix when both do
-               root: Path, # the data set
-               fs: float, # Hz
-              ) -> dict[str, Any]:
+def _ptbxl_row(
+    row: Any,  # ecg_id, patient_id, age, sex, scp_codes, path
+    files: set[
+        str
+    ],  # headers and signals that exist, below the data set, without suffix when both do
+    root: Path,  # the data set
+    fs: float,  # Hz
+) -> dict[str, Any]:
     "One row of ptbxl_database.csv as a row of the data set."
     name = Path(row.path).name or f'ecg_id {row.ecg_id}'
     codes: tuple[str, ...] = ()
-    reason, detail = ('', '') if row.path in files else ('no signal file', f'{row.path}.hea or .dat is missing; {REASONS["no signal file"][2]}')
-    try: codes = scp_rhythms(row.scp_codes)
-    except ValueError as e: reason, detail = reason or 'unknown rhythm code', detail or f'scp_codes: {e}; correct the table'
+    reason, detail = (
+        ('', '')
+        if row.path in files
+        else (
+            'no signal file',
+            f'{row.path}.hea or .dat is missing; {REASONS["no signal file"][2]}',
+        )
+    )
+    try:
+        codes = scp_rhythms(row.scp_codes)
+    except ValueError as e:
+        reason = reason or 'unknown rhythm code'
+        detail = detail or f'scp_codes: {e}; correct the table'
     patient = row.patient_id.removesuffix('.0') or name
-    return _row(name, root/f'{row.path}.hea', codes, 'ptbxl', reason, detail, patient=patient, age=parse_age(row.age),
-                sex={'0': 'male', '1': 'female'}.get(row.sex.removesuffix('.0'), ''), fs=fs, samples=int(10 * fs))
+    return _row(
+        name,
+        root / f'{row.path}.hea',
+        codes,
+        'ptbxl',
+        reason,
+        detail,
+        patient=patient,
+        age=parse_age(row.age),
+        sex={'0': 'male', '1': 'female'}.get(row.sex.removesuffix('.0'), ''),
+        fs=fs,
+        samples=int(10 * fs),
+    )
 
 # %% ../../nbs/10_data/20_datasets.ipynb #917f2814
 def _ptbxl_table(file: Path) -> pd.DataFrame:
     "ptbxl_database.csv, all values as text."
-    try: table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as e: raise EcgvisError(f'not a readable CSV table ({e})', file, remedy='fetch it again') from e
-    _need(table, ('ecg_id', 'patient_id', 'age', 'sex', 'scp_codes', 'filename_hr', 'filename_lr'), file)
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    except (ValueError, OSError) as e:
+        raise EcgvisError(f'not a readable CSV table ({e})', file, remedy='fetch it again') from e
+    _need(
+        table,
+        ('ecg_id', 'patient_id', 'age', 'sex', 'scp_codes', 'filename_hr', 'filename_lr'),
+        file,
+    )
     return table
+
 
 def _load_ptbxl(root: Path, signal: str) -> list[dict[str, Any]]:
     "The rows of a PTB-XL data set in its own layout."
-    table = _ptbxl_table(root/'ptbxl_database.csv')
-    there = {(folder.relative_to(root)/f).as_posix() for folder, files in _walk(root) for f in files}
+    table = _ptbxl_table(root / 'ptbxl_database.csv')
+    there = {
+        (folder.relative_to(root) / f).as_posix() for folder, files in _walk(root) for f in files
+    }
     files = {f[:-4] for f in there if f.endswith('.hea') and f'{f[:-4]}.dat' in there}
-    column, fs = ('filename_hr', 500.) if files & set(table['filename_hr']) or not files & set(table['filename_lr']) else ('filename_lr', 100.)
+    column, fs = (
+        ('filename_hr', 500.0)
+        if files & set(table['filename_hr']) or not files & set(table['filename_lr'])
+        else ('filename_lr', 100.0)
+    )
     table = table.assign(path=table[column])
-    rows = _listed_twice([_ptbxl_row(r, files, root, fs) for r in table.itertuples()], 'ptbxl_database.csv')
+    rows = _listed_twice(
+        [_ptbxl_row(r, files, root, fs) for r in table.itertuples()], 'ptbxl_database.csv'
+    )
     known = {*table['filename_hr'], *table['filename_lr']}
-    return rows + [_row(Path(f).name, root/f'{f}.hea', [], 'ptbxl', 'not listed', 'not listed in ptbxl_database.csv; add a row for it')
-                   for f in sorted(files - known)]
+    return rows + [
+        _row(
+            Path(f).name,
+            root / f'{f}.hea',
+            [],
+            'ptbxl',
+            'not listed',
+            'not listed in ptbxl_database.csv; add a row for it',
+        )
+        for f in sorted(files - known)
+    ]
 
 # %% ../../nbs/10_data/20_datasets.ipynb #0f126a11
-LOADERS: dict[str, Callable[[Path, str], list[dict[str, Any]]]] = dict(chapman=_load_chapman, ptbxl=_load_ptbxl, wfdb=_load_wfdb)
+LOADERS: dict[str, Callable[[Path, str], list[dict[str, Any]]]] = dict(
+    chapman=_load_chapman, ptbxl=_load_ptbxl, wfdb=_load_wfdb
+)
 TABLES = {'Diagnostics.xlsx': 'chapman', 'ptbxl_database.csv': 'ptbxl'}
 
+
 def _no_dataset(root: Path, tree: list[tuple[Path, list[str]]]) -> EcgvisError:
-    "What to say where `root` itself is no data set: the data sets below or above it, or what was looked for."
+    """What to say where `root` itself is no data set: the data sets below or above it, or what was
+    looked for."""
     looked = 'Diagnostics.xlsx (Chapman-Shaoxing), ptbxl_database.csv (PTB-XL) or .hea headers at any depth (WFDB)'
     tables = [folder for folder, files in tree if set(files) & set(TABLES)]
-    headers = {root/folder.relative_to(root).parts[0] for folder, files in tree if folder != root and any(f.endswith('.hea') for f in files)}
-    sets = sorted(str(p) for p in {*tables, *(h for h in headers if not any(t.is_relative_to(h) for t in tables))})
+    headers = {
+        root / folder.relative_to(root).parts[0]
+        for folder, files in tree
+        if folder != root and any(f.endswith('.hea') for f in files)
+    }
+    sets = sorted(
+        str(p)
+        for p in {*tables, *(h for h in headers if not any(t.is_relative_to(h) for t in tables))}
+    )
     pick = f'pass one of: {", ".join(sets[:10])}'
-    if sets: return EcgvisError('holds several data sets, or one in a folder below', root, expected='one data set', remedy=pick)
+    if sets:
+        return EcgvisError(
+            'holds several data sets, or one in a folder below',
+            root,
+            expected='one data set',
+            remedy=pick,
+        )
     up = root.absolute().parent
-    if any((up/t).is_file() for t in TABLES): return EcgvisError('is a part of a data set', root, expected=looked, remedy=f'pass {up}')
+    if any((up / t).is_file() for t in TABLES):
+        return EcgvisError('is a part of a data set', root, expected=looked, remedy=f'pass {up}')
     what = 'no data set found' if any(files for _, files in tree) else 'the folder is empty'
     return EcgvisError(what, root, expected=looked, remedy='check the path')
 
 # %% ../../nbs/10_data/20_datasets.ipynb #48889ff6
-def recognise(root: str | Path # a folder
-             ) -> str: # a key of `LOADERS`
+def recognise(
+    root: str | Path,  # a folder
+) -> str:  # a key of `LOADERS`
     "The kind of data set in a folder."
     root = Path(root)
-    if not root.exists(): raise EcgvisError('folder not found', root, expected='a folder of recordings', remedy='check the path')
-    if not root.is_dir(): raise EcgvisError('is a file, not a folder', root, expected='a folder of recordings', remedy=f'pass {root.parent}')
+    if not root.exists():
+        raise EcgvisError(
+            'folder not found', root, expected='a folder of recordings', remedy='check the path'
+        )
+    if not root.is_dir():
+        raise EcgvisError(
+            'is a file, not a folder',
+            root,
+            expected='a folder of recordings',
+            remedy=f'pass {root.parent}',
+        )
     for table, kind in TABLES.items():
-        if (root/table).is_file(): return kind
+        if (root / table).is_file():
+            return kind
     tree = list(_walk(root))
     tables = any(set(files) & set(TABLES) for _, files in tree)
-    if not tables and any(f.endswith('.hea') for _, files in tree for f in files): return 'wfdb'
+    if not tables and any(f.endswith('.hea') for _, files in tree for f in files):
+        return 'wfdb'
     raise _no_dataset(root, tree)
 
 # %% ../../nbs/10_data/20_datasets.ipynb #8dc6ddcb
-def load_dataset(root: str | Path, # the folder of the data set
-                 kind: str = 'auto', # auto, chapman, wfdb, ptbxl
-                 signal: Literal['auto', 'raw', 'denoised'] | str = 'auto', # Chapman-Shaoxing only: which of the two versions
-                ) -> pd.DataFrame: # a row per recording, columns as `COLUMNS`
-    "All recordings of a data set; status `ok`, or `excluded` with a reason of `REASONS`. Raises `EcgvisError` where there is no data set."
+def load_dataset(
+    root: str | Path,  # the folder of the data set
+    kind: str = 'auto',  # auto, chapman, wfdb, ptbxl
+    signal: Literal['auto', 'raw', 'denoised']
+    | str = 'auto',  # Chapman-Shaoxing only: which of the two versions
+) -> pd.DataFrame:  # a row per recording, columns as `COLUMNS`
+    """All recordings of a data set; status `ok`, or `excluded` with a reason of `REASONS`. Raises
+    `EcgvisError` where there is no data set."""
     root = Path(os.path.abspath(root))
-    for name, value, allowed in (('kind', kind, ['auto', *LOADERS]), ('signal', signal, ['auto', *CHAPMAN])):
-        if value not in allowed: raise EcgvisError(f'unknown {name} {value!r}', field=name, expected=', '.join(allowed), remedy='choose one of these')
+    for name, value, allowed in (
+        ('kind', kind, ['auto', *LOADERS]),
+        ('signal', signal, ['auto', *CHAPMAN]),
+    ):
+        if value not in allowed:
+            raise EcgvisError(
+                f'unknown {name} {value!r}',
+                field=name,
+                expected=', '.join(allowed),
+                remedy='choose one of these',
+            )
     found = recognise(root) if kind == 'auto' or not root.is_dir() else kind
     needed = next((t for t, k in TABLES.items() if k == found), None)
-    if needed and not (root/needed).is_file():
-        raise EcgvisError(f'{needed} is missing', root, expected=f'a data set of kind {found}', remedy='check the path')
+    if needed and not (root / needed).is_file():
+        raise EcgvisError(
+            f'{needed} is missing',
+            root,
+            expected=f'a data set of kind {found}',
+            remedy='check the path',
+        )
     table = pd.DataFrame(LOADERS[found](root, signal), columns=list(COLUMNS))
-    if table.empty: raise EcgvisError('the data set lists no recordings', root, remedy='check the path')
+    if table.empty:
+        raise EcgvisError('the data set lists no recordings', root, remedy='check the path')
     return table

@@ -23,21 +23,60 @@ from ..core import EcgvisError, compiled, disk_errors
 
 # %% ../../nbs/10_data/00_recording.ipynb #13e2eba8
 LEADS = ('I', 'II', 'III', 'aVR', 'aVL', 'aVF', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
-GROUPS = dict(AFIB=('AFIB', 'AF'), GSVT=('ST', 'SVT', 'AT', 'AVNRT', 'AVRT', 'SAAWR'), SB=('SB',), SR=('SR', 'SI'))
+GROUPS = dict(
+    AFIB=('AFIB', 'AF'),
+    GSVT=('ST', 'SVT', 'AT', 'AVNRT', 'AVRT', 'SAAWR'),
+    SB=('SB',),
+    SR=('SR', 'SI'),
+)
 RHYTHMS = tuple(r for rs in GROUPS.values() for r in rs)
 GROUP_OF = {r: g for g, rs in GROUPS.items() for r in rs}
-SNOMED = {'164889003': 'AFIB', '164890007': 'AF', '426177001': 'SB', '426783006': 'SR', '427084000': 'ST', '426761007': 'SVT',
-          '713422000': 'AT', '233896004': 'AVNRT', '233897008': 'AVRT', '195101003': 'SAAWR', '427393009': 'SI'}
+SNOMED = {
+    '164889003': 'AFIB',
+    '164890007': 'AF',
+    '426177001': 'SB',
+    '426783006': 'SR',
+    '427084000': 'ST',
+    '426761007': 'SVT',
+    '713422000': 'AT',
+    '233896004': 'AVNRT',
+    '233897008': 'AVRT',
+    '195101003': 'SAAWR',
+    '427393009': 'SI',
+}
 
 # %% ../../nbs/10_data/00_recording.ipynb #67fb76e0
-SNOMED_SYNONYMS = {'251166008': 'AVNRT', '17366009': 'SAAWR', '67198005': 'SVT', '282825002': 'AFIB', '426749004': 'AFIB', '314208002': 'AFIB'}
-SNOMED_OTHER = {'10370003': 'PACE', '251268003': 'PACE', '251266004': 'PACE', '195080001': 'AFAFL', '106068003': 'ARH', '233892002': 'AAR',
-                '29320008': 'AVJR', '426648003': 'JT', '426664006': 'AJR', '49260003': 'IVR', '61277005': 'AIVR', '81898007': 'VER',
-                '164895002': 'VT', '425856008': 'PVT', '164896001': 'VF', '111288001': 'VFL'}
+SNOMED_SYNONYMS = {
+    '251166008': 'AVNRT',
+    '17366009': 'SAAWR',
+    '67198005': 'SVT',
+    '282825002': 'AFIB',
+    '426749004': 'AFIB',
+    '314208002': 'AFIB',
+}
+SNOMED_OTHER = {
+    '10370003': 'PACE',
+    '251268003': 'PACE',
+    '251266004': 'PACE',
+    '195080001': 'AFAFL',
+    '106068003': 'ARH',
+    '233892002': 'AAR',
+    '29320008': 'AVJR',
+    '426648003': 'JT',
+    '426664006': 'AJR',
+    '49260003': 'IVR',
+    '61277005': 'AIVR',
+    '81898007': 'VER',
+    '164895002': 'VT',
+    '425856008': 'PVT',
+    '164896001': 'VF',
+    '111288001': 'VFL',
+}
 
 # %% ../../nbs/10_data/00_recording.ipynb #2a8a2c12
-def snomed_rhythms(dx: str # SNOMED-CT codes separated by commas or blanks, as after `#Dx:`
-                  ) -> tuple[str, ...]: # the different rhythms named, sorted
+def snomed_rhythms(
+    dx: str,  # SNOMED-CT codes separated by commas or blanks, as after `#Dx:`
+) -> tuple[str, ...]:  # the different rhythms named, sorted
     "The rhythms among diagnosis codes; codes of anything else are left out."
     known = {**SNOMED, **SNOMED_SYNONYMS, **SNOMED_OTHER}
     return tuple(sorted({known[c] for c in re.split(r'[,;\s]+', dx) if c in known}))
@@ -45,18 +84,21 @@ def snomed_rhythms(dx: str # SNOMED-CT codes separated by commas or blanks, as a
 # %% ../../nbs/10_data/00_recording.ipynb #60cea2df
 @dataclass(frozen=True, eq=False)
 class Recording:
-    "One 12-lead ECG: `signal` float32 [12, T] in mV, leads in standard order, NaN where samples are missing."
+    """One 12-lead ECG: `signal` float32 [12, T] in mV, leads in standard order, NaN where samples
+    are missing."""
+
     id: str
-    signal: np.ndarray # float32 [12, T], mV
-    fs: float # Hz
+    signal: np.ndarray  # float32 [12, T], mV
+    fs: float  # Hz
     leads: tuple[str, ...] = LEADS
-    age: float = float('nan') # years
-    sex: str = '' # `male`, `female` or empty
-    rhythms: tuple[str, ...] = () # rhythm codes found, in the terms of `RHYTHMS` or `SNOMED_OTHER`
+    age: float = float('nan')  # years
+    sex: str = ''  # `male`, `female` or empty
+    rhythms: tuple[str, ...] = ()  # rhythm codes found, in the terms of `RHYTHMS` or `SNOMED_OTHER`
     patient: str = ''
-    source: str = '' # the kind of file: chapman, chapman-denoised, wfdb
-    notes: tuple[str, ...] = () # what was odd but harmless while reading
-    step: float = float('nan') # the smallest step of the converter over the leads, mV; NaN where it is not known
+    source: str = ''  # the kind of file: chapman, chapman-denoised, wfdb
+    notes: tuple[str, ...] = ()  # what was odd but harmless while reading
+    # the smallest step of the converter over the leads, mV; NaN where it is not known
+    step: float = float('nan')
 
     @property
     def seconds(self) -> float:
@@ -64,273 +106,526 @@ class Recording:
         return self.signal.shape[1] / self.fs
 
 # %% ../../nbs/10_data/00_recording.ipynb #50fd3d1f
-REASONS: dict[str, tuple[str, str, str]] = { # reason: (where it is found, what it means, what to do)
-    'no signal file': ('index', 'listed in a table or header, but its signal file is not there', 'fetch the file, or leave it out'),
+REASONS: dict[
+    str, tuple[str, str, str]
+] = {  # reason: (where it is found, what it means, what to do)
+    'no signal file': (
+        'index',
+        'listed in a table or header, but its signal file is not there',
+        'fetch the file, or leave it out',
+    ),
     'no header file': ('index', 'a signal file that no .hea header describes', 'fetch its header'),
-    'not listed': ('index', 'a signal file that the table of the data set does not list', 'add a row to the table'),
+    'not listed': (
+        'index',
+        'a signal file that the table of the data set does not list',
+        'add a row to the table',
+    ),
     'listed twice': ('index', 'the table has several rows for this recording', 'keep one row'),
-    'no rhythm code': ('index', 'no code for a rhythm among its diagnoses', 'add the code of its rhythm'),
-    'several rhythm codes': ('index', 'codes for more than one rhythm', 'keep the one that is right'),
+    'no rhythm code': (
+        'index',
+        'no code for a rhythm among its diagnoses',
+        'add the code of its rhythm',
+    ),
+    'several rhythm codes': (
+        'index',
+        'codes for more than one rhythm',
+        'keep the one that is right',
+    ),
     'another rhythm': ('index', 'its rhythm is none of the eleven', 'none needed'),
-    'unknown rhythm code': ('index', 'the rhythm in the table is not a known code', 'correct the code'),
-    'unreadable': ('index', 'the header or signal file is damaged, truncated or of another kind', 'fetch the file again'),
+    'unknown rhythm code': (
+        'index',
+        'the rhythm in the table is not a known code',
+        'correct the code',
+    ),
+    'unreadable': (
+        'index',
+        'the header or signal file is damaged, truncated or of another kind',
+        'fetch the file again',
+    ),
     'wrong leads': ('index', 'not the twelve standard leads', 'export all twelve leads, each once'),
-    'missing samples': ('signal', 'samples are missing in the part that is used', 'fetch the file again, or leave it out'),
-    'exact zeros': ('signal', 'denoised Chapman file with a sample of exactly 0.0 (a rule of the study)', 'use the raw file'),
+    'missing samples': (
+        'signal',
+        'samples are missing in the part that is used',
+        'fetch the file again, or leave it out',
+    ),
+    'exact zeros': (
+        'signal',
+        'denoised Chapman file with a sample of exactly 0.0 (a rule of the study)',
+        'use the raw file',
+    ),
     'flat lead': ('signal', 'a lead shows no signal', 'leave it out'),
     'too short': ('signal', 'shorter than the charts need', 'leave it out'),
-    'implausible amplitude': ('signal', 'gain or unit is wrong, such as µV taken for mV', 'correct the gain or unit'),
+    'implausible amplitude': (
+        'signal',
+        'gain or unit is wrong, such as µV taken for mV',
+        'correct the gain or unit',
+    ),
     'duplicate signal': ('signal', 'another recording has the very same signal', 'none needed'),
     'not in the split': ('choice', 'in neither list of the published split', 'none needed'),
-    'class too rare': ('choice', 'its class has too few recordings for a split', '--merge, --min-per-class'),
+    'class too rare': (
+        'choice',
+        'its class has too few recordings for a split',
+        '--merge, --min-per-class',
+    ),
 }
 
 # %% ../../nbs/10_data/00_recording.ipynb #25db80b4
 class BadRecording(EcgvisError):
-    "A recording that cannot be used, for a `reason` of `REASONS`; where no remedy is given, that of the reason."
-    def __init__(self,
-        what: str, # what is wrong, in one clause
-        file: str | Path | None = None, # the file concerned
-        field: str | None = None, # the column or header line concerned
-        expected: str | None = None, # what would have been right
-        remedy: str | None = None, # what the user can do
-        reason: str = 'unreadable', # a key of `REASONS`
+    """A recording that cannot be used, for a `reason` of `REASONS`; where no remedy is given, that
+    of the reason."""
+
+    def __init__(
+        self,
+        what: str,  # what is wrong, in one clause
+        file: str | Path | None = None,  # the file concerned
+        field: str | None = None,  # the column or header line concerned
+        expected: str | None = None,  # what would have been right
+        remedy: str | None = None,  # what the user can do
+        reason: str = 'unreadable',  # a key of `REASONS`
     ):
         super().__init__(what, file, field, expected, remedy or REASONS[reason][2])
         self.reason = reason
 
 # %% ../../nbs/10_data/00_recording.ipynb #8242e762
-def lead_order(names: Sequence[str], # lead names as in the file
-               file: str | Path | None = None, # named in errors
-              ) -> list[int]: # for each of `LEADS`, its position in `names`
-    "Where each standard lead is, whatever case and order; errors name missing, unknown and repeated leads."
+def lead_order(
+    names: Sequence[str],  # lead names as in the file
+    file: str | Path | None = None,  # named in errors
+) -> list[int]:  # for each of `LEADS`, its position in `names`
+    """Where each standard lead is, whatever case and order; errors name missing, unknown and
+    repeated leads."""
     known = {lead.upper(): lead for lead in LEADS}
     found = [known.get(re.sub(r'^(ECG|LEAD)[\s_]*', '', n.strip().upper()), '') for n in names]
     missing = [lead for lead in LEADS if lead not in found]
     extra = [repr(n) for n, f in zip(names, found) if not f]
     twice = [lead for lead, n in Counter(found).items() if n > 1 and lead]
-    wrong = [f'{what} {", ".join(x[:15])}' for what, x in (('missing', missing), ('unknown', extra), ('repeated', twice)) if x]
-    if wrong: raise BadRecording(f'{len(names)} leads: {"; ".join(wrong)}', file, 'leads', f'{", ".join(LEADS)}, each once', reason='wrong leads')
+    wrong = [
+        f'{what} {", ".join(x[:15])}'
+        for what, x in (('missing', missing), ('unknown', extra), ('repeated', twice))
+        if x
+    ]
+    if wrong:
+        raise BadRecording(
+            f'{len(names)} leads: {"; ".join(wrong)}',
+            file,
+            'leads',
+            f'{", ".join(LEADS)}, each once',
+            reason='wrong leads',
+        )
     return [found.index(lead) for lead in LEADS]
 
 # %% ../../nbs/10_data/00_recording.ipynb #28038478
-AMPLITUDE = (0.005, 30.) # plausible range of the typical amplitude, mV
+AMPLITUDE = (0.005, 30.0)  # plausible range of the typical amplitude, mV
 
-def amplitude(signal: np.ndarray # [12, T] mV
-             ) -> float: # mV; NaN if no lead varies
-    "The typical amplitude: per lead the 99th percentile of |x - median|, and the median of that over the leads that vary."
-    if not signal.size: return math.nan
-    some = signal[:, ::max(1, signal.shape[1] // 1000)]
-    x, n = np.sort(np.where(np.isfinite(some), some, np.nan)), np.isfinite(some).sum(1)       # NaN comes last
-    last, lead = np.maximum(n, 1) - 1, np.arange(len(x))
+
+def amplitude(
+    signal: np.ndarray,  # [12, T] mV
+) -> float:  # mV; NaN if no lead varies
+    """The typical amplitude: per lead the 99th percentile of |x - median|, and the median of that
+    over the leads that vary."""
+    if not signal.size:
+        return math.nan
+    some = signal[:, :: max(1, signal.shape[1] // 1000)]
+    # NaN comes last
+    x = np.sort(np.where(np.isfinite(some), some, np.nan))
+    n = np.isfinite(some).sum(1)
+    last = np.maximum(n, 1) - 1
+    lead = np.arange(len(x))
     size = np.sort(np.abs(x - x[lead, last // 2][:, None]))
-    per_lead = size[lead, (.99 * last).astype(int)][size[lead, last] > 0]
+    per_lead = size[lead, (0.99 * last).astype(int)][size[lead, last] > 0]
     return float(np.median(per_lead)) if per_lead.size else math.nan
 
 # %% ../../nbs/10_data/00_recording.ipynb #d73b1681
-def check_amplitude(recording: Recording, # signal in mV
-                    file: str | Path | None = None, # named in the error
-                   ) -> Recording: # the same
+def check_amplitude(
+    recording: Recording,  # signal in mV
+    file: str | Path | None = None,  # named in the error
+) -> Recording:  # the same
     "Raise `BadRecording` where the amplitude says that gain or unit is wrong."
-    size, (low, high) = amplitude(recording.signal), AMPLITUDE
-    if not (size < low or size > high): return recording
+    size = amplitude(recording.signal)
+    (low, high) = AMPLITUDE
+    if not (size < low or size > high):
+        return recording
     guess = 'µV taken for mV' if size > high else 'mV taken for µV, or the gain is far too large'
-    remedy = 'correct the unit or gain in the header' if recording.source == 'wfdb' else "the file must be in µV; for a CSV file in mV say unit='mV'"
-    raise BadRecording(f'amplitude of {size:.3g} mV is implausible: {guess}', file, 'gain or unit', f'{low} to {high:g} mV', remedy,
-                       'implausible amplitude')
+    remedy = (
+        'correct the unit or gain in the header'
+        if recording.source == 'wfdb'
+        else "the file must be in µV; for a CSV file in mV say unit='mV'"
+    )
+    raise BadRecording(
+        f'amplitude of {size:.3g} mV is implausible: {guess}',
+        file,
+        'gain or unit',
+        f'{low} to {high:g} mV',
+        remedy,
+        'implausible amplitude',
+    )
 
 # %% ../../nbs/10_data/00_recording.ipynb #bf11c981
 def _is_number(text: str) -> bool:
     "Whether a CSV field is a number or an empty or NaN field (a missing sample)."
-    if text.strip().lower() in ('', 'nan', 'na', 'null'): return True
-    try: return math.isfinite(float(text))
-    except ValueError: return False
+    if text.strip().lower() in ('', 'nan', 'na', 'null'):
+        return True
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
-def _find_fault(lines: list[str], # all lines of the file
-                file: Path, # named in the error
-                start: int, # lines that are no samples
-               ) -> BadRecording:
+
+def _find_fault(
+    lines: list[str],  # all lines of the file
+    file: Path,  # named in the error
+    start: int,  # lines that are no samples
+) -> BadRecording:
     "The first line that is not twelve numbers, as an error."
     for n, line in enumerate(lines[start:], start + 1):
         fields = line.split(',')
         if len(fields) != 12:
             why = 'cut off or damaged' if n == len(lines) else 'damaged'
-            return BadRecording(f'{len(fields)} columns in line {n} ({why})', file, f'line {n}', '12 numbers separated by commas, one per lead')
+            return BadRecording(
+                f'{len(fields)} columns in line {n} ({why})',
+                file,
+                f'line {n}',
+                '12 numbers separated by commas, one per lead',
+            )
         bad = next((i for i, f in enumerate(fields) if not _is_number(f)), None)
         if bad is not None:
-            return BadRecording(f'{fields[bad][:20]!r} is not a number', file, f'line {n}, column {bad + 1}', 'a number, or nothing where missing')
-    return BadRecording('cannot be parsed as CSV', file, expected='12 numbers separated by commas in each line')
+            return BadRecording(
+                f'{fields[bad][:20]!r} is not a number',
+                file,
+                f'line {n}, column {bad + 1}',
+                'a number, or nothing where missing',
+            )
+    return BadRecording(
+        'cannot be parsed as CSV', file, expected='12 numbers separated by commas in each line'
+    )
 
 # %% ../../nbs/10_data/00_recording.ipynb #36fe85dc
-def _csv_text(path: Path) -> bytes: # UTF-8
+def _csv_text(path: Path) -> bytes:  # UTF-8
     "The text of a CSV file, or the error that says what it is instead."
     data = path.read_bytes()
-    if not data.strip(): raise BadRecording('the file is empty', path, expected='rows of 12 samples')
-    if b'\0' in data: raise BadRecording('binary data, not CSV text (wrong extension, or a damaged file)', path, expected='rows of 12 samples')
-    try: data.decode()
-    except UnicodeDecodeError as e: raise BadRecording('binary data, not CSV text (wrong extension, or a damaged file)', path) from e
+    if not data.strip():
+        raise BadRecording('the file is empty', path, expected='rows of 12 samples')
+    if b'\0' in data:
+        raise BadRecording(
+            'binary data, not CSV text (wrong extension, or a damaged file)',
+            path,
+            expected='rows of 12 samples',
+        )
+    try:
+        data.decode()
+    except UnicodeDecodeError as e:
+        raise BadRecording(
+            'binary data, not CSV text (wrong extension, or a damaged file)', path
+        ) from e
     return data.removeprefix(b'\xef\xbb\xbf').rstrip(b'\r\n')
 
 # %% ../../nbs/10_data/00_recording.ipynb #c5d1a0e2
 @compiled
 def _plain_numbers(text: np.ndarray, start: int, tens: np.ndarray, out: np.ndarray) -> bool:
-    "Fill `out` [T * 12] with the numbers of a CSV text from byte `start` on; False where it is not all plain decimals, twelve to a line."
-    at, n = start, 0
+    """Fill `out` [T * 12] with the numbers of a CSV text from byte `start` on; False where it is
+    not all plain decimals, twelve to a line."""
+    at = start
+    n = 0
     while n < len(out):
-        negative, whole, digits, decimals, point = text[at] == 45, 0, 0, 0, False
+        negative = text[at] == 45
+        whole = 0
+        digits = 0
+        decimals = 0
+        point = False
         at += negative
         while at < len(text) and (48 <= text[at] <= 57 or (text[at] == 46 and not point)):
-            if text[at] == 46: point = True
-            else: whole, digits, decimals = 10*whole + text[at] - 48, digits + 1, decimals + point
+            if text[at] == 46:
+                point = True
+            else:
+                whole = 10 * whole + text[at] - 48
+                digits = digits + 1
+                decimals = decimals + point
             at += 1
-        if not 0 < digits < 19 or whole > 9_007_199_254_740_992: return False     # 2^53: whole and power of ten are exact, so is the rounding
-        out[n], n = -(whole/tens[decimals]) if negative else whole/tens[decimals], n + 1
-        if at == len(text): return n == len(out)
-        if n % 12 == 0 and text[at] == 13 and at + 1 < len(text): at += 1
-        if text[at] != (44 if n % 12 else 10): return False
+        # 2^53: whole and power of ten are exact, so is the rounding
+        if not 0 < digits < 19 or whole > 9_007_199_254_740_992:
+            return False
+        out[n], n = -(whole / tens[decimals]) if negative else whole / tens[decimals], n + 1
+        if at == len(text):
+            return n == len(out)
+        if n % 12 == 0 and text[at] == 13 and at + 1 < len(text):
+            at += 1
+        if text[at] != (44 if n % 12 else 10):
+            return False
         at += 1
-        if at == len(text): return False
+        if at == len(text):
+            return False
     return False
 
 # %% ../../nbs/10_data/00_recording.ipynb #c5d1a0e3
 def _csv_values(text: bytes, path: Path, start: int) -> np.ndarray:
-    "Samples [T, 12] of a CSV text whose first `start` lines are no samples; float64, NaN where missing."
-    data, lines = np.frombuffer(text, np.uint8), lambda: text.decode().replace('\r\n', '\n').split('\n')
+    """Samples [T, 12] of a CSV text whose first `start` lines are no samples; float64, NaN where
+    missing."""
+    data = np.frombuffer(text, np.uint8)
+    lines = lambda: text.decode().replace('\r\n', '\n').split('\n')
     rows = int(np.count_nonzero(data == 10)) + 1 - start
-    if rows < 1: raise BadRecording('a header line but no samples', path, expected='rows of 12 samples')
+    if rows < 1:
+        raise BadRecording('a header line but no samples', path, expected='rows of 12 samples')
     plain = np.empty((rows, 12))
-    if _plain_numbers(data, text.index(b'\n') + 1 if start else 0, 10.**np.arange(19), plain.reshape(-1)): return plain
+    if _plain_numbers(
+        data, text.index(b'\n') + 1 if start else 0, 10.0 ** np.arange(19), plain.reshape(-1)
+    ):
+        return plain
     names = [str(i) for i in range(12)]
-    try: table = csv.read_csv(pyarrow.py_buffer(text), csv.ReadOptions(use_threads=False, skip_rows=start, column_names=names),
-                              csv.ParseOptions(ignore_empty_lines=False), csv.ConvertOptions(column_types=dict.fromkeys(names, pyarrow.float64())))
-    except pyarrow.ArrowInvalid as e: raise _find_fault(lines(), path, start) from e
+    try:
+        table = csv.read_csv(
+            pyarrow.py_buffer(text),
+            csv.ReadOptions(use_threads=False, skip_rows=start, column_names=names),
+            csv.ParseOptions(ignore_empty_lines=False),
+            csv.ConvertOptions(column_types=dict.fromkeys(names, pyarrow.float64())),
+        )
+    except pyarrow.ArrowInvalid as e:
+        raise _find_fault(lines(), path, start) from e
     values = np.stack([column.to_numpy() for column in table.columns], 1)
-    if len(values) != rows or b'\n\n' in text or b'\n\r\n' in text or np.isinf(values).any(): raise _find_fault(lines(), path, start)
+    if len(values) != rows or b'\n\n' in text or b'\n\r\n' in text or np.isinf(values).any():
+        raise _find_fault(lines(), path, start)
     return values
 
 # %% ../../nbs/10_data/00_recording.ipynb #75e2e9f8
-def _read_csv(path: Path, # the file
-              fs: float | None = None, # Hz; None is 500
-              unit: str = 'uV', # `uV` or `mV`
-             ) -> Recording:
+def _read_csv(
+    path: Path,  # the file
+    fs: float | None = None,  # Hz; None is 500
+    unit: str = 'uV',  # `uV` or `mV`
+) -> Recording:
     "Read a raw (line of lead names) or denoised (no such line) Chapman-Shaoxing CSV file."
     text = _csv_text(path)
     first = [f.strip().strip('"') for f in text.split(b'\n', 1)[0].decode().split(',')]
     raw = not any(f and _is_number(f) for f in first)
     order = lead_order(first, path) if raw else list(range(12))
     if not raw and len(first) != 12:
-        raise BadRecording(f'{len(first)} columns', path, 'line 1', '12 columns, one per lead, separated by commas', reason='wrong leads')
+        raise BadRecording(
+            f'{len(first)} columns',
+            path,
+            'line 1',
+            '12 columns, one per lead, separated by commas',
+            reason='wrong leads',
+        )
     signal = _csv_values(text, path, int(raw)).T[order] * UNITS[unit]
-    return Recording(path.stem, signal.astype(np.float32), fs or 500., patient=path.stem, source='chapman' if raw else 'chapman-denoised',
-                     step=_csv_step(signal) if raw else math.nan)
+    return Recording(
+        path.stem,
+        signal.astype(np.float32),
+        fs or 500.0,
+        patient=path.stem,
+        source='chapman' if raw else 'chapman-denoised',
+        step=_csv_step(signal) if raw else math.nan,
+    )
+
 
 def _csv_step(signal: np.ndarray) -> float:
-    "4.88 µV where all samples, in mV, are multiples of it, as in raw Chapman-Shaoxing files; else NaN."
+    """4.88 µV where all samples, in mV, are multiples of it, as in raw Chapman-Shaoxing files; else
+    NaN."""
     steps = signal / 0.00488
     return 0.00488 if np.nanmax(np.abs(steps - np.rint(steps)), initial=0) < 0.002 else math.nan
 
-UNITS = {'mV': 1., 'uV': 1e-3, 'nV': 1e-6, 'V': 1e3} # to mV
+
+UNITS = {'mV': 1.0, 'uV': 1e-3, 'nV': 1e-6, 'V': 1e3}  # to mV
 
 # %% ../../nbs/10_data/00_recording.ipynb #c4841ab1
 @dataclass(frozen=True)
 class Header:
     "A WFDB header; a tuple of one entry per signal where it says so."
+
     path: Path
-    fs: float # Hz
-    samples: int # per signal; 0 if not stated
-    files: tuple[str, ...] # signal file names
-    specs: tuple[tuple[str, ...], ...] # format, gain, and the other fields before the name
-    order: tuple[int, ...] # where each of `LEADS` is among the signals
-    comments: dict[str, str] # such as Age, Sex, Dx, by lower-case name
+    fs: float  # Hz
+    samples: int  # per signal; 0 if not stated
+    files: tuple[str, ...]  # signal file names
+    specs: tuple[tuple[str, ...], ...]  # format, gain, and the other fields before the name
+    order: tuple[int, ...]  # where each of `LEADS` is among the signals
+    comments: dict[str, str]  # such as Age, Sex, Dx, by lower-case name
 
     @property
-    def rhythms(self) -> tuple[str, ...]: return snomed_rhythms(self.comments.get('dx', ''))
+    def rhythms(self) -> tuple[str, ...]:
+        return snomed_rhythms(self.comments.get('dx', ''))
+
     @property
-    def patient(self) -> str: return self.comments.get('patient', '') or self.path.stem
+    def patient(self) -> str:
+        return self.comments.get('patient', '') or self.path.stem
 
 # %% ../../nbs/10_data/00_recording.ipynb #4c2e64db
-def parse_age(text: object # as in a header or table
-             ) -> float: # years; NaN if not known
+def parse_age(
+    text: object,  # as in a header or table
+) -> float:  # years; NaN if not known
     "An age in years; 300, which PTB-XL writes for over 89, becomes 90."
-    try: age = float(str(text))
-    except ValueError: return math.nan
-    return 90. if age == 300 else age if 0 <= age <= 130 else math.nan
+    try:
+        age = float(str(text))
+    except ValueError:
+        return math.nan
+    return 90.0 if age == 300 else age if 0 <= age <= 130 else math.nan
+
 
 def parse_sex(text: object) -> str:
     "`male`, `female` or empty, from a word or its first letter."
-    return {'m': 'male', 'f': 'female'}.get(str(text).strip().lower()[:1], '') if str(text).strip().lower() in ('m', 'f', 'male', 'female') else ''
+    return (
+        {'m': 'male', 'f': 'female'}.get(str(text).strip().lower()[:1], '')
+        if str(text).strip().lower() in ('m', 'f', 'male', 'female')
+        else ''
+    )
 
 # %% ../../nbs/10_data/00_recording.ipynb #c0310081
-def read_header(path: str | Path # a .hea file
-               ) -> Header:
+def read_header(
+    path: str | Path,  # a .hea file
+) -> Header:
     "Parse a WFDB header of one segment and twelve standard leads; raises `BadRecording`."
     path = Path(path)
-    try: lines = [x for x in path.read_bytes().decode('utf-8', errors='replace').splitlines() if x.strip()]
-    except FileNotFoundError as e: raise BadRecording('header file not found', path, reason='no header file') from e
-    except OSError as e: raise BadRecording(f'cannot be read: {e.strerror}', path) from e
+    try:
+        lines = [
+            x for x in path.read_bytes().decode('utf-8', errors='replace').splitlines() if x.strip()
+        ]
+    except FileNotFoundError as e:
+        raise BadRecording('header file not found', path, reason='no header file') from e
+    except OSError as e:
+        raise BadRecording(f'cannot be read: {e.strerror}', path) from e
     body = [x.split() for x in lines if not x.lstrip().startswith('#')]
-    if not body: raise BadRecording('the header is empty', path, expected='a record line and 12 signal lines')
+    if not body:
+        raise BadRecording(
+            'the header is empty', path, expected='a record line and 12 signal lines'
+        )
     fs, samples, count = _record_line(body[0], path)
-    signals = body[1:count + 1]
-    if len(signals) < count: raise BadRecording(f'{len(signals)} signal lines, but {count} are announced: the header is cut off', path)
-    if any(len(s) < 2 for s in signals): raise BadRecording('a signal line without file name and format', path, 'signal lines')
-    comments = {m[1].lower(): m[2] for x in lines if (m := re.match(r'\s*#\s*(\w+)\s*:\s*(.*?)\s*$', x))}
+    signals = body[1 : count + 1]
+    if len(signals) < count:
+        raise BadRecording(
+            f'{len(signals)} signal lines, but {count} are announced: the header is cut off', path
+        )
+    if any(len(s) < 2 for s in signals):
+        raise BadRecording('a signal line without file name and format', path, 'signal lines')
+    comments = {
+        m[1].lower(): m[2] for x in lines if (m := re.match(r'\s*#\s*(\w+)\s*:\s*(.*?)\s*$', x))
+    }
     order = lead_order([' '.join(s[8:]) for s in signals], path)
-    return Header(path, fs, samples, tuple(s[0] for s in signals), tuple(tuple(s[1:8]) for s in signals),
-                  tuple(order), comments)
+    return Header(
+        path,
+        fs,
+        samples,
+        tuple(s[0] for s in signals),
+        tuple(tuple(s[1:8]) for s in signals),
+        tuple(order),
+        comments,
+    )
 
 # %% ../../nbs/10_data/00_recording.ipynb #4ff925d0
-def _record_line(fields: list[str], # record name, number of signals, rate, number of samples, ...
-                 path: Path, # named in errors
-                ) -> tuple[float, int, int]: # fs in Hz, samples (0 if not stated), number of signals
+def _record_line(
+    fields: list[str],  # record name, number of signals, rate, number of samples, ...
+    path: Path,  # named in errors
+) -> tuple[float, int, int]:  # fs in Hz, samples (0 if not stated), number of signals
     "The record line of a header."
     try:
         count = int(fields[1])
-        fs = float(re.split(r'[/(]', fields[2])[0]) if len(fields) > 2 else 250.
+        fs = float(re.split(r'[/(]', fields[2])[0]) if len(fields) > 2 else 250.0
         samples = int(fields[3]) if len(fields) > 3 else 0
     except (ValueError, IndexError) as e:
-        raise BadRecording('not a WFDB header: the first line makes no sense', path, 'record line',
-                           'name, number of signals, rate, number of samples') from e
-    if '/' in fields[0]: raise BadRecording('a record of several segments', path, 'record line', 'one segment', 'merge the segments into one record')
-    if not 50 <= fs <= 20_000: raise BadRecording(f'sampling rate of {fs:g} Hz', path, 'record line', '50 to 20000 Hz')
-    if samples < 0 or count < 1: raise BadRecording(f'{count} signals of {samples} samples', path, 'record line', '12 signals')
+        raise BadRecording(
+            'not a WFDB header: the first line makes no sense',
+            path,
+            'record line',
+            'name, number of signals, rate, number of samples',
+        ) from e
+    if '/' in fields[0]:
+        raise BadRecording(
+            'a record of several segments',
+            path,
+            'record line',
+            'one segment',
+            'merge the segments into one record',
+        )
+    if not 50 <= fs <= 20_000:
+        raise BadRecording(f'sampling rate of {fs:g} Hz', path, 'record line', '50 to 20000 Hz')
+    if samples < 0 or count < 1:
+        raise BadRecording(
+            f'{count} signals of {samples} samples', path, 'record line', '12 signals'
+        )
     return fs, samples, count
 
 # %% ../../nbs/10_data/00_recording.ipynb #3dc04d59
-_BYTES = {'8': 1, '16': 2, '24': 3, '32': 4, '61': 2, '80': 1, '160': 2, '212': 1.5, '310': 4 / 3, '311': 4 / 3} # per sample, by format
+# per sample, by format
+_BYTES = {
+    '8': 1,
+    '16': 2,
+    '24': 3,
+    '32': 4,
+    '61': 2,
+    '80': 1,
+    '160': 2,
+    '212': 1.5,
+    '310': 4 / 3,
+    '311': 4 / 3,
+}
+
 
 def _check_size(header: Header) -> None:
-    "Raise `BadRecording` where a signal file is missing, shorter than the header says, or not the matrix that it says."
+    """Raise `BadRecording` where a signal file is missing, shorter than the header says, or not the
+    matrix that it says."""
     for name in dict.fromkeys(header.files):
-        file, formats = header.path.parent/name, [s[0] for s, f in zip(header.specs, header.files) if f == name]
+        file = header.path.parent / name
+        formats = [s[0] for s, f in zip(header.specs, header.files) if f == name]
         if not file.is_file():
-            raise BadRecording('the header is there, its signal file is not', file, expected=f'as {header.path.name} says', reason='no signal file')
+            raise BadRecording(
+                'the header is there, its signal file is not',
+                file,
+                expected=f'as {header.path.name} says',
+                reason='no signal file',
+            )
         parts = [re.match(r'(\d+)(?:x(\d+))?(?::\d+)?(?:\+(\d+))?$', f) for f in formats]
-        if not all(parts): raise BadRecording(f'signal format {", ".join(sorted(set(formats)))} makes no sense', header.path, 'signal lines')
-        start, have = int(parts[0][3] or 0), file.stat().st_size # type: ignore[index]
-        if have == 0: raise BadRecording('the signal file is empty', file)
-        need = start + math.floor(sum(_BYTES.get(p[1], 0) * int(p[2] or 1) for p in parts if p) * header.samples)
+        if not all(parts):
+            raise BadRecording(
+                f'signal format {", ".join(sorted(set(formats)))} makes no sense',
+                header.path,
+                'signal lines',
+            )
+        start, have = int(parts[0][3] or 0), file.stat().st_size  # type: ignore[index]
+        if have == 0:
+            raise BadRecording('the signal file is empty', file)
+        need = start + math.floor(
+            sum(_BYTES.get(p[1], 0) * int(p[2] or 1) for p in parts if p) * header.samples
+        )
         if have < need:
-            raise BadRecording(f'the signal file is cut off: {have} of {need} bytes', file, expected=f'{len(parts)} leads x {header.samples} samples')
-        if start == 24 and file.suffix.lower() == '.mat': _check_matrix(file, len(parts), header.samples)
+            raise BadRecording(
+                f'the signal file is cut off: {have} of {need} bytes',
+                file,
+                expected=f'{len(parts)} leads x {header.samples} samples',
+            )
+        if start == 24 and file.suffix.lower() == '.mat':
+            _check_matrix(file, len(parts), header.samples)
 
 # %% ../../nbs/10_data/00_recording.ipynb #0f807d71
 def _check_matrix(file: Path, leads: int, samples: int) -> None:
-    "Raise `BadRecording` unless a file starts like a MATLAB level 4 matrix of `leads` x `samples`, which WFDB reads past its first 24 bytes."
-    with open(file, 'rb') as f: rows, columns = (int(x) for x in np.frombuffer(f.read(12)[4:], '<i4'))
+    """Raise `BadRecording` unless a file starts like a MATLAB level 4 matrix of `leads` x
+    `samples`, which WFDB reads past its first 24 bytes."""
+    with open(file, 'rb') as f:
+        rows, columns = (int(x) for x in np.frombuffer(f.read(12)[4:], '<i4'))
     if (rows, columns) != (leads, samples) and samples:
-        raise BadRecording('the .mat file does not match its header', file, expected=f'a MATLAB level 4 matrix of {leads} x {samples}')
+        raise BadRecording(
+            'the .mat file does not match its header',
+            file,
+            expected=f'a MATLAB level 4 matrix of {leads} x {samples}',
+        )
+
 
 def _plain_header(header: Header, folder: Path) -> None:
-    "Write `header` as `folder`/r.hea in the plainest form, in units of the samples, with links to its signal files as s0, s1, ..."
-    names = {f: f's{i}{re.sub(r"[^.A-Za-z0-9]", "", Path(f).suffix)}' for i, f in enumerate(dict.fromkeys(header.files))}
+    """Write `header` as `folder`/r.hea in the plainest form, in units of the samples, with links to
+    its signal files as s0, s1, ..."""
+    names = {
+        f: f's{i}{re.sub(r"[^.A-Za-z0-9]", "", Path(f).suffix)}'
+        for i, f in enumerate(dict.fromkeys(header.files))
+    }
     specs = [' '.join((names[f], s[0], '1(0)', *s[2:])) for f, s in zip(header.files, header.specs)]
-    if _interleaved(header): specs, samples = [f'{names[header.files[0]]} {header.specs[0][0]} 1(0)'], header.samples * len(specs)
-    else: samples = header.samples
-    (folder/'r.hea').write_text('\n'.join([f'r {len(specs)} {header.fs:g} {samples or ""}', *specs, '']))
+    if _interleaved(header):
+        specs, samples = (
+            [f'{names[header.files[0]]} {header.specs[0][0]} 1(0)'],
+            header.samples * len(specs),
+        )
+    else:
+        samples = header.samples
+    (folder / 'r.hea').write_text(
+        '\n'.join([f'r {len(specs)} {header.fs:g} {samples or ""}', *specs, ''])
+    )
     for file, name in names.items():
-        try: os.symlink((header.path.parent/file).resolve(), folder/name)
-        except OSError: shutil.copyfile(header.path.parent/file, folder/name)
+        try:
+            os.symlink((header.path.parent / file).resolve(), folder / name)
+        except OSError:
+            shutil.copyfile(header.path.parent / file, folder / name)
 
 # %% ../../nbs/10_data/00_recording.ipynb #b54c3cf9
 def _interleaved(header: Header) -> bool:
@@ -338,97 +633,203 @@ def _interleaved(header: Header) -> bool:
     plain = re.match(r'(16|24|32|61|80|160|212)(x1)?(\+\d+)?$', header.specs[0][0])
     return len(set(header.files)) == 1 and len({s[0] for s in header.specs}) == 1 and bool(plain)
 
-def _read_plain(header: Header) -> tuple[np.ndarray, np.ndarray] | None: # as `_read_samples`; None where it is of another kind
-    "The samples of the commonest kind of record, 16-bit integers in one file, without the overhead of the library."
+
+def _read_plain(
+    header: Header,
+) -> tuple[np.ndarray, np.ndarray] | None:  # as `_read_samples`; None where it is of another kind
+    """The samples of the commonest kind of record, 16-bit integers in one file, without the
+    overhead of the library."""
     found = re.fullmatch(r'16(?:x1)?(?:\+(\d+))?', header.specs[0][0])
-    if not found or not _interleaved(header): return None
+    if not found or not _interleaved(header):
+        return None
     width = len(header.files)
-    digital = np.fromfile(header.path.parent/header.files[0], '<i2', header.samples * width or -1, offset=int(found[1] or 0))
-    digital = digital[:len(digital) // width * width].reshape(-1, width)
-    if not digital.size: raise BadRecording('no samples', header.path, expected='at least one sample of each lead')
+    digital = np.fromfile(
+        header.path.parent / header.files[0],
+        '<i2',
+        header.samples * width or -1,
+        offset=int(found[1] or 0),
+    )
+    digital = digital[: len(digital) // width * width].reshape(-1, width)
+    if not digital.size:
+        raise BadRecording('no samples', header.path, expected='at least one sample of each lead')
     return digital, digital
 
-def _read_samples(header: Header) -> tuple[np.ndarray, np.ndarray]: # integers [T, signals]; the same, or float64 with NaN where missing
-    "The samples of a record by the `wfdb` library; whatever it stumbles over becomes a `BadRecording`."
-    with disk_errors(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix='ecgvis-') as folder:
+
+def _read_samples(
+    header: Header,
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # integers [T, signals]; the same, or float64 with NaN where missing
+    """The samples of a record by the `wfdb` library; whatever it stumbles over becomes a
+    `BadRecording`."""
+    with (
+        disk_errors(tempfile.gettempdir()),
+        tempfile.TemporaryDirectory(prefix='ecgvis-') as folder,
+    ):
         _plain_header(header, Path(folder))
-        try: record = wfdb.rdrecord(f'{folder}/r', physical=False)
-        except Exception as e: raise BadRecording(f'the signal cannot be read ({type(e).__name__}: {str(e)[:100]})', header.path) from e
+        try:
+            record = wfdb.rdrecord(f'{folder}/r', physical=False)
+        except Exception as e:
+            raise BadRecording(
+                f'the signal cannot be read ({type(e).__name__}: {str(e)[:100]})', header.path
+            ) from e
     width = len(header.files)
     whole = record.d_signal.size // width * width
-    if not whole: raise BadRecording('no samples', header.path, expected='at least one sample of each lead')
-    digital, values = (x.reshape(-1)[:whole].reshape(-1, width) for x in (record.d_signal, record.dac()))
+    if not whole:
+        raise BadRecording('no samples', header.path, expected='at least one sample of each lead')
+    digital, values = (
+        x.reshape(-1)[:whole].reshape(-1, width) for x in (record.d_signal, record.dac())
+    )
     return digital, values
 
 # %% ../../nbs/10_data/00_recording.ipynb #d6020622
-def _calibration(header: Header) -> tuple[np.ndarray, np.ndarray]: # per signal: mV per unit of the samples; the sample that is 0 mV
-    "Gain, baseline and unit of each signal; a gain that is missing or 0 is 200 per mV, as WFDB says."
+def _calibration(
+    header: Header,
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # per signal: mV per unit of the samples; the sample that is 0 mV
+    """Gain, baseline and unit of each signal; a gain that is missing or 0 is 200 per mV, as WFDB
+    says."""
     table = {k.lower(): v for k, v in UNITS.items()} | {'µv': 1e-3, 'μv': 1e-3}
-    found = [re.match(r'(-?[\d.]+(?:[eE][+-]?\d+)?)(?:\((-?\d+)\))?(?:/(.+))?$', s[1] if len(s) > 1 else '200') for s in header.specs]
-    if not all(found): raise BadRecording('a gain makes no sense', header.path, 'signal lines', 'such as 1000(0)/mV')
+    found = [
+        re.match(
+            r'(-?[\d.]+(?:[eE][+-]?\d+)?)(?:\((-?\d+)\))?(?:/(.+))?$', s[1] if len(s) > 1 else '200'
+        )
+        for s in header.specs
+    ]
+    if not all(found):
+        raise BadRecording(
+            'a gain makes no sense', header.path, 'signal lines', 'such as 1000(0)/mV'
+        )
     units = [(m[3] or 'mV') for m in found if m]
     bad = sorted({u for u in units if u.lower() not in table})
-    if bad: raise BadRecording(f'unit {", ".join(bad)} is not a voltage', header.path, 'signal lines', ', '.join(UNITS))
+    if bad:
+        raise BadRecording(
+            f'unit {", ".join(bad)} is not a voltage', header.path, 'signal lines', ', '.join(UNITS)
+        )
     try:
-        scale = [table[u.lower()] / (float(m[1]) or 200.) for u, m in zip(units, found) if m]
-        zero = [float(m[2] or (s[3] if len(s) > 3 else 0)) for s, m in zip(header.specs, found) if m]
-    except ValueError as e: raise BadRecording(f'a gain or ADC zero makes no sense ({e})', header.path, 'signal lines', 'such as 1000(0)/mV') from e
+        scale = [table[u.lower()] / (float(m[1]) or 200.0) for u, m in zip(units, found) if m]
+        zero = [
+            float(m[2] or (s[3] if len(s) > 3 else 0)) for s, m in zip(header.specs, found) if m
+        ]
+    except ValueError as e:
+        raise BadRecording(
+            f'a gain or ADC zero makes no sense ({e})',
+            header.path,
+            'signal lines',
+            'such as 1000(0)/mV',
+        ) from e
     return np.array(scale), np.array(zero)
+
 
 def _checksum_notes(header: Header, digital: np.ndarray) -> tuple[str, ...]:
     "A note where the sum of samples, modulo 65536, is not what the header says."
     told = [s[5] if len(s) > 5 and re.fullmatch(r'-?\d+', s[5]) else '' for s in header.specs]
-    odd = sum(bool(c) and (int(total) - int(c)) % 65536 != 0 for total, c in zip(digital.sum(0, dtype=np.int64), told))
+    odd = sum(
+        bool(c) and (int(total) - int(c)) % 65536 != 0
+        for total, c in zip(digital.sum(0, dtype=np.int64), told)
+    )
     return (f'checksum differs in {odd} leads: the signal file may be damaged',) if odd else ()
 
 # %% ../../nbs/10_data/00_recording.ipynb #2036e0e5
 @compiled
-def _millivolts(values: np.ndarray, missing: float, scale: np.ndarray, zero: np.ndarray, order: np.ndarray, out: np.ndarray) -> None:
+def _millivolts(
+    values: np.ndarray,
+    missing: float,
+    scale: np.ndarray,
+    zero: np.ndarray,
+    order: np.ndarray,
+    out: np.ndarray,
+) -> None:
     "Values [T, signals] as float32 [12, T] mV; NaN where they are `missing`."
     for t in range(len(values)):
         for lead in range(len(order)):
-            v, k = values[t, order[lead]], order[lead]
-            out[lead, t] = np.nan if v == missing else np.float32((v - zero[k])*scale[k])
+            v = values[t, order[lead]]
+            k = order[lead]
+            out[lead, t] = np.nan if v == missing else np.float32((v - zero[k]) * scale[k])
 
-def _read_wfdb(path: Path # a .hea file, or its signal file, or the name of both without suffix
-              ) -> Recording:
+
+def _read_wfdb(
+    path: Path,  # a .hea file, or its signal file, or the name of both without suffix
+) -> Recording:
     "Read a WFDB record."
     beside = Path(f'{path}.hea')
-    hea = path if path.suffix.lower() == '.hea' else beside if beside.is_file() or not path.suffix else path.with_suffix('.hea')
-    if not hea.is_file(): raise BadRecording('no header file beside it', path, expected=f'{hea.name} in the same folder', reason='no header file')
+    hea = (
+        path
+        if path.suffix.lower() == '.hea'
+        else beside
+        if beside.is_file() or not path.suffix
+        else path.with_suffix('.hea')
+    )
+    if not hea.is_file():
+        raise BadRecording(
+            'no header file beside it',
+            path,
+            expected=f'{hea.name} in the same folder',
+            reason='no header file',
+        )
     header = read_header(hea)
     scale, zero = _calibration(header)
     _check_size(header)
     digital, values = _read_plain(header) or _read_samples(header)
-    order, c, signal = np.array(header.order), header.comments, np.empty((len(LEADS), len(values)), np.float32)
-    _millivolts(values, -32768. if values.dtype.kind == 'i' else math.nan, scale, zero, order, signal)
-    return Recording(hea.stem, signal, header.fs, age=parse_age(c.get('age', '')), sex=parse_sex(c.get('sex', '')), rhythms=header.rhythms,
-                     patient=header.patient, source='wfdb', notes=_checksum_notes(header, digital), step=float(np.abs(scale[order]).min()))
+    order = np.array(header.order)
+    c = header.comments
+    signal = np.empty((len(LEADS), len(values)), np.float32)
+    _millivolts(
+        values, -32768.0 if values.dtype.kind == 'i' else math.nan, scale, zero, order, signal
+    )
+    return Recording(
+        hea.stem,
+        signal,
+        header.fs,
+        age=parse_age(c.get('age', '')),
+        sex=parse_sex(c.get('sex', '')),
+        rhythms=header.rhythms,
+        patient=header.patient,
+        source='wfdb',
+        notes=_checksum_notes(header, digital),
+        step=float(np.abs(scale[order]).min()),
+    )
 
 # %% ../../nbs/10_data/00_recording.ipynb #d25d7267
-READERS: dict[str, Callable[..., Recording]] = {'.csv': _read_csv, '.hea': _read_wfdb, '.mat': _read_wfdb, '.dat': _read_wfdb, '': _read_wfdb}
+READERS: dict[str, Callable[..., Recording]] = {
+    '.csv': _read_csv,
+    '.hea': _read_wfdb,
+    '.mat': _read_wfdb,
+    '.dat': _read_wfdb,
+    '': _read_wfdb,
+}
+
 
 def _reader(path: Path) -> str:
     "The key of `READERS` for a file, or the error that says why there is none."
     header_beside = Path(f'{path}.hea').is_file()
     suffix = '' if header_beside else path.suffix.lower()
-    if path.is_dir() and not header_beside: raise BadRecording('is a folder, not a recording', path, remedy='name one file in it')
+    if path.is_dir() and not header_beside:
+        raise BadRecording('is a folder, not a recording', path, remedy='name one file in it')
     if suffix not in READERS or (path.is_file() and not path.suffix):
-        raise BadRecording(f'unknown type of file {path.suffix!r}', path, expected='.csv, .hea, .mat or .dat')
-    if not path.is_file() and not header_beside: raise BadRecording('file not found', path, remedy='check the path', reason='no signal file')
+        raise BadRecording(
+            f'unknown type of file {path.suffix!r}', path, expected='.csv, .hea, .mat or .dat'
+        )
+    if not path.is_file() and not header_beside:
+        raise BadRecording('file not found', path, remedy='check the path', reason='no signal file')
     return suffix
 
 # %% ../../nbs/10_data/00_recording.ipynb #c991827e
-def read_recording(path: str | Path, # .csv, or .hea / .mat / .dat of a WFDB record, or its name without suffix
-                   fs: float | None = None, # sampling rate of a CSV file, Hz; None is 500
-                   unit: str = 'uV', # unit of a CSV file: `uV`, `mV`
-                   check: bool = True, # refuse an implausible amplitude
-                  ) -> Recording: # signal float32 [12, T] in mV, standard lead order, NaN where samples are missing
-    "Read one recording of any supported format. Raises `BadRecording`, an `EcgvisError` that carries a reason of `REASONS`."
+def read_recording(
+    path: str | Path,  # .csv, or .hea / .mat / .dat of a WFDB record, or its name without suffix
+    fs: float | None = None,  # sampling rate of a CSV file, Hz; None is 500
+    unit: str = 'uV',  # unit of a CSV file: `uV`, `mV`
+    check: bool = True,  # refuse an implausible amplitude
+) -> Recording:  # signal float32 [12, T] in mV, standard lead order, NaN where samples are missing
+    """Read one recording of any supported format. Raises `BadRecording`, an `EcgvisError` that
+    carries a reason of `REASONS`."""
     path = Path(path)
-    if unit not in UNITS: raise EcgvisError(f'unknown unit {unit!r}', path, 'unit', ', '.join(UNITS))
+    if unit not in UNITS:
+        raise EcgvisError(f'unknown unit {unit!r}', path, 'unit', ', '.join(UNITS))
     try:
         suffix = _reader(path)
         recording = READERS[suffix](path, **(dict(fs=fs, unit=unit) if suffix == '.csv' else {}))
-    except (OSError, MemoryError) as e: raise BadRecording(f'cannot be read: {e}', path) from e
+    except (OSError, MemoryError) as e:
+        raise BadRecording(f'cannot be read: {e}', path) from e
     return check_amplitude(recording, path) if check else recording

@@ -16,84 +16,149 @@ from scipy.sparse.csgraph import connected_components
 from ..core import EcgvisError, read_table
 
 # %% ../../nbs/10_data/50_split.ipynb #1ec6be66
-def groups(dataset: pd.DataFrame # rows with `patient` and, where known, `hash`; empty values connect nothing
-          ) -> np.ndarray: # int [N], the same number for recordings that must stay together
+def groups(
+    dataset: pd.DataFrame,  # rows with `patient` and, where known, `hash`; empty values connect nothing
+) -> np.ndarray:  # int [N], the same number for recordings that must stay together
     "Connected components of recordings that share a patient or a signal."
     n = len(dataset)
     edges = [np.empty((0, 2), int)]
     for column in ('patient', 'hash'):
-        if column not in dataset: continue
+        if column not in dataset:
+            continue
         values = dataset[column].fillna('').astype(str).to_numpy()
         named = np.flatnonzero(values != '')
         codes, _ = pd.factorize(values[named])
         first = named[np.unique(codes, return_index=True)[1]] if len(named) else named
         edges.append(np.column_stack([named, first[codes]]))
     a, b = np.concatenate(edges).T
-    return connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)[1]
+    return connected_components(
+        coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False
+    )[1]
 
 # %% ../../nbs/10_data/50_split.ipynb #fe37b45e
 def _deal(labels: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
-    "A row per group with its class and its position (0, 1, 2, ...) in the shuffled deck of that class."
+    """A row per group with its class and its position (0, 1, 2, ...) in the shuffled deck of that
+    class."""
     rows = pd.DataFrame(dict(group=group, label=labels))
     rows['frequency'] = rows.groupby('label')['label'].transform('size')
-    deck = rows.sort_values(['frequency', 'label'], kind='stable').groupby('group', sort=True).agg(label=('label', 'first'), size=('label', 'size'))
-    deck = deck.iloc[rng.permutation(len(deck))].sort_values('size', ascending=False, kind='stable').reset_index()
+    deck = (
+        rows.sort_values(['frequency', 'label'], kind='stable')
+        .groupby('group', sort=True)
+        .agg(label=('label', 'first'), size=('label', 'size'))
+    )
+    deck = (
+        deck.iloc[rng.permutation(len(deck))]
+        .sort_values('size', ascending=False, kind='stable')
+        .reset_index()
+    )
     return deck.assign(position=deck.groupby('label').cumcount())
 
 # %% ../../nbs/10_data/50_split.ipynb #628d70c9
-def assign(dataset: pd.DataFrame, # rows with id, patient, label and, where known, hash
-           test: float = 0.2, # fraction of each class held out for the one final test
-           folds: int = 5, # folds of the rest; fold 0 is the validation part
-           seed: int = 42, # of the shuffling
-          ) -> pd.DataFrame: # id, patient, label, group, part (`train`, `validation`, `test`), fold (-1 in the test part)
+def assign(
+    dataset: pd.DataFrame,  # rows with id, patient, label and, where known, hash
+    test: float = 0.2,  # fraction of each class held out for the one final test
+    folds: int = 5,  # folds of the rest; fold 0 is the validation part
+    seed: int = 42,  # of the shuffling
+) -> (
+    pd.DataFrame
+):  # id, patient, label, group, part (`train`, `validation`, `test`), fold (-1 in the test part)
     "Stratified, patient-grouped, seeded hold-out and folds."
-    if not 0 < test < 1: raise EcgvisError(f'cannot hold out a fraction of {test}', field='split.test', expected='more than 0 and less than 1')
-    if folds < 2: raise EcgvisError(f'cannot make {folds} fold', field='split.folds', expected='2 or more')
-    if dataset['id'].duplicated().any(): raise EcgvisError('the same id occurs twice', field='id', expected='one row per recording')
+    if not 0 < test < 1:
+        raise EcgvisError(
+            f'cannot hold out a fraction of {test}',
+            field='split.test',
+            expected='more than 0 and less than 1',
+        )
+    if folds < 2:
+        raise EcgvisError(f'cannot make {folds} fold', field='split.folds', expected='2 or more')
+    if dataset['id'].duplicated().any():
+        raise EcgvisError('the same id occurs twice', field='id', expected='one row per recording')
     group = groups(dataset)
     deck = _deal(dataset['label'].to_numpy(), group, np.random.default_rng(seed))
-    every = 1 / test                                        # one card in `every` goes to the test set, the first one included
-    held = np.ceil((deck['position'] + 1) / every).astype(int) > np.ceil(deck['position'] / every).astype(int)
+    every = 1 / test  # one card in `every` goes to the test set, the first one included
+    held = np.ceil((deck['position'] + 1) / every).astype(int) > np.ceil(
+        deck['position'] / every
+    ).astype(int)
     rest = deck[~held].groupby('label').cumcount() % folds
     fold = pd.Series(-1, index=deck.index).where(held, rest.reindex(deck.index)).astype(int)
     of_group = pd.Series(fold.to_numpy(), index=deck['group'])
-    result = dataset[['id', 'patient', 'label']].assign(group=group, fold=of_group.loc[group].to_numpy())
-    return result.assign(part=np.select([result['fold'] < 0, result['fold'] == 0], ['test', 'validation'], 'train'))
+    result = dataset[['id', 'patient', 'label']].assign(
+        group=group, fold=of_group.loc[group].to_numpy()
+    )
+    return result.assign(
+        part=np.select([result['fold'] < 0, result['fold'] == 0], ['test', 'validation'], 'train')
+    )
 
 # %% ../../nbs/10_data/50_split.ipynb #5e1d0a02
 def listed(file: str | Path, column: str) -> set[str]:
     "The ids of a list."
     table = read_table(file)
-    if column not in table: raise EcgvisError('no such column', file=file, field=column, expected=', '.join(map(str, table.columns)))
+    if column not in table:
+        raise EcgvisError(
+            'no such column', file=file, field=column, expected=', '.join(map(str, table.columns))
+        )
     ids = table[column].astype(str)
-    if ids.duplicated().any(): raise EcgvisError(f'{ids[ids.duplicated()].iloc[0]} is listed twice', file=file, field=column, expected='an id a row')
+    if ids.duplicated().any():
+        raise EcgvisError(
+            f'{ids[ids.duplicated()].iloc[0]} is listed twice',
+            file=file,
+            field=column,
+            expected='an id a row',
+        )
     return set(ids)
 
-def published_split(dataset: pd.DataFrame, # rows with id, patient, label and, where known, hash
-                    train: str | Path, test: str | Path, # lists of ids, CSV or parquet
-                    folds: int = 10, # of the training list; fold 0 is the validation part
-                    seed: int = 42, # of the folds
-                    column: str = 'id', # that holds the ids
-                   ) -> pd.DataFrame: # as of `assign`; recordings in neither list are left out
-    "The split that two lists of ids give; folds, validation among them, are made of the training list alone."
+
+def published_split(
+    dataset: pd.DataFrame,  # rows with id, patient, label and, where known, hash
+    train: str | Path,
+    test: str | Path,  # lists of ids, CSV or parquet
+    folds: int = 10,  # of the training list; fold 0 is the validation part
+    seed: int = 42,  # of the folds
+    column: str = 'id',  # that holds the ids
+) -> pd.DataFrame:  # as of `assign`; recordings in neither list are left out
+    """The split that two lists of ids give; folds, validation among them, are made of the training
+    list alone."""
     lists = dict(train=listed(train, column), test=listed(test, column))
-    both, id = lists['train'] & lists['test'], dataset['id'].astype(str)
-    if both: raise EcgvisError(f'{len(both)} ids are in both lists, such as {min(both)}', file=test, field=column, expected='no id in both')
+    both = lists['train'] & lists['test']
+    id = dataset['id'].astype(str)
+    if both:
+        raise EcgvisError(
+            f'{len(both)} ids are in both lists, such as {min(both)}',
+            file=test,
+            field=column,
+            expected='no id in both',
+        )
     rows = dataset[id.isin(lists['train'] | lists['test'])].reset_index(drop=True)
-    held, group = rows['id'].astype(str).isin(lists['test']).to_numpy(), groups(rows)
+    held = rows['id'].astype(str).isin(lists['test']).to_numpy()
+    group = groups(rows)
     for name, found in (('train', (~held).sum()), ('test', held.sum())):
-        if not found: raise EcgvisError(f'no recording of the {name} list is here', field=column, expected='ids of this data set')
+        if not found:
+            raise EcgvisError(
+                f'no recording of the {name} list is here',
+                field=column,
+                expected='ids of this data set',
+            )
     if torn := set(group[held]) & set(group[~held]):
-        raise EcgvisError(f'{len(torn)} patients or signals are in both lists', file=test, field='patient', expected='each on one side')
+        raise EcgvisError(
+            f'{len(torn)} patients or signals are in both lists',
+            file=test,
+            field='patient',
+            expected='each on one side',
+        )
     return _dealt(rows, held, group, folds, seed)
 
-
 # %% ../../nbs/10_data/50_split.ipynb #5e1d0a03
-def _dealt(rows: pd.DataFrame, held: np.ndarray, group: np.ndarray, folds: int, seed: int) -> pd.DataFrame:
+def _dealt(
+    rows: pd.DataFrame, held: np.ndarray, group: np.ndarray, folds: int, seed: int
+) -> pd.DataFrame:
     "Fold -1 where held out, stratified folds of groups elsewhere."
-    if folds < 2: raise EcgvisError(f'cannot make {folds} fold', field='split.folds', expected='2 or more')
+    if folds < 2:
+        raise EcgvisError(f'cannot make {folds} fold', field='split.folds', expected='2 or more')
     deck = _deal(rows['label'].to_numpy()[~held], group[~held], np.random.default_rng(seed))
     fold = deck.set_index('group')['position'] % folds
-    result = rows[['id', 'patient', 'label']].assign(group=group, fold=fold.reindex(group).fillna(-1).astype(int).to_numpy())
-    return result.assign(part=np.select([held, result['fold'] == 0], ['test', 'validation'], 'train'))
-
+    result = rows[['id', 'patient', 'label']].assign(
+        group=group, fold=fold.reindex(group).fillna(-1).astype(int).to_numpy()
+    )
+    return result.assign(
+        part=np.select([held, result['fold'] == 0], ['test', 'validation'], 'train')
+    )

@@ -25,207 +25,418 @@ from .metrics import bootstrap, bounds, checked, numbered, read_predictions
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #2560d9d0
 BINS = 15
-_Z = 1.959963984540054 # 97.5 % point of the normal distribution
+_Z = 1.959963984540054  # 97.5 % point of the normal distribution
 
-def _gathered(who: np.ndarray, columns: Sequence[np.ndarray], bins: np.ndarray | None = None, count: int = 1) -> np.ndarray:
+
+def _gathered(
+    who: np.ndarray, columns: Sequence[np.ndarray], bins: np.ndarray | None = None, count: int = 1
+) -> np.ndarray:
     "Sums of columns per patient and bin, float [columns, patients, bins]."
-    cell = who*count + (0 if bins is None else bins)
-    size = (int(who.max()) + 1)*count
+    cell = who * count + (0 if bins is None else bins)
+    size = (int(who.max()) + 1) * count
     return np.stack([np.bincount(cell, c, size) for c in columns]).reshape(len(columns), -1, count)
+
 
 def _binned(p: np.ndarray, bins: int) -> np.ndarray:
     "The bin of each row: the upper edge belongs to it, as in Guo et al."
-    return np.clip(np.ceil(p.max(1)*bins).astype(int) - 1, 0, bins - 1)
+    return np.clip(np.ceil(p.max(1) * bins).astype(int) - 1, 0, bins - 1)
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #64828354
-@lru_cache(maxsize=1)   # one run after another asks for the same
+@lru_cache(maxsize=1)  # one run after another asks for the same
 def _weights(patients: int, draws: int, seed: int, rows: int = 500) -> list[np.ndarray]:
     "One for the data as they are, then blocks of bootstrap draws, float [*, patients]."
-    return [np.ones((1, patients)), *(b.astype(float) for b in bootstrap(patients, draws, seed, rows=rows))]
+    return [
+        np.ones((1, patients)),
+        *(b.astype(float) for b in bootstrap(patients, draws, seed, rows=rows)),
+    ]
 
-def reliability(labels: Any, # class numbers [n]
-                probabilities: Any, # [n, K]
-                classes: Sequence[str], # K names
-                patients: Any = None, # who each row belongs to [n]; None: each row is a patient
-                bins: int = BINS, # of equal width, from 0 to 1
-                draws: int = 2000, # bootstrap resamples
-                seed: int = 0,
-               ) -> pd.DataFrame: # a row per bin that has charts: above, upto, n, patients, confidence, accuracy, low, high
-    "How often the answers of each level of confidence are right. An interval is left empty below five patients."
+
+def reliability(
+    labels: Any,  # class numbers [n]
+    probabilities: Any,  # [n, K]
+    classes: Sequence[str],  # K names
+    patients: Any = None,  # who each row belongs to [n]; None: each row is a patient
+    bins: int = BINS,  # of equal width, from 0 to 1
+    draws: int = 2000,  # bootstrap resamples
+    seed: int = 0,
+) -> (
+    pd.DataFrame
+):  # a row per bin that has charts: above, upto, n, patients, confidence, accuracy, low, high
+    """How often the answers of each level of confidence are right. An interval is left empty below
+    five patients."""
     y, p = checked(labels, probabilities, classes)
-    who, b = numbered(patients, len(y)), _binned(p, bins)
-    right, conf = (p.argmax(1) == y).astype(float), p.max(1)
+    who = numbered(patients, len(y))
+    b = _binned(p, bins)
+    right = (p.argmax(1) == y).astype(float)
+    conf = p.max(1)
     sums = _gathered(who, [right, np.ones(len(y))], b, bins)
-    drawn = np.concatenate([np.stack([w @ s for s in sums]) for w in _weights(sums.shape[1], draws, seed)], axis=1)    # [2, 1 + draws, bins]
+    # [2, 1 + draws, bins]
+    drawn = np.concatenate(
+        [np.stack([w @ s for s in sums]) for w in _weights(sums.shape[1], draws, seed)], axis=1
+    )
     rows = list[dict[str, Any]]()
     for k in np.unique(b):
-        value, n = _ratios(*drawn[:, :, k]), int((sums[1, :, k] > 0).sum())
-        low, high = bounds(value[0], value[1:], n) if n >= 5 and len(value) > 2 else (np.nan, np.nan)
-        rows.append(dict(above=k/bins, upto=(k + 1)/bins, n=int((b == k).sum()), patients=n, confidence=conf[b == k].mean(),
-                         accuracy=value[0], low=low, high=high))
+        value = _ratios(*drawn[:, :, k])
+        n = int((sums[1, :, k] > 0).sum())
+        low, high = (
+            bounds(value[0], value[1:], n) if n >= 5 and len(value) > 2 else (np.nan, np.nan)
+        )
+        rows.append(
+            dict(
+                above=k / bins,
+                upto=(k + 1) / bins,
+                n=int((b == k).sum()),
+                patients=n,
+                confidence=conf[b == k].mean(),
+                accuracy=value[0],
+                low=low,
+                high=high,
+            )
+        )
     return pd.DataFrame(rows)
+
 
 def _ratios(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     "Ratios of draws; those without a chart are left out."
-    return top[bottom > 0]/bottom[bottom > 0]
+    return top[bottom > 0] / bottom[bottom > 0]
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #e7d35337
 def _corrected(gaps: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    "Sums of absolute gaps [..., bins], less what their spread [bins] adds on average: 2 |gap| - E |N(gap, spread)|."
+    """Sums of absolute gaps [..., bins], less what their spread [bins] adds on average: 2 |gap| - E
+    |N(gap, spread)|."""
     s = np.where(spread > 0, spread, 1)
-    folded = s*np.sqrt(2/np.pi)*np.exp(-(gaps/s)**2/2) + gaps*(1 - 2*ndtr(-gaps/s))
-    return (2*abs(gaps) - np.where(spread > 0, folded, abs(gaps))).sum(-1)
+    folded = s * np.sqrt(2 / np.pi) * np.exp(-((gaps / s) ** 2) / 2) + gaps * (
+        1 - 2 * ndtr(-gaps / s)
+    )
+    return (2 * abs(gaps) - np.where(spread > 0, folded, abs(gaps))).sum(-1)
+
 
 def _gaps(weights: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    "Gap of each bin times its share of the charts, [draws, bins], from sums [2, patients, bins] of gaps and charts."
-    return (weights @ sums[0])/(weights @ sums[1]).sum(1, keepdims=True)
+    """Gap of each bin times its share of the charts, [draws, bins], from sums [2, patients, bins]
+    of gaps and charts."""
+    return (weights @ sums[0]) / (weights @ sums[1]).sum(1, keepdims=True)
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #f7c54544
-def ece(labels: Any, probabilities: Any, classes: Sequence[str], patients: Any = None, bins: int = BINS, draws: int = 2000, seed: int = 0,
-       ) -> dict[str, float | None]: # value, low, high; corrected: less its chance; honest: of an honest model, by chance; p: of being honest
+def ece(
+    labels: Any,
+    probabilities: Any,
+    classes: Sequence[str],
+    patients: Any = None,
+    bins: int = BINS,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[
+    str, float | None
+]:  # value, low, high; corrected: less its chance; honest: of an honest model, by chance; p: of being honest
     "Expected calibration error of the answers given, arguments as of `reliability`."
     y, p = checked(labels, probabilities, classes)
-    who, b = numbered(patients, len(y)), _binned(p, bins)
-    gap, conf = (p.argmax(1) == y) - p.max(1), p.max(1)
-    sums, m = _gathered(who, [gap, np.ones(len(y))], b, bins), int(who.max()) + 1
+    who = numbered(patients, len(y))
+    b = _binned(p, bins)
+    gap = (p.argmax(1) == y) - p.max(1)
+    conf = p.max(1)
+    sums = _gathered(who, [gap, np.ones(len(y))], b, bins)
+    m = int(who.max()) + 1
     gaps = np.concatenate([_gaps(w, sums) for w in _weights(m, draws, seed)])
-    value, spread, rng = float(abs(gaps[0]).sum()), gaps[1:].std(0), np.random.default_rng([seed, 1])
-    if draws < 2 or m < 2: return dict(value=value, low=None, high=None, corrected=None, honest=None, p=None)
+    value = float(abs(gaps[0]).sum())
+    spread = gaps[1:].std(0)
+    rng = np.random.default_rng([seed, 1])
+    if draws < 2 or m < 2:
+        return dict(value=value, low=None, high=None, corrected=None, honest=None, p=None)
     luck = (np.bincount(b, (rng.random(m)[who] < conf) - conf, bins) for _ in range(draws))
-    honest = np.array([abs(x).sum()/len(y) for x in luck])
-    middle, half = float(_corrected(gaps[0], spread)), _Z*float(_corrected(gaps[1:], spread).std(ddof=1))
-    low = 0. if value <= np.percentile(honest, 97.5) else max(0., middle - half)
-    return dict(value=value, low=low, high=min(1., max(middle + half, value)), corrected=max(0., middle),
-                honest=float(honest.mean()), p=float(((honest >= value).sum() + 1)/(draws + 1)))
+    honest = np.array([abs(x).sum() / len(y) for x in luck])
+    middle = float(_corrected(gaps[0], spread))
+    half = _Z * float(_corrected(gaps[1:], spread).std(ddof=1))
+    low = 0.0 if value <= np.percentile(honest, 97.5) else max(0.0, middle - half)
+    return dict(
+        value=value,
+        low=low,
+        high=min(1.0, max(middle + half, value)),
+        corrected=max(0.0, middle),
+        honest=float(honest.mean()),
+        p=float(((honest >= value).sum() + 1) / (draws + 1)),
+    )
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #05b57f47
 TINY = float(np.finfo(np.float32).tiny)
 
+
 def _losses(y: np.ndarray, p: np.ndarray) -> dict[str, np.ndarray]:
     "Per chart: squared error, log loss, and confidence minus being right."
     truth = np.clip(p[np.arange(len(y)), y], TINY, None)
-    return dict(brier=((p - np.eye(p.shape[1])[y])**2).sum(1), nll=-np.log(truth), overconfidence=p.max(1) - (p.argmax(1) == y))
+    return dict(
+        brier=((p - np.eye(p.shape[1])[y]) ** 2).sum(1),
+        nll=-np.log(truth),
+        overconfidence=p.max(1) - (p.argmax(1) == y),
+    )
+
 
 def _mean(value: float, drawn: np.ndarray, signed: bool) -> dict[str, float | None]:
-    "{value, low, high}: percentiles for what can be negative, else a normal interval on the logarithmic scale."
-    if len(drawn) < 2: return dict(value=value, low=None, high=None)
-    if signed or value <= 0: low, high = np.percentile(drawn, [2.5, 97.5]).tolist()
-    else: low, high = (float(value*np.exp(side*_Z*drawn.std(ddof=1)/value)) for side in (-1, 1))
+    """{value, low, high}: percentiles for what can be negative, else a normal interval on the
+    logarithmic scale."""
+    if len(drawn) < 2:
+        return dict(value=value, low=None, high=None)
+    if signed or value <= 0:
+        low, high = np.percentile(drawn, [2.5, 97.5]).tolist()
+    else:
+        low, high = (
+            float(value * np.exp(side * _Z * drawn.std(ddof=1) / value)) for side in (-1, 1)
+        )
     return dict(value=value, low=low, high=high)
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #af7bcd3e
-def losses(labels: Any, probabilities: Any, classes: Sequence[str], patients: Any = None, draws: int = 2000, seed: int = 0,
-          ) -> dict[str, dict[str, float | None]]: # brier, nll, overconfidence (mean confidence - accuracy): each {value, low, high}
+def losses(
+    labels: Any,
+    probabilities: Any,
+    classes: Sequence[str],
+    patients: Any = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[
+    str, dict[str, float | None]
+]:  # brier, nll, overconfidence (mean confidence - accuracy): each {value, low, high}
     "Brier score, log loss (natural logarithm) and overconfidence, arguments as of `reliability`."
     y, p = checked(labels, probabilities, classes)
-    who, each = numbered(patients, len(y)), _losses(y, p)
+    who = numbered(patients, len(y))
+    each = _losses(y, p)
     sums = _gathered(who, [*each.values(), np.ones(len(y))])[:, :, 0]
-    drawn = np.concatenate([w @ sums.T for w in _weights(sums.shape[1], draws if sums.shape[1] > 1 else 0, seed)])
-    return {k: _mean(float(v[0]), v[1:], k == 'overconfidence') for k, v in zip(each, (drawn[:, :-1]/drawn[:, -1:]).T)}
+    drawn = np.concatenate(
+        [w @ sums.T for w in _weights(sums.shape[1], draws if sums.shape[1] > 1 else 0, seed)]
+    )
+    return {
+        k: _mean(float(v[0]), v[1:], k == 'overconfidence')
+        for k, v in zip(each, (drawn[:, :-1] / drawn[:, -1:]).T)
+    }
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #c5c9a7ab
-COLDEST, HOTTEST, LEAST = .05, 20., 20 # the temperatures that are tried, and the patients that are needed
+# the temperatures that are tried, and the patients that are needed
+COLDEST = 0.05
+HOTTEST = 20.0
+LEAST = 20
 
-def rescale(probabilities: np.ndarray, # [n, K]
-            temperature: float, # above 1 makes them softer
-           ) -> np.ndarray: # [n, K]
+
+def rescale(
+    probabilities: np.ndarray,  # [n, K]
+    temperature: float,  # above 1 makes them softer
+) -> np.ndarray:  # [n, K]
     "Probabilities at another temperature."
-    return softmax(np.log(np.clip(probabilities, TINY, None))/temperature, axis=1)
+    return softmax(np.log(np.clip(probabilities, TINY, None)) / temperature, axis=1)
 
-def temperature(labels: Any, # class numbers of validation charts [n]
-                probabilities: Any, # [n, K]
-                classes: Sequence[str], # K names
-                patients: Any = None, # who each row belongs to [n]
-               ) -> dict[str, float]: # value, low, high
-    "The temperature of least log loss, with a 95 % interval (sandwich, by patient). EcgvisError where the charts do not tell one."
+
+def temperature(
+    labels: Any,  # class numbers of validation charts [n]
+    probabilities: Any,  # [n, K]
+    classes: Sequence[str],  # K names
+    patients: Any = None,  # who each row belongs to [n]
+) -> dict[str, float]:  # value, low, high
+    """The temperature of least log loss, with a 95 % interval (sandwich, by patient). EcgvisError
+    where the charts do not tell one."""
     y, p = checked(labels, probabilities, classes)
-    who, logits, rows = numbered(patients, len(y)), np.log(np.clip(p, TINY, None)), np.arange(len(y))
-    if who.max() + 1 < LEAST: raise EcgvisError(f'{who.max() + 1} validation patients are too few for a temperature', expected=f'at least {LEAST}')
-    loss = lambda t: -log_softmax(logits*np.exp(-t), axis=1)[rows, y].mean()
-    t = float(minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method='bounded', options=dict(xatol=1e-7)).x)
+    who = numbered(patients, len(y))
+    logits = np.log(np.clip(p, TINY, None))
+    rows = np.arange(len(y))
+    if who.max() + 1 < LEAST:
+        raise EcgvisError(
+            f'{who.max() + 1} validation patients are too few for a temperature',
+            expected=f'at least {LEAST}',
+        )
+    loss = lambda t: -log_softmax(logits * np.exp(-t), axis=1)[rows, y].mean()
+    t = float(
+        minimize_scalar(
+            loss,
+            bounds=(np.log(COLDEST), np.log(HOTTEST)),
+            method='bounded',
+            options=dict(xatol=1e-7),
+        ).x
+    )
     if min(t - np.log(COLDEST), np.log(HOTTEST) - t) < 1e-3:
-        raise EcgvisError(f'no temperature from {COLDEST:g} to {HOTTEST:g} is best on the validation charts', remedy='use more validation patients')
-    q = softmax(logits*np.exp(-t), axis=1)
-    mean = (q*logits).sum(1)
-    score, curve = np.bincount(who, mean - logits[rows, y]), ((q*logits**2).sum(1) - mean**2).sum()
-    error = float(np.sqrt((score**2).sum())/curve*np.exp(t))    # of log t: that of the inverse temperature, relative
-    return dict(value=float(np.exp(t)), low=float(np.exp(t - _Z*error)), high=float(np.exp(t + _Z*error)))
+        raise EcgvisError(
+            f'no temperature from {COLDEST:g} to {HOTTEST:g} is best on the validation charts',
+            remedy='use more validation patients',
+        )
+    q = softmax(logits * np.exp(-t), axis=1)
+    mean = (q * logits).sum(1)
+    score = np.bincount(who, mean - logits[rows, y])
+    curve = ((q * logits**2).sum(1) - mean**2).sum()
+    # of log t: that of the inverse temperature, relative
+    error = float(np.sqrt((score**2).sum()) / curve * np.exp(t))
+    return dict(
+        value=float(np.exp(t)),
+        low=float(np.exp(t - _Z * error)),
+        high=float(np.exp(t + _Z * error)),
+    )
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #9fd7a9be
-def _measure(y: np.ndarray, p: np.ndarray, classes: Sequence[str], patients: Any, bins: int, draws: int, seed: int) -> dict[str, Any]:
+def _measure(
+    y: np.ndarray,
+    p: np.ndarray,
+    classes: Sequence[str],
+    patients: Any,
+    bins: int,
+    draws: int,
+    seed: int,
+) -> dict[str, Any]:
     "ECE, Brier score, log loss, overconfidence, mean confidence and accuracy of one set of charts."
-    return dict(ece=ece(y, p, classes, patients, bins, draws, seed), **losses(y, p, classes, patients, draws, seed),
-                confidence=float(p.max(1).mean()), accuracy=float((p.argmax(1) == y).mean()))
+    return dict(
+        ece=ece(y, p, classes, patients, bins, draws, seed),
+        **losses(y, p, classes, patients, draws, seed),
+        confidence=float(p.max(1).mean()),
+        accuracy=float((p.argmax(1) == y).mean()),
+    )
 
-def _changes(y: np.ndarray, p: np.ndarray, q: np.ndarray, who: np.ndarray, draws: int, seed: int) -> dict[str, Any]:
+
+def _changes(
+    y: np.ndarray, p: np.ndarray, q: np.ndarray, who: np.ndarray, draws: int, seed: int
+) -> dict[str, Any]:
     "After minus before, of Brier score and log loss, on the same draws of patients."
-    a, b = _losses(y, p), _losses(y, q)
+    a = _losses(y, p)
+    b = _losses(y, q)
     sums = _gathered(who, [*(b[k] - a[k] for k in ('brier', 'nll')), np.ones(len(y))])[:, :, 0]
-    drawn = np.concatenate([w @ sums.T for w in _weights(sums.shape[1], draws if sums.shape[1] > 1 else 0, seed)])
-    return {k: _mean(float(v[0]), v[1:], True) for k, v in zip(('brier', 'nll'), (drawn[:, :-1]/drawn[:, -1:]).T)}
+    drawn = np.concatenate(
+        [w @ sums.T for w in _weights(sums.shape[1], draws if sums.shape[1] > 1 else 0, seed)]
+    )
+    return {
+        k: _mean(float(v[0]), v[1:], True)
+        for k, v in zip(('brier', 'nll'), (drawn[:, :-1] / drawn[:, -1:]).T)
+    }
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #6a78256f
-def _scaled(table: pd.DataFrame, classes: Sequence[str]) -> tuple[dict[str, Any], dict[str, float] | None]:
+def _scaled(
+    table: pd.DataFrame, classes: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, float] | None]:
     "What the temperature was fitted on or why there is none, and the temperature."
     rows = table[table['part'] == 'validation']
-    fitted: dict[str, Any] = dict(part='validation', n=len(rows), patients=int(rows['patient'].nunique()), reason='')
-    if rows.empty: return fitted | dict(reason='no validation rows: the model was trained on all training recordings'), None
-    try: return fitted, temperature(rows['label'].to_numpy(), rows[[f'p_{c}' for c in classes]].to_numpy(), classes, rows['patient'].to_numpy())
-    except EcgvisError as e: return fitted | dict(reason=e.line), None
+    fitted: dict[str, Any] = dict(
+        part='validation', n=len(rows), patients=int(rows['patient'].nunique()), reason=''
+    )
+    if rows.empty:
+        return fitted | dict(
+            reason='no validation rows: the model was trained on all training recordings'
+        ), None
+    try:
+        return fitted, temperature(
+            rows['label'].to_numpy(),
+            rows[[f'p_{c}' for c in classes]].to_numpy(),
+            classes,
+            rows['patient'].to_numpy(),
+        )
+    except EcgvisError as e:
+        return fitted | dict(reason=e.line), None
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #35e500c3
 CALIBRATION = ('calibration.json', 'reliability.parquet')
 
-def calibrate(config: Mapping[str, Any] | None, # settings with `classes`; None: read them from the run's config.json
-              run: Path, # the run's folder, with predictions.parquet
-              bins: int = BINS, # of equal width
-              draws: int = 2000, # bootstrap resamples
-              seed: int = 0, # of the resamples
-             ) -> dict[str, Any]: # what is written: n, patients, fitted, temperature, before, after, change
-    "Calibration of the test rows before and after temperature scaling, into `calibration.json`; the same question twice is answered from the file."
+
+def calibrate(
+    config: Mapping[str, Any]
+    | None,  # settings with `classes`; None: read them from the run's config.json
+    run: Path,  # the run's folder, with predictions.parquet
+    bins: int = BINS,  # of equal width
+    draws: int = 2000,  # bootstrap resamples
+    seed: int = 0,  # of the resamples
+) -> dict[str, Any]:  # what is written: n, patients, fitted, temperature, before, after, change
+    """Calibration of the test rows before and after temperature scaling, into `calibration.json`;
+    the same question twice is answered from the file."""
     run = Path(run)
-    classes = [str(c) for c in (read_json(run/'config.json') if config is None else config)['classes']]
-    table, (path, curves) = read_predictions(run, classes), (run/name for name in CALIBRATION)
-    key = hashlib.sha256((run/'predictions.parquet').read_bytes() + repr((classes, bins, draws, seed, 1)).encode()).hexdigest()[:16]
-    if path.exists() and curves.exists() and (done := read_json(path)).get('key') == key: return done
-    test, (fitted, found) = table[table['part'] == 'test'], _scaled(table, classes)
-    if test.empty: raise EcgvisError('no test rows to calibrate', file=run/'predictions.parquet', field='part', remedy='predict the test part')
-    y, p, patients = test['label'].to_numpy(), test[[f'p_{c}' for c in classes]].to_numpy(), test['patient'].to_numpy()
+    classes = [
+        str(c) for c in (read_json(run / 'config.json') if config is None else config)['classes']
+    ]
+    table = read_predictions(run, classes)
+    (path, curves) = (run / name for name in CALIBRATION)
+    key = hashlib.sha256(
+        (run / 'predictions.parquet').read_bytes() + repr((classes, bins, draws, seed, 1)).encode()
+    ).hexdigest()[:16]
+    if path.exists() and curves.exists() and (done := read_json(path)).get('key') == key:
+        return done
+    test = table[table['part'] == 'test']
+    (fitted, found) = _scaled(table, classes)
+    if test.empty:
+        raise EcgvisError(
+            'no test rows to calibrate',
+            file=run / 'predictions.parquet',
+            field='part',
+            remedy='predict the test part',
+        )
+    y = test['label'].to_numpy()
+    p = test[[f'p_{c}' for c in classes]].to_numpy()
+    patients = test['patient'].to_numpy()
     y, p = checked(y, p, classes)
     versions = dict(before=p) | (dict(after=rescale(p, found['value'])) if found else {})
-    write_table(pd.concat([reliability(y, q, classes, patients, bins, draws, seed).assign(when=k) for k, q in versions.items()]), curves)
-    measured: dict[str, Any] = {k: _measure(y, q, classes, patients, bins, draws, seed) for k, q in versions.items()}
-    change = _changes(y, p, versions['after'], numbered(patients, len(y)), draws, seed) if found else None
-    write_json(dict(key=key, classes=classes, bins=bins, draws=draws, seed=seed, n=len(y), patients=int(test['patient'].nunique()), fitted=fitted,
-                    temperature=found, before=measured['before'], after=measured.get('after'), change=change), path)
+    write_table(
+        pd.concat(
+            [
+                reliability(y, q, classes, patients, bins, draws, seed).assign(when=k)
+                for k, q in versions.items()
+            ]
+        ),
+        curves,
+    )
+    measured: dict[str, Any] = {
+        k: _measure(y, q, classes, patients, bins, draws, seed) for k, q in versions.items()
+    }
+    change = (
+        _changes(y, p, versions['after'], numbered(patients, len(y)), draws, seed)
+        if found
+        else None
+    )
+    write_json(
+        dict(
+            key=key,
+            classes=classes,
+            bins=bins,
+            draws=draws,
+            seed=seed,
+            n=len(y),
+            patients=int(test['patient'].nunique()),
+            fitted=fitted,
+            temperature=found,
+            before=measured['before'],
+            after=measured.get('after'),
+            change=change,
+        ),
+        path,
+    )
     return read_json(path)
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #2706c6fb
-def reliability_figure(curves: pd.DataFrame, # as in `reliability.parquet`: of one or two kinds `when`
-                       title: str = '', # such as the name of the model
-                       colour: str = '#0072b2', # of the model; grey before
-                      ) -> Figure:
+def reliability_figure(
+    curves: pd.DataFrame,  # as in `reliability.parquet`: of one or two kinds `when`
+    title: str = '',  # such as the name of the model
+    colour: str = '#0072b2',  # of the model; grey before
+) -> Figure:
     "Accuracy against confidence per bin with intervals, and the number of charts per bin."
     fig = Figure(figsize=(3.7, 4.1))
-    top, below = fig.add_axes((.15, .36, .82, .54)), fig.add_axes((.15, .11, .82, .17))
+    top = fig.add_axes((0.15, 0.36, 0.82, 0.54))
+    below = fig.add_axes((0.15, 0.11, 0.82, 0.17))
     top.plot([0, 1], [0, 1], color='#9aa5b0', lw=1, ls=':')
-    looks = dict(before=('#8a949e', 'o', -.004), after=(colour, 's', .004))
+    looks = dict(before=('#8a949e', 'o', -0.004), after=(colour, 's', 0.004))
     for when, rows in curves.groupby('when', sort=False):
         hue, marker, shift = looks[str(when)]
-        x, sure = rows['confidence'] + shift, rows['low'].notna()
+        x = rows['confidence'] + shift
+        sure = rows['low'].notna()
         top.vlines(x[sure], rows['low'][sure], rows['high'][sure], color=hue, lw=1.3)
         top.plot(x, rows['accuracy'], color=hue, lw=1, marker=marker, ms=4.5, label=when)
-        below.step([*rows['above'], 1.], [*rows['n'], rows['n'].iloc[-1]], where='post', color=hue, lw=1.3)
+        below.step(
+            [*rows['above'], 1.0], [*rows['n'], rows['n'].iloc[-1]], where='post', color=hue, lw=1.3
+        )
     top.set(xlim=(0, 1.02), ylim=(0, 1.02), ylabel='share of right answers')
     below.set(xlim=(0, 1.02), yscale='log', ylabel='charts', xlabel='probability of the answer')
-    below.yaxis.set_major_formatter('{x:g}'); below.yaxis.set_minor_formatter(NullFormatter())
-    top.set_title(textwrap.fill(title, 36), fontsize=9.5, loc='left', fontweight='bold', color='#1c2733')
+    below.yaxis.set_major_formatter('{x:g}')
+    below.yaxis.set_minor_formatter(NullFormatter())
+    top.set_title(
+        textwrap.fill(title, 36), fontsize=9.5, loc='left', fontweight='bold', color='#1c2733'
+    )
     top.legend(fontsize=8, frameon=False, loc='upper left')
-    for ax in (top, below): _plain(ax)
+    for ax in (top, below):
+        _plain(ax)
     return fig
+
 
 def _plain(ax: Any) -> None:
     "Thin lines and small letters, as everywhere in the report."
-    ax.tick_params(labelsize=8, color='#9aa5b0'); ax.xaxis.label.set_size(8.5); ax.yaxis.label.set_size(8.5)
-    ax.spines[['top', 'right']].set_visible(False); ax.spines[['left', 'bottom']].set_color('#9aa5b0')
-    ax.grid(color='#e6eaee', linewidth=.7); ax.set_axisbelow(True)
+    ax.tick_params(labelsize=8, color='#9aa5b0')
+    ax.xaxis.label.set_size(8.5)
+    ax.yaxis.label.set_size(8.5)
+    ax.spines[['top', 'right']].set_visible(False)
+    ax.spines[['left', 'bottom']].set_color('#9aa5b0')
+    ax.grid(color='#e6eaee', linewidth=0.7)
+    ax.set_axisbelow(True)

@@ -27,107 +27,173 @@ from ..runs import Run, StudyFiles, open_study
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #47dc449c
 def _truth(table: pd.DataFrame) -> pd.DataFrame:
     "Patient and label of each recording, by id."
-    return table.assign(id=table['id'].astype(str)).drop_duplicates('id').set_index('id')[['patient', 'label']].sort_index()
+    return (
+        table.assign(id=table['id'].astype(str))
+        .drop_duplicates('id')
+        .set_index('id')[['patient', 'label']]
+        .sort_index()
+    )
 
-def different(a: pd.DataFrame, # test predictions
-              b: pd.DataFrame, # of another model
-             ) -> str: # what is different; empty where both speak of the same recordings, patients and labels
+
+def different(
+    a: pd.DataFrame,  # test predictions
+    b: pd.DataFrame,  # of another model
+) -> str:  # what is different; empty where both speak of the same recordings, patients and labels
     "Whether two sets of predictions can be paired."
-    x, y = _truth(a), _truth(b)
+    x = _truth(a)
+    y = _truth(b)
     for left, right, words in ((x, y, 'lacks'), (y, x, 'has in addition')):
-        if len(gone := left.index.difference(right.index)): return f'{words} {len(gone)} recordings, such as {gone[0]}'
+        if len(gone := left.index.difference(right.index)):
+            return f'{words} {len(gone)} recordings, such as {gone[0]}'
     for column in ('label', 'patient'):
         if (bad := x[column].astype(str) != y[column].astype(str)).any():
             return f'has another {column} for {bad.sum()} recordings, such as {x.index[bad][0]}'
     return ''
 
-def same_recordings(models: Mapping[str, Sequence[pd.DataFrame]]) -> None: # name -> test predictions of each seed
+
+def same_recordings(
+    models: Mapping[str, Sequence[pd.DataFrame]],
+) -> None:  # name -> test predictions of each seed
     "Raise EcgvisError, naming the model, unless all were tested on the same recordings."
     first = next(iter(models))
     for name, tables in models.items():
         for k, table in enumerate(tables):
             if found := different(models[first][0], table):
-                raise EcgvisError(f'{name} (prediction {k + 1} of {len(tables)}) was tested on other recordings than {first}: it {found}',
-                                  expected='the same test recordings for all', remedy='train both on the same prepared dataset, or leave one out')
+                raise EcgvisError(
+                    f'{name} (prediction {k + 1} of {len(tables)}) was tested on other recordings than {first}: it {found}',
+                    expected='the same test recordings for all',
+                    remedy='train both on the same prepared dataset, or leave one out',
+                )
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #322a943a
 def _pick(confusion: np.ndarray, metric: str) -> np.ndarray:
     "A metric of confusion matrices [..., K, K]; averages are over the classes that are present."
     found = scores(confusion)[metric]
-    if metric == 'accuracy': return found
-    with np.errstate(invalid='ignore'): return np.nansum(found, -1)/(~np.isnan(found)).sum(-1)
+    if metric == 'accuracy':
+        return found
+    with np.errstate(invalid='ignore'):
+        return np.nansum(found, -1) / (~np.isnan(found)).sum(-1)
+
 
 def _cells(table: pd.DataFrame, classes: Sequence[str], names: pd.Index) -> np.ndarray:
     "How often each patient [m] fell into each cell [K K] of the confusion matrix."
-    y, p = checked(table['label'].to_numpy(), table[[f'p_{c}' for c in classes]].to_numpy(), classes)
-    k, who = len(classes), names.get_indexer(pd.Index(table['patient'].astype(str)))
-    return np.bincount(who*k*k + y*k + p.argmax(1), minlength=len(names)*k*k).reshape(len(names), k*k).astype(float)
+    y, p = checked(
+        table['label'].to_numpy(), table[[f'p_{c}' for c in classes]].to_numpy(), classes
+    )
+    k = len(classes)
+    who = names.get_indexer(pd.Index(table['patient'].astype(str)))
+    return (
+        np.bincount(who * k * k + y * k + p.argmax(1), minlength=len(names) * k * k)
+        .reshape(len(names), k * k)
+        .astype(float)
+    )
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #7ca3bee2
-def _drawn(models: Mapping[str, Sequence[pd.DataFrame]], classes: Sequence[str], metric: str, draws: int, seed: int,
-          ) -> tuple[np.ndarray, dict[str, list[float]]]:
-    "The metric of each model on the data and on each draw of patients and seeds [models, 1 + draws]; the values of the seeds."
-    names, k = pd.Index(_truth(next(iter(models.values()))[0])['patient'].astype(str).unique()), len(classes)
-    cells, rng = {n: [_cells(t, classes, names) for t in tables] for n, tables in models.items()}, np.random.default_rng([seed, 2])
-    blocks, parts, values = [np.ones((1, len(names))), *bootstrap(len(names), draws, seed, rows=1000)], [], dict[str, list[float]]()
+def _drawn(
+    models: Mapping[str, Sequence[pd.DataFrame]],
+    classes: Sequence[str],
+    metric: str,
+    draws: int,
+    seed: int,
+) -> tuple[np.ndarray, dict[str, list[float]]]:
+    """The metric of each model on the data and on each draw of patients and seeds [models, 1 +
+    draws]; the values of the seeds."""
+    names = pd.Index(_truth(next(iter(models.values()))[0])['patient'].astype(str).unique())
+    k = len(classes)
+    cells = {n: [_cells(t, classes, names) for t in tables] for n, tables in models.items()}
+    rng = np.random.default_rng([seed, 2])
+    blocks = [np.ones((1, len(names))), *bootstrap(len(names), draws, seed, rows=1000)]
+    parts = []
+    values = dict[str, list[float]]()
     for i, block in enumerate(blocks):
         row = []
         for name, each in cells.items():
             all_seeds = np.stack([_pick((block @ c).reshape(-1, k, k), metric) for c in each])
-            if i == 0: values[name] = all_seeds[:, 0].tolist()
+            if i == 0:
+                values[name] = all_seeds[:, 0].tolist()
             row.append(_of_seeds(all_seeds, rng) if i else all_seeds.mean(0))
         parts.append(np.stack(row))
     return np.concatenate(parts, axis=1), values
 
+
 def _of_seeds(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     "The mean over seeds drawn anew for each column of [seeds, draws]."
     n, draws = values.shape
-    if n == 1: return values[0]
+    if n == 1:
+        return values[0]
     return values[rng.integers(n, size=(n - 1, draws)), np.arange(draws)].mean(0)
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #adf177fb
-def holm(p: Any # [n], of all comparisons made
-        ) -> np.ndarray: # corrected, in the same order
-    "Holm's step-down correction: the smallest p times their number, the next times one fewer, and so on, never decreasing."
+def holm(
+    p: Any,  # [n], of all comparisons made
+) -> np.ndarray:  # corrected, in the same order
+    """Holm's step-down correction: the smallest p times their number, the next times one fewer, and
+    so on, never decreasing."""
     values = np.asarray(p, float)
-    order, out = np.argsort(values, kind='stable'), np.empty(len(values))
-    out[order] = np.minimum(1, np.maximum.accumulate(values[order]*np.arange(len(values), 0, -1))) if len(values) else []
+    order = np.argsort(values, kind='stable')
+    out = np.empty(len(values))
+    out[order] = (
+        np.minimum(1, np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)))
+        if len(values)
+        else []
+    )
     return out
+
 
 def _pair(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
     "Difference of two models [1 + draws] with its interval and p value."
     d = a - b
-    value, drawn = float(d[0]), d[1:]
-    half = 1.959963984540054*float(drawn.std(ddof=1))
-    p = (1 + (abs(drawn - value) >= abs(value) - 1e-12).sum())/(1 + len(drawn))
+    value = float(d[0])
+    drawn = d[1:]
+    half = 1.959963984540054 * float(drawn.std(ddof=1))
+    p = (1 + (abs(drawn - value) >= abs(value) - 1e-12).sum()) / (1 + len(drawn))
     return dict(difference=value, low=value - half, high=value + half, p=float(p))
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #25f9fd65
-def compare(models: Mapping[str, Sequence[pd.DataFrame]], # name -> test predictions of each of its seeds
-            classes: Sequence[str], # names, in the order of the labels
-            metric: str = 'f1', # macro f1, precision or recall, or accuracy
-            draws: int = 10_000, # bootstrap resamples; the least p value is one over this
-            seed: int = 0, # of the resamples
-           ) -> tuple[pd.DataFrame, pd.DataFrame]: # models, best first; pairs of models
+def compare(
+    models: Mapping[str, Sequence[pd.DataFrame]],  # name -> test predictions of each of its seeds
+    classes: Sequence[str],  # names, in the order of the labels
+    metric: str = 'f1',  # macro f1, precision or recall, or accuracy
+    draws: int = 10_000,  # bootstrap resamples; the least p value is one over this
+    seed: int = 0,  # of the resamples
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # models, best first; pairs of models
     "Compare models on the same patients. EcgvisError where their test recordings differ."
     same_recordings(models)
     drawn, values = _drawn(models, classes, metric, draws, seed)
-    first, names = next(iter(models.values()))[0], list(models)
+    first = next(iter(models.values()))[0]
+    names = list(models)
     about = dict(recordings=int(first['id'].nunique()), patients=int(first['patient'].nunique()))
-    best, rows = (drawn[:, 1:] == drawn[:, 1:].max(0)).mean(1), list[dict[str, Any]]()
+    best = (drawn[:, 1:] == drawn[:, 1:].max(0)).mean(1)
+    rows = list[dict[str, Any]]()
     for i, name in enumerate(names):
         low, high = bounds(drawn[i, 0], drawn[i, 1:], about['patients'])
         spread = float(np.std(values[name], ddof=1)) if len(values[name]) > 1 else np.nan
-        rows.append(dict(model=name, seeds=len(values[name]), value=drawn[i, 0], low=low, high=high, seed_sd=spread, seed_min=min(values[name]),
-                         seed_max=max(values[name]), best=best[i], **about))
+        rows.append(
+            dict(
+                model=name,
+                seeds=len(values[name]),
+                value=drawn[i, 0],
+                low=low,
+                high=high,
+                seed_sd=spread,
+                seed_min=min(values[name]),
+                seed_max=max(values[name]),
+                best=best[i],
+                **about,
+            )
+        )
     ranked = pd.DataFrame(rows).sort_values('value', ascending=False, ignore_index=True)
-    pairs = [dict(a=a, b=b) | _pair(drawn[names.index(a)], drawn[names.index(b)]) for a, b in combinations(ranked['model'], 2)]
+    pairs = [
+        dict(a=a, b=b) | _pair(drawn[names.index(a)], drawn[names.index(b)])
+        for a, b in combinations(ranked['model'], 2)
+    ]
     table = pd.DataFrame(pairs, columns=['a', 'b', 'difference', 'low', 'high', 'p'])
     return ranked, table.assign(p_holm=holm(table['p']), **about)
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #c243daa5
-AGES = (0, 18, 40, 60, 80) # lower ends of the bands, years
-FEW, FEW_OF_CLASS = 20, 5 # patients that an interval needs, in all and of each class present
+AGES = (0, 18, 40, 60, 80)  # lower ends of the bands, years
+FEW, FEW_OF_CLASS = 20, 5  # patients that an interval needs, in all and of each class present
+
 
 def _bands(ages: pd.Series) -> pd.Series:
     "Age bands, in words."
@@ -135,135 +201,269 @@ def _bands(ages: pd.Series) -> pd.Series:
     at = np.searchsorted(AGES, pd.to_numeric(ages, errors='coerce').fillna(-1), side='right') - 1
     return pd.Series([names[i] if i >= 0 else 'unknown' for i in at], ages.index)
 
-def factors(table: pd.DataFrame, # predictions
-            index: pd.DataFrame, # dataset/index.parquet
-           ) -> pd.DataFrame: # age, sex, source, layout of each row of `table`, in words
+
+def factors(
+    table: pd.DataFrame,  # predictions
+    index: pd.DataFrame,  # dataset/index.parquet
+) -> pd.DataFrame:  # age, sex, source, layout of each row of `table`, in words
     "What the predictions are grouped by; `unknown` where the index does not say."
-    known = index.assign(id=index['id'].astype(str)).drop_duplicates('id').set_index('id') if 'id' in index else pd.DataFrame()
+    known = (
+        index.assign(id=index['id'].astype(str)).drop_duplicates('id').set_index('id')
+        if 'id' in index
+        else pd.DataFrame()
+    )
     of = known.reindex(table['id'].astype(str))
-    text = lambda c: of[c].astype('object').where(of[c].notna(), '').astype(str) if c in of else pd.Series('', of.index)
+    text = lambda c: (
+        of[c].astype('object').where(of[c].notna(), '').astype(str)
+        if c in of
+        else pd.Series('', of.index)
+    )
     word = lambda c: text(c).replace('', 'unknown').to_numpy()
     age = _bands(of['age']).to_numpy() if 'age' in of else np.full(len(of), 'unknown')
-    return pd.DataFrame(dict(age=age, sex=word('sex'), source=word('source'), layout=table['layout'].astype(str).to_numpy()), table.index)
+    return pd.DataFrame(
+        dict(
+            age=age,
+            sex=word('sex'),
+            source=word('source'),
+            layout=table['layout'].astype(str).to_numpy(),
+        ),
+        table.index,
+    )
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #1272bd3a
 def _sparse(found: Mapping[str, Any]) -> tuple[str, str]:
     "Why the accuracy and why the average have no interval; empty where they have."
-    if found['patients'] < FEW: return (f'fewer than {FEW} patients',)*2
+    if found['patients'] < FEW:
+        return (f'fewer than {FEW} patients',) * 2
     rare = [c for c, x in found['per_class'].items() if 0 < x['patients'] < FEW_OF_CLASS]
     return '', f'fewer than {FEW_OF_CLASS} patients of {", ".join(rare)}' if rare else ''
 
-def subgroups(table: pd.DataFrame, # test predictions
-              index: pd.DataFrame, # dataset/index.parquet
-              classes: Sequence[str],
-              draws: int = 1000, # bootstrap resamples
-              seed: int = 0,
-             ) -> pd.DataFrame: # factor, group, n, recordings, patients, classes, absent, accuracy, f1 with their _low and _high, reason
-    "Accuracy and macro-F1 by age, sex, source and layout; `classes` is how many the average is over."
-    groups, rows, order = factors(table, index), list[dict[str, Any]](), [_bands(pd.Series([a]))[0] for a in AGES]
+
+def subgroups(
+    table: pd.DataFrame,  # test predictions
+    index: pd.DataFrame,  # dataset/index.parquet
+    classes: Sequence[str],
+    draws: int = 1000,  # bootstrap resamples
+    seed: int = 0,
+) -> pd.DataFrame:  # factor, group, n, recordings, patients, classes, absent, accuracy, f1 with their _low and _high, reason
+    """Accuracy and macro-F1 by age, sex, source and layout; `classes` is how many the average is
+    over."""
+    groups = factors(table, index)
+    rows = list[dict[str, Any]]()
+    order = [_bands(pd.Series([a]))[0] for a in AGES]
     for factor in groups:
-        names = sorted(groups[factor].unique(), key=lambda g: (g == 'unknown', order.index(g) if g in order else 0, g))
+        names = sorted(
+            groups[factor].unique(),
+            key=lambda g: (g == 'unknown', order.index(g) if g in order else 0, g),
+        )
         for name in names:
             part = table[groups[factor] == name]
-            y, p = part['label'].to_numpy(), part[[f'p_{c}' for c in classes]].to_numpy()
+            y = part['label'].to_numpy()
+            p = part[[f'p_{c}' for c in classes]].to_numpy()
             found = metrics(y, p, classes, part['patient'].to_numpy(), draws, seed, ranked=False)
-            row = dict(factor=factor, group=name, n=found['n'], recordings=int(part['id'].nunique()), patients=found['patients'],
-                       classes=found['macro_classes'], absent=', '.join(found['absent']),
-                       reason='; '.join(dict.fromkeys(filter(None, _sparse(found)))))
-            for key, number, why in zip(('accuracy', 'f1'), (found['accuracy'], found['macro']['f1']), _sparse(found)):
+            row = dict(
+                factor=factor,
+                group=name,
+                n=found['n'],
+                recordings=int(part['id'].nunique()),
+                patients=found['patients'],
+                classes=found['macro_classes'],
+                absent=', '.join(found['absent']),
+                reason='; '.join(dict.fromkeys(filter(None, _sparse(found)))),
+            )
+            for key, number, why in zip(
+                ('accuracy', 'f1'), (found['accuracy'], found['macro']['f1']), _sparse(found)
+            ):
                 low, high = (np.nan, np.nan) if why else (number['low'], number['high'])
                 row |= {key: number['value'], f'{key}_low': low, f'{key}_high': high}
             rows.append(row)
-    return pd.DataFrame(rows).astype({k: float for k in ('accuracy_low', 'accuracy_high', 'f1_low', 'f1_high')})
+    return pd.DataFrame(rows).astype(
+        {k: float for k in ('accuracy_low', 'accuracy_high', 'f1_low', 'f1_high')}
+    )
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #cf679fbe
 def _gap(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> dict[str, Any]:
     "Two numbers and their difference."
-    both = {f'{k}_{side}': (x or {}).get(side) for k, x in (('train', a), ('test', b)) for side in ('value', 'low', 'high')}
-    if not a or not b: return both
-    d, far = a['value'] - b['value'], lambda x, y: float(np.hypot(a['value'] - a[x], b['value'] - b[y]))
+    both = {
+        f'{k}_{side}': (x or {}).get(side)
+        for k, x in (('train', a), ('test', b))
+        for side in ('value', 'low', 'high')
+    }
+    if not a or not b:
+        return both
+    d = a['value'] - b['value']
+    far = lambda x, y: float(np.hypot(a['value'] - a[x], b['value'] - b[y]))
     sure = a['low'] is not None and b['low'] is not None
-    return both | dict(gap=d, low=d - far('low', 'high') if sure else None, high=d + far('high', 'low') if sure else None)
+    return both | dict(
+        gap=d,
+        low=d - far('low', 'high') if sure else None,
+        high=d + far('high', 'low') if sure else None,
+    )
 
-def train_test(found: Mapping[str, Any] # as in metrics.json
-              ) -> pd.DataFrame: # a row for the accuracy, each average, each F1; train_*, test_*, gap with low and high
-    "How much better the model is on what it has seen. Empty where one of the parts was not predicted."
+
+def train_test(
+    found: Mapping[str, Any],  # as in metrics.json
+) -> (
+    pd.DataFrame
+):  # a row for the accuracy, each average, each F1; train_*, test_*, gap with low and high
+    """How much better the model is on what it has seen. Empty where one of the parts was not
+    predicted."""
     parts = found['parts']
-    if not {'train', 'test'} <= set(parts): return pd.DataFrame()
-    numbers = lambda m: {'accuracy': m['accuracy'], **{f'macro {k}': v for k, v in m['macro'].items()},
-                         **{f'F1 of {c}': m['per_class'][c]['f1'] for c in found['classes']}}
-    train, test = parts['train'], parts['test']
-    rows = [dict(measure=k, n_train=train['n'], n_test=test['n']) | _gap(numbers(train).get(k), v) for k, v in numbers(test).items()]
+    if not {'train', 'test'} <= set(parts):
+        return pd.DataFrame()
+    numbers = lambda m: {
+        'accuracy': m['accuracy'],
+        **{f'macro {k}': v for k, v in m['macro'].items()},
+        **{f'F1 of {c}': m['per_class'][c]['f1'] for c in found['classes']},
+    }
+    train = parts['train']
+    test = parts['test']
+    rows = [
+        dict(measure=k, n_train=train['n'], n_test=test['n']) | _gap(numbers(train).get(k), v)
+        for k, v in numbers(test).items()
+    ]
     return pd.DataFrame(rows)
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #7348af4e
-def failures(table: pd.DataFrame, # test predictions
-             classes: Sequence[str],
-             index: pd.DataFrame | None = None, # dataset/index.parquet, for rhythm, age, sex and path
-             n: int = 24, # at most
-            ) -> pd.DataFrame: # id, patient, layout, truth, answer, probability, probability_truth, wrong_layouts, layouts; then what the index knows
-    "The wrong charts, surest first; `wrong_layouts` of `layouts` charts of the recording are wrong."
-    y, p = checked(table['label'].to_numpy(), table[[f'p_{c}' for c in classes]].to_numpy(), classes)
-    said, rows = p.argmax(1), np.arange(len(y))
+def failures(
+    table: pd.DataFrame,  # test predictions
+    classes: Sequence[str],
+    index: pd.DataFrame | None = None,  # dataset/index.parquet, for rhythm, age, sex and path
+    n: int = 24,  # at most
+) -> pd.DataFrame:  # id, patient, layout, truth, answer, probability, probability_truth, wrong_layouts, layouts; then what the index knows
+    """The wrong charts, surest first; `wrong_layouts` of `layouts` charts of the recording are
+    wrong."""
+    y, p = checked(
+        table['label'].to_numpy(), table[[f'p_{c}' for c in classes]].to_numpy(), classes
+    )
+    said = p.argmax(1)
+    rows = np.arange(len(y))
     name = np.asarray(list(classes), dtype=object)
-    out = table[['id', 'patient', 'layout']].assign(truth=name[y], answer=name[said], probability=p.max(1), probability_truth=p[rows, y])
+    out = table[['id', 'patient', 'layout']].assign(
+        truth=name[y], answer=name[said], probability=p.max(1), probability_truth=p[rows, y]
+    )
     wrong = pd.Series(said != y, table.index)
-    out = out.assign(wrong_layouts=wrong.groupby(table['id']).transform('sum').astype(int), layouts=wrong.groupby(table['id']).transform('size'))
-    worst = out[wrong].sort_values(['probability', 'id', 'layout'], ascending=[False, True, True], kind='stable').head(n).reset_index(drop=True)
-    if index is None or 'id' not in index: return worst
-    more = index.assign(id=index['id'].astype(str)).drop_duplicates('id').set_index('id').reindex(worst['id'].astype(str))
-    return worst.assign(**{c: more[c].to_numpy() for c in ('rhythm', 'age', 'sex', 'source', 'path') if c in more})
+    out = out.assign(
+        wrong_layouts=wrong.groupby(table['id']).transform('sum').astype(int),
+        layouts=wrong.groupby(table['id']).transform('size'),
+    )
+    worst = (
+        out[wrong]
+        .sort_values(['probability', 'id', 'layout'], ascending=[False, True, True], kind='stable')
+        .head(n)
+        .reset_index(drop=True)
+    )
+    if index is None or 'id' not in index:
+        return worst
+    more = (
+        index.assign(id=index['id'].astype(str))
+        .drop_duplicates('id')
+        .set_index('id')
+        .reindex(worst['id'].astype(str))
+    )
+    return worst.assign(
+        **{c: more[c].to_numpy() for c in ('rhythm', 'age', 'sex', 'source', 'path') if c in more}
+    )
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #f6c15c78
 def _tested(study: StudyFiles) -> tuple[dict[Run, pd.DataFrame], list[dict[str, str]]]:
     "Test predictions of the finished runs that can be compared; the runs left out, and why."
-    tables, out = dict[Run, pd.DataFrame](), list[dict[str, str]]()
+    tables = dict[Run, pd.DataFrame]()
+    out = list[dict[str, str]]()
     for run in study.finished:
         try:
             table = read_predictions(run.folder, run.metrics['classes'])
             tables[run] = table[table['part'] == 'test'].reset_index(drop=True)
-        except EcgvisError as e: out.append(dict(run=run.id, reason=e.line))
-    same = {r: (tuple(r.metrics['classes']), pd.util.hash_pandas_object(_truth(t).astype(str)).to_numpy().tobytes()) for r, t in tables.items()}
+        except EcgvisError as e:
+            out.append(dict(run=run.id, reason=e.line))
+    same = {
+        r: (
+            tuple(r.metrics['classes']),
+            pd.util.hash_pandas_object(_truth(t).astype(str)).to_numpy().tobytes(),
+        )
+        for r, t in tables.items()
+    }
     count = Counter(same.values())
     first = max(tables, key=lambda r: count[same[r]], default=None)
     for run in list(tables):
-        if first is None or same[first] == same[run]: continue
-        told = different(tables[first], tables.pop(run)) if run.metrics['classes'] == first.metrics['classes'] else 'answers other classes'
+        if first is None or same[first] == same[run]:
+            continue
+        told = (
+            different(tables[first], tables.pop(run))
+            if run.metrics['classes'] == first.metrics['classes']
+            else 'answers other classes'
+        )
         out.append(dict(run=run.id, reason=f'cannot be compared with {first.id}: it {told}'))
     return tables, out
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #c297c6cd
 TABLES = ('models', 'pairs', 'subgroups', 'gaps', 'failures')
 
-def compare_study(folder: str | Path, # runs/<study>, its runs evaluated
-                  draws: int = 10_000, # of the comparison of models; subgroups take a tenth
-                  seed: int = 0, # of the resamples
-                 ) -> Path: # <study>/comparison: models, pairs, subgroups, gaps, failures as .csv, and done.json
-    "Compare the runs of a study; models are architectures on configurations, with all their seeds. Done once for the same predictions."
+
+def compare_study(
+    folder: str | Path,  # runs/<study>, its runs evaluated
+    draws: int = 10_000,  # of the comparison of models; subgroups take a tenth
+    seed: int = 0,  # of the resamples
+) -> Path:  # <study>/comparison: models, pairs, subgroups, gaps, failures as .csv, and done.json
+    """Compare the runs of a study; models are architectures on configurations, with all their
+    seeds. Done once for the same predictions."""
     study = open_study(folder)
     tables, left_out = _tested(study)
-    read = [hashlib.sha256((r.folder/n).read_bytes()).hexdigest() for r in tables for n in ('predictions.parquet', 'metrics.json')]
-    known = study.index[[c for c in ('id', 'age', 'sex', 'source', 'rhythm', 'path') if c in study.index]]
-    stage = Stage(study.folder/'comparison', digest([r.id for r in tables], read, left_out, known.astype(str).to_dict('list'), draws, seed, 1))
-    if stage.done and all((stage.folder/f'{n}.csv').exists() for n in TABLES): return stage.folder
+    read = [
+        hashlib.sha256((r.folder / n).read_bytes()).hexdigest()
+        for r in tables
+        for n in ('predictions.parquet', 'metrics.json')
+    ]
+    known = study.index[
+        [c for c in ('id', 'age', 'sex', 'source', 'rhythm', 'path') if c in study.index]
+    ]
+    stage = Stage(
+        study.folder / 'comparison',
+        digest(
+            [r.id for r in tables],
+            read,
+            left_out,
+            known.astype(str).to_dict('list'),
+            draws,
+            seed,
+            1,
+        ),
+    )
+    if stage.done and all((stage.folder / f'{n}.csv').exists() for n in TABLES):
+        return stage.folder
     found = _all_tables(tables, known, draws, seed)
-    for name in TABLES: write_table(found[name], stage.folder/f'{name}.csv')
+    for name in TABLES:
+        write_table(found[name], stage.folder / f'{name}.csv')
     stage.finish(runs=[r.id for r in tables], left_out=left_out, draws=draws, seed=seed)
     return stage.folder
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #a96974ed
-def _all_tables(tables: Mapping[Run, pd.DataFrame], index: pd.DataFrame, draws: int, seed: int) -> dict[str, pd.DataFrame]:
+def _all_tables(
+    tables: Mapping[Run, pd.DataFrame], index: pd.DataFrame, draws: int, seed: int
+) -> dict[str, pd.DataFrame]:
     "The tables of a comparison."
-    models, each = dict[str, list[pd.DataFrame]](), {k: list[pd.DataFrame]() for k in TABLES[2:]}
+    models = dict[str, list[pd.DataFrame]]()
+    each = {k: list[pd.DataFrame]() for k in TABLES[2:]}
     for run, table in progress(tables.items(), 'comparing', 'runs', total=len(tables)):
         models.setdefault(f'{run.config}/{run.architecture}', []).append(table)
         classes = run.metrics['classes']
-        found = subgroups(table, index, classes, max(100, draws//10), seed), train_test(run.metrics), failures(table, classes, index)
+        found = (
+            subgroups(table, index, classes, max(100, draws // 10), seed),
+            train_test(run.metrics),
+            failures(table, classes, index),
+        )
         for name, rows in zip(TABLES[2:], found):
             each[name].append(rows.assign(run=run.id)[['run', *rows]] if len(rows) else rows)
     none = pd.DataFrame({'model': []}), pd.DataFrame({'a': []})
-    ranked, pairs = compare(models, next(iter(tables)).metrics['classes'], draws=draws, seed=seed) if models else none
-    together = {k: pd.concat(v, ignore_index=True) if any(len(x) for x in v) else pd.DataFrame({'run': []}) for k, v in each.items()}
+    ranked, pairs = (
+        compare(models, next(iter(tables)).metrics['classes'], draws=draws, seed=seed)
+        if models
+        else none
+    )
+    together = {
+        k: pd.concat(v, ignore_index=True) if any(len(x) for x in v) else pd.DataFrame({'run': []})
+        for k, v in each.items()
+    }
     return dict(models=ranked, pairs=pairs) | together
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #4418eec6
@@ -271,79 +471,140 @@ def each(table: pd.DataFrame) -> list[Any]:
     "The rows of a table, with its columns as attributes."
     return list(table.itertuples())
 
-def _axes(width: float, height: float, left: float, bottom: float, title: str) -> tuple[Figure, Any]:
+
+def _axes(
+    width: float, height: float, left: float, bottom: float, title: str
+) -> tuple[Figure, Any]:
     "One panel in the style of the report; margins in inches."
     fig = Figure(figsize=(width, height))
-    ax = fig.add_axes((left/width, bottom/height, 1 - (left + .15)/width, 1 - (bottom + .32)/height))
+    ax = fig.add_axes(
+        (left / width, bottom / height, 1 - (left + 0.15) / width, 1 - (bottom + 0.32) / height)
+    )
     ax.set_title(title, fontsize=9.5, loc='left', fontweight='bold', color='#1c2733')
-    ax.tick_params(labelsize=8, color='#9aa5b0'); ax.xaxis.label.set_fontsize(8.5)
-    ax.spines[['top', 'right']].set_visible(False); ax.spines[['left', 'bottom']].set_color('#9aa5b0')
-    ax.grid(color='#e6eaee', linewidth=.7); ax.set_axisbelow(True)
+    ax.tick_params(labelsize=8, color='#9aa5b0')
+    ax.xaxis.label.set_fontsize(8.5)
+    ax.spines[['top', 'right']].set_visible(False)
+    ax.spines[['left', 'bottom']].set_color('#9aa5b0')
+    ax.grid(color='#e6eaee', linewidth=0.7)
+    ax.set_axisbelow(True)
     return fig, ax
+
 
 def _room(names: Sequence[str], size: float = 8) -> float:
     "Inches that the longest name takes."
-    return .2 + max(map(len, names), default=0)*size*.0079
+    return 0.2 + max(map(len, names), default=0) * size * 0.0079
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #ae2d1e79
-BLUE = '#0072b2' # of points where no colours are given
+BLUE = '#0072b2'  # of points where no colours are given
 
-def ranking_figure(models: pd.DataFrame, # as in models.csv
-                   colours: Mapping[str, str] | None = None, # of models by name
-                   names: Mapping[str, str] | None = None, # what to call them
-                  ) -> Figure:
+
+def ranking_figure(
+    models: pd.DataFrame,  # as in models.csv
+    colours: Mapping[str, str] | None = None,  # of models by name
+    names: Mapping[str, str] | None = None,  # what to call them
+) -> Figure:
     "Macro-F1 of each model with its interval; a line for the range of its seeds."
     label = [(names or {}).get(m, m) for m in models['model']]
-    fig, ax = _axes(2.9 + (left := _room(label)), .95 + .26*max(2, len(models)), left, .5, 'Macro-F1, with 95 % interval')
+    fig, ax = _axes(
+        2.9 + (left := _room(label)),
+        0.95 + 0.26 * max(2, len(models)),
+        left,
+        0.5,
+        'Macro-F1, with 95 % interval',
+    )
     for i, r in enumerate(each(models)):
         colour = (colours or {}).get(str(r.model), BLUE)
         ax.plot([r.low, r.high], [i, i], color=colour, lw=1.8, solid_capstyle='butt')
         ax.plot(r.value, i, 'o', color=colour, ms=6)
-        if r.seeds > 1: ax.plot([r.seed_min, r.seed_max], [i + .22]*2, '|-', color='#6b7680', lw=.9, ms=5)
-    ax.set_yticks(range(len(models)), label); ax.set_ylim(max(1, len(models)) - .4, -.6)
-    ax.set_xlabel('macro-F1 (thin grey: range of the seeds)' if (models['seeds'] > 1).any() else 'macro-F1')
+        if r.seeds > 1:
+            ax.plot([r.seed_min, r.seed_max], [i + 0.22] * 2, '|-', color='#6b7680', lw=0.9, ms=5)
+    ax.set_yticks(range(len(models)), label)
+    ax.set_ylim(max(1, len(models)) - 0.4, -0.6)
+    ax.set_xlabel(
+        'macro-F1 (thin grey: range of the seeds)' if (models['seeds'] > 1).any() else 'macro-F1'
+    )
     return fig
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #73fa9ccf
-def comparison_figure(pairs: pd.DataFrame, # as in pairs.csv
-                      names: Mapping[str, str] | None = None, # what to call the models
-                     ) -> Figure:
-    "Row minus column, in hundredths of macro-F1; bold with a frame where it holds after correction for the number of pairs."
+def comparison_figure(
+    pairs: pd.DataFrame,  # as in pairs.csv
+    names: Mapping[str, str] | None = None,  # what to call the models
+) -> Figure:
+    """Row minus column, in hundredths of macro-F1; bold with a frame where it holds after
+    correction for the number of pairs."""
     order = list(dict.fromkeys([*pairs['a'], *pairs['b']]))
-    k, label = len(order), [(names or {}).get(m, m) for m in order]
-    cell, left = .42 if k > 5 else .56, _room(label)
-    fig, ax = _axes(left + cell*max(3, k) + .15, cell*max(3, k) + .32 + left, left, left, 'Row − column, F1 × 100')
+    k = len(order)
+    label = [(names or {}).get(m, m) for m in order]
+    cell = 0.42 if k > 5 else 0.56
+    left = _room(label)
+    fig, ax = _axes(
+        left + cell * max(3, k) + 0.15,
+        cell * max(3, k) + 0.32 + left,
+        left,
+        left,
+        'Row − column, F1 × 100',
+    )
     grid = np.full((k, k), np.nan)
     for r in each(pairs):
-        i, j = order.index(r.a), order.index(r.b)
-        grid[i, j], grid[j, i] = 100*r.difference, -100*r.difference
+        i = order.index(r.a)
+        j = order.index(r.b)
+        grid[i, j] = 100 * r.difference
+        grid[j, i] = -100 * r.difference
     top = max(1e-9, np.nanmax(abs(grid), initial=0))
-    ax.imshow(grid, cmap='RdBu', vmin=-1.6*top, vmax=1.6*top)
-    sure = {frozenset((r.a, r.b)) for r in each(pairs) if r.p_holm < .05}
+    ax.imshow(grid, cmap='RdBu', vmin=-1.6 * top, vmax=1.6 * top)
+    sure = {frozenset((r.a, r.b)) for r in each(pairs) if r.p_holm < 0.05}
     for i, j in np.argwhere(~np.isnan(grid)):
         firm = frozenset((order[i], order[j])) in sure
-        ax.text(j, i, f'{grid[i, j]:+.1f}', ha='center', va='center', fontsize=7 if k > 5 else 8, color='#1c2733',
-                fontweight='bold' if firm else 'normal')
-        if firm: ax.add_patch(Rectangle((j - .46, i - .46), .92, .92, fill=False, ec='#1c2733', lw=1.2))
-    ax.set_xticks(range(k), label, rotation=90); ax.set_yticks(range(k), label); ax.grid(visible=False)
+        ax.text(
+            j,
+            i,
+            f'{grid[i, j]:+.1f}',
+            ha='center',
+            va='center',
+            fontsize=7 if k > 5 else 8,
+            color='#1c2733',
+            fontweight='bold' if firm else 'normal',
+        )
+        if firm:
+            ax.add_patch(
+                Rectangle((j - 0.46, i - 0.46), 0.92, 0.92, fill=False, ec='#1c2733', lw=1.2)
+            )
+    ax.set_xticks(range(k), label, rotation=90)
+    ax.set_yticks(range(k), label)
+    ax.grid(visible=False)
     return fig
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #033110fe
-def subgroup_figure(groups: pd.DataFrame, # as of `subgroups`: one run
-                    colour: str = BLUE,
-                    title: str = 'Subgroups',
-                   ) -> Figure:
+def subgroup_figure(
+    groups: pd.DataFrame,  # as of `subgroups`: one run
+    colour: str = BLUE,
+    title: str = 'Subgroups',
+) -> Figure:
     "Macro-F1 of each subgroup with its interval and number of recordings."
-    label, at, y = [f'{r.group}  (n = {r.recordings:,})' for r in each(groups)], list[float](), 0.
+    label = [f'{r.group}  (n = {r.recordings:,})' for r in each(groups)]
+    at = list[float]()
+    y = 0.0
     for k, factor in enumerate(groups['factor']):
-        y += 1. if k == 0 or factor == groups['factor'].iloc[k - 1] else 1.7
+        y += 1.0 if k == 0 or factor == groups['factor'].iloc[k - 1] else 1.7
         at.append(y)
-    fig, ax = _axes(2.9 + (left := _room(label)), .95 + .2*y, left, .5, title)
+    fig, ax = _axes(2.9 + (left := _room(label)), 0.95 + 0.2 * y, left, 0.5, title)
     for r, y in zip(each(groups), at):
         sure = not np.isnan(r.f1_low)
-        if sure: ax.plot([r.f1_low, r.f1_high], [y, y], color=colour, lw=1.6)
+        if sure:
+            ax.plot([r.f1_low, r.f1_high], [y, y], color=colour, lw=1.6)
         ax.plot(r.f1, y, 'o', color=colour, mfc=colour if sure else 'white', ms=5.5)
     for factor, first in dict(zip(reversed(list(groups['factor'])), reversed(at))).items():
-        ax.text(.005, first - .62, factor, fontsize=7.5, color='#4f5b66', transform=ax.get_yaxis_transform(), va='center', fontweight='bold')
-    ax.set_yticks(at, label); ax.set_ylim(max(at) + .6, .1); ax.set_xlabel('macro-F1 over the classes present')
+        ax.text(
+            0.005,
+            first - 0.62,
+            factor,
+            fontsize=7.5,
+            color='#4f5b66',
+            transform=ax.get_yaxis_transform(),
+            va='center',
+            fontweight='bold',
+        )
+    ax.set_yticks(at, label)
+    ax.set_ylim(max(at) + 0.6, 0.1)
+    ax.set_xlabel('macro-F1 over the classes present')
     return fig

@@ -23,68 +23,108 @@ from .metrics import evaluate
 @dataclass(frozen=True)
 class CrossConfig:
     "Repeated cross-validation of every model of a study."
-    folds: int = 0 # 0: none
-    repeats: int = 1 # each with other folds
-    seed: int = 42 # of the folds
+
+    folds: int = 0  # 0: none
+    repeats: int = 1  # each with other folds
+    seed: int = 42  # of the folds
 
     def __post_init__(self) -> None:
-        for name, fine, expected in (('folds', self.folds == 0 or self.folds >= 2, '0, or 2 or more'), ('repeats', self.repeats >= 1, '1 or more'),
-                                     ('seed', self.seed >= 0, '0 or more')):
-            if not fine: raise EcgvisError(f'cross.{name} is {getattr(self, name)}', field=f'cross.{name}', expected=expected)
+        for name, fine, expected in (
+            ('folds', self.folds == 0 or self.folds >= 2, '0, or 2 or more'),
+            ('repeats', self.repeats >= 1, '1 or more'),
+            ('seed', self.seed >= 0, '0 or more'),
+        ):
+            if not fine:
+                raise EcgvisError(
+                    f'cross.{name} is {getattr(self, name)}',
+                    field=f'cross.{name}',
+                    expected=expected,
+                )
 
     @property
-    def each(self) -> list[tuple[int, int]]: # repeat and fold, from 1
+    def each(self) -> list[tuple[int, int]]:  # repeat and fold, from 1
         return [(r + 1, k + 1) for r in range(self.repeats) for k in range(self.folds)]
+
 
 def _cut(rows: pd.DataFrame, folds: int, seed: int) -> Iterator[np.ndarray]:
     "Which rows are in each fold; patients are whole, classes alike."
     n = min(folds, rows['group'].nunique())
-    for _, held in StratifiedGroupKFold(n, shuffle=True, random_state=seed).split(rows, rows['label'], rows['group']):
+    for _, held in StratifiedGroupKFold(n, shuffle=True, random_state=seed).split(
+        rows, rows['label'], rows['group']
+    ):
         yield np.isin(np.arange(len(rows)), held)
 
-def cross_parts(splits: pd.DataFrame, # as of `split.assign`
-                c: CrossConfig, repeat: int, fold: int, # from 1
-               ) -> pd.DataFrame: # the same rows with other parts
+
+def cross_parts(
+    splits: pd.DataFrame,  # as of `split.assign`
+    c: CrossConfig,
+    repeat: int,
+    fold: int,  # from 1
+) -> pd.DataFrame:  # the same rows with other parts
     "One fold as the test part, a tenth of the patients of the others as the validation part."
     patients = splits['group'].nunique()
     if patients < c.folds:
-        raise EcgvisError(f'{patients} patients cannot make {c.folds} folds', field='cross.folds', expected='as many patients as folds')
+        raise EcgvisError(
+            f'{patients} patients cannot make {c.folds} folds',
+            field='cross.folds',
+            expected='as many patients as folds',
+        )
     held = list(_cut(splits, c.folds, c.seed + repeat - 1))[fold - 1]
     rest = splits[~held]
-    chosen = next(_cut(rest, 10, c.seed + 1000*repeat + fold))
+    chosen = next(_cut(rest, 10, c.seed + 1000 * repeat + fold))
     part = np.where(held, 'test', 'train').astype(object)
     part[np.flatnonzero(~held)[chosen]] = 'validation'
     return splits.assign(part=part, fold=np.where(held, -1, np.where(part == 'validation', 0, 1)))
 
 # %% ../../nbs/70_evaluate/30_cross.ipynb #b22319b6
-def cross_dataset(dataset: str | Path, # folder of a prepared data set
-                  out: str | Path, # folder of the new one
-                  c: CrossConfig, repeat: int, fold: int, # from 1
-                 ) -> Path: # `out`
+def cross_dataset(
+    dataset: str | Path,  # folder of a prepared data set
+    out: str | Path,  # folder of the new one
+    c: CrossConfig,
+    repeat: int,
+    fold: int,  # from 1
+) -> Path:  # `out`
     "The data set of one fold: its own parts, the signals by a link."
-    dataset, out = Path(dataset).absolute(), Path(out)
-    key = digest(read_json(dataset/'done.json')['key'], asdict(c), repeat, fold)
-    if (out/'done.json').exists() and read_json(out/'done.json')['key'] == key: return out
-    write_table(cross_parts(read_table(dataset/'splits.parquet'), c, repeat, fold), out/'splits.parquet')
-    with suppress(FileExistsError): (out/'store.lmdb').symlink_to(dataset/'store.lmdb')
-    write_json(read_json(dataset/'summary.json'), out/'summary.json')
-    write_json(dict(key=key), out/'done.json')
+    dataset = Path(dataset).absolute()
+    out = Path(out)
+    key = digest(read_json(dataset / 'done.json')['key'], asdict(c), repeat, fold)
+    if (out / 'done.json').exists() and read_json(out / 'done.json')['key'] == key:
+        return out
+    write_table(
+        cross_parts(read_table(dataset / 'splits.parquet'), c, repeat, fold), out / 'splits.parquet'
+    )
+    with suppress(FileExistsError):
+        (out / 'store.lmdb').symlink_to(dataset / 'store.lmdb')
+    write_json(read_json(dataset / 'summary.json'), out / 'summary.json')
+    write_json(dict(key=key), out / 'done.json')
     return out
 
 # %% ../../nbs/70_evaluate/30_cross.ipynb #8e8cf2a5
-def pool(folder: str | Path, # of the folds, each with its predictions
-         c: CrossConfig,
-        ) -> dict[str, Any]: # as in `cross.json`: folds, repeats, seed, test (metrics), each (macro-F1 of the repeats)
+def pool(
+    folder: str | Path,  # of the folds, each with its predictions
+    c: CrossConfig,
+) -> dict[
+    str, Any
+]:  # as in `cross.json`: folds, repeats, seed, test (metrics), each (macro-F1 of the repeats)
     "Measure all folds together."
-    folder, parts = Path(folder), list[pd.DataFrame]()
+    folder = Path(folder)
+    parts = list[pd.DataFrame]()
     for r, k in c.each:
-        rows = read_table(folder/f'{r}-{k}'/'predictions.parquet')
+        rows = read_table(folder / f'{r}-{k}' / 'predictions.parquet')
         parts.append(rows[rows['part'] == 'test'].assign(layout=f'repeat {r}'))
-    first = read_json(folder/'1-1'/'config.json')
-    write_table(pd.concat(parts, ignore_index=True), folder/'predictions.parquet')
+    first = read_json(folder / '1-1' / 'config.json')
+    write_table(pd.concat(parts, ignore_index=True), folder / 'predictions.parquet')
     found = evaluate(first, folder)
-    record, test = read_json(folder/'1-1'/'run.json'), found['parts']['test']
-    each = [found['layouts'].get(f'repeat {r + 1}', test)['macro']['f1'] for r in range(c.repeats)] # one repeat is the whole
-    told = asdict(c) | dict(test=test, each=each, classes=found['classes'], draws=found['draws'], title=record.get('title', ''))
-    write_json(told, folder/'cross.json')
+    record = read_json(folder / '1-1' / 'run.json')
+    test = found['parts']['test']
+    # one repeat is the whole
+    each = [found['layouts'].get(f'repeat {r + 1}', test)['macro']['f1'] for r in range(c.repeats)]
+    told = asdict(c) | dict(
+        test=test,
+        each=each,
+        classes=found['classes'],
+        draws=found['draws'],
+        title=record.get('title', ''),
+    )
+    write_json(told, folder / 'cross.json')
     return told

@@ -23,246 +23,453 @@ def _first(bad: np.ndarray) -> int | None:
     "The first true row, if any."
     return int(bad.argmax()) if bad.any() else None
 
-def checked(labels: Any, # class numbers [n]
-            probabilities: Any, # [n, K]
-            classes: Sequence[str], # K names
-           ) -> tuple[np.ndarray, np.ndarray]: # int64 [n], float64 [n, K]
+
+def checked(
+    labels: Any,  # class numbers [n]
+    probabilities: Any,  # [n, K]
+    classes: Sequence[str],  # K names
+) -> tuple[np.ndarray, np.ndarray]:  # int64 [n], float64 [n, K]
     "Labels and probabilities fit for a metric, or an EcgvisError that names the first bad row."
-    y, p, k = np.asarray(labels), np.asarray(probabilities, dtype=float), len(classes)
-    if not len(y): raise EcgvisError('no predictions to evaluate', expected='at least one row', remedy='check the split: this part is empty')
+    y = np.asarray(labels)
+    p = np.asarray(probabilities, dtype=float)
+    k = len(classes)
+    if not len(y):
+        raise EcgvisError(
+            'no predictions to evaluate',
+            expected='at least one row',
+            remedy='check the split: this part is empty',
+        )
     if p.shape != (len(y), k):
-        raise EcgvisError(f'probabilities have shape {p.shape}', expected=f'({len(y)}, {k}): a row per label, a column per class')
+        raise EcgvisError(
+            f'probabilities have shape {p.shape}',
+            expected=f'({len(y)}, {k}): a row per label, a column per class',
+        )
     bad = np.asarray(pd.isna(y)) | ~np.isin(y, np.arange(k))
     if (i := _first(bad)) is not None:
-        raise EcgvisError(f'label {y[i]!s} in row {i} is no class', field='label', expected=f'a class number 0 to {k - 1} ({", ".join(classes)})')
+        raise EcgvisError(
+            f'label {y[i]!s} in row {i} is no class',
+            field='label',
+            expected=f'a class number 0 to {k - 1} ({", ".join(classes)})',
+        )
     if (i := _first(~np.isfinite(p).all(1))) is not None:
-        raise EcgvisError(f'a probability in row {i} is not finite', field='probabilities', remedy='train again; the model diverged')
+        raise EcgvisError(
+            f'a probability in row {i} is not finite',
+            field='probabilities',
+            remedy='train again; the model diverged',
+        )
     if (i := _first((p < 0).any(1) | (abs(p.sum(1) - 1) > 1e-3))) is not None:
-        raise EcgvisError(f'probabilities of row {i} are negative or sum to {p[i].sum():.4g}', field='probabilities',
-                          expected='numbers from 0 to 1 that sum to 1')
+        raise EcgvisError(
+            f'probabilities of row {i} are negative or sum to {p[i].sum():.4g}',
+            field='probabilities',
+            expected='numbers from 0 to 1 that sum to 1',
+        )
     return y.astype(np.int64), p
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #f1a7cd39
-def numbered(patients: Any, # who each row belongs to [n]; None: each row is a patient
-             n: int, # rows
-            ) -> np.ndarray: # int64 [n], 0 to patients - 1
+def numbered(
+    patients: Any,  # who each row belongs to [n]; None: each row is a patient
+    n: int,  # rows
+) -> np.ndarray:  # int64 [n], 0 to patients - 1
     "Patients as numbers, or an EcgvisError that names the row without one."
     who = pd.factorize(np.arange(n) if patients is None else np.asarray(patients))[0]
-    if len(who) != n: raise EcgvisError(f'{len(who)} patients for {n} labels', field='patients', expected='one per label')
-    if (i := _first(who < 0)) is not None: raise EcgvisError(f'row {i} has no patient', field='patients', remedy='give each row a patient')
+    if len(who) != n:
+        raise EcgvisError(
+            f'{len(who)} patients for {n} labels', field='patients', expected='one per label'
+        )
+    if (i := _first(who < 0)) is not None:
+        raise EcgvisError(
+            f'row {i} has no patient', field='patients', remedy='give each row a patient'
+        )
     return who.astype(np.int64)
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #2e14e4ff
-def scores(confusion: np.ndarray # [..., K, K], rows are true classes, columns are predicted ones; counts or weights
-          ) -> dict[str, np.ndarray]: # accuracy [...]; precision, recall, f1 [..., K], NaN for classes without a row
-    "Ratios of counts for a stack of confusion matrices; as in scikit-learn with `zero_division=0`, but for absent classes."
+def scores(
+    confusion: np.ndarray,  # [..., K, K], rows are true classes, columns are predicted ones; counts or weights
+) -> dict[
+    str, np.ndarray
+]:  # accuracy [...]; precision, recall, f1 [..., K], NaN for classes without a row
+    """Ratios of counts for a stack of confusion matrices; as in scikit-learn with
+    `zero_division=0`, but for absent classes."""
     c = np.asarray(confusion, dtype=float)
-    hit, true, said = np.diagonal(c, axis1=-2, axis2=-1), c.sum(-1), c.sum(-2)
-    gone = np.where(true > 0, 0., np.nan)
+    hit = np.diagonal(c, axis1=-2, axis2=-1)
+    true = c.sum(-1)
+    said = c.sum(-2)
+    gone = np.where(true > 0, 0.0, np.nan)
     with np.errstate(invalid='ignore', divide='ignore'):
-        return dict(accuracy=hit.sum(-1)/c.sum((-2, -1)), precision=np.where(said > 0, hit/said, 0.) + gone,
-                    recall=hit/true, f1=2*hit/(true + said) + gone)
+        return dict(
+            accuracy=hit.sum(-1) / c.sum((-2, -1)),
+            precision=np.where(said > 0, hit / said, 0.0) + gone,
+            recall=hit / true,
+            f1=2 * hit / (true + said) + gone,
+        )
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #85866af4
 @compiled
-def _areas(who: np.ndarray, starts: np.ndarray, positive: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
-    "AUROC and AUPRC into `out` [draws, 2]; rows come best score first, `starts` marks the first of equal scores."
+def _areas(
+    who: np.ndarray, starts: np.ndarray, positive: np.ndarray, weights: np.ndarray, out: np.ndarray
+) -> None:
+    """AUROC and AUPRC into `out` [draws, 2]; rows come best score first, `starts` marks the first
+    of equal scores."""
     for d in range(len(weights)):
-        w, tp, fp, area, precision, i = weights[d], 0., 0., 0., 0., 0
+        w = weights[d]
+        tp = 0.0
+        fp = 0.0
+        area = 0.0
+        precision = 0.0
+        i = 0
         while i < len(who):
-            pos, neg = 0., 0.
+            pos = 0.0
+            neg = 0.0
             while True:
-                if positive[i]: pos += w[who[i]]
-                else: neg += w[who[i]]
+                if positive[i]:
+                    pos += w[who[i]]
+                else:
+                    neg += w[who[i]]
                 i += 1
-                if i == len(who) or starts[i]: break
-            area += neg*(tp + pos/2)
-            tp, fp = tp + pos, fp + neg
-            if pos > 0: precision += pos*tp/(tp + fp)
-        out[d, 0] = area/(tp*fp) if tp > 0 and fp > 0 else np.nan
-        out[d, 1] = precision/tp if tp > 0 else np.nan
+                if i == len(who) or starts[i]:
+                    break
+            area += neg * (tp + pos / 2)
+            tp = tp + pos
+            fp = fp + neg
+            if pos > 0:
+                precision += pos * tp / (tp + fp)
+        out[d, 0] = area / (tp * fp) if tp > 0 and fp > 0 else np.nan
+        out[d, 1] = precision / tp if tp > 0 else np.nan
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #2a6666e2
-def areas(scores: np.ndarray, # [n], higher means more positive
-          positive: np.ndarray, # bool [n]
-          weights: np.ndarray, # [draws, patients], how often each patient counts
-          patients: np.ndarray | None = None, # number of the patient of each row [n]; None: each row is a patient
-         ) -> tuple[np.ndarray, np.ndarray]: # AUROC and AUPRC, each [draws]; NaN where a draw lacks what they need
-    "AUROC (Mann-Whitney, ties count one half) and AUPRC (average precision) of each weighting of the same scores."
-    order, positive = np.argsort(-np.asarray(scores), kind='stable'), np.asarray(positive, bool)
-    s, who = np.asarray(scores)[order], order if patients is None else np.asarray(patients)[order]
+def areas(
+    scores: np.ndarray,  # [n], higher means more positive
+    positive: np.ndarray,  # bool [n]
+    weights: np.ndarray,  # [draws, patients], how often each patient counts
+    patients: np.ndarray
+    | None = None,  # number of the patient of each row [n]; None: each row is a patient
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # AUROC and AUPRC, each [draws]; NaN where a draw lacks what they need
+    """AUROC (Mann-Whitney, ties count one half) and AUPRC (average precision) of each weighting of
+    the same scores."""
+    order = np.argsort(-np.asarray(scores), kind='stable')
+    positive = np.asarray(positive, bool)
+    s = np.asarray(scores)[order]
+    who = order if patients is None else np.asarray(patients)[order]
     out = np.empty((len(weights), 2))
-    _areas(who.astype(np.int64), np.r_[True, s[1:] != s[:-1]], positive[order], np.ascontiguousarray(weights, np.float64), out)
+    _areas(
+        who.astype(np.int64),
+        np.r_[True, s[1:] != s[:-1]],
+        positive[order],
+        np.ascontiguousarray(weights, np.float64),
+        out,
+    )
     return out[:, 0], out[:, 1]
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #256e7368
-def bootstrap(patients: int, # how many there are
-              draws: int, # how many resamples
-              seed: int = 0,
-              rows: int = 1000, # draws per block, which bounds the memory
-             ) -> Iterator[np.ndarray]: # blocks int64 [<= rows, patients]; each row sums to `patients`
-    "How often each patient is in each resample with replacement (Efron's bootstrap: multinomial counts)."
+def bootstrap(
+    patients: int,  # how many there are
+    draws: int,  # how many resamples
+    seed: int = 0,
+    rows: int = 1000,  # draws per block, which bounds the memory
+) -> Iterator[np.ndarray]:  # blocks int64 [<= rows, patients]; each row sums to `patients`
+    """How often each patient is in each resample with replacement (Efron's bootstrap: multinomial
+    counts)."""
     rng = np.random.default_rng(seed)
     for start in range(0, draws, rows):
         n = min(rows, draws - start)
-        picked = rng.integers(patients, size=(n, patients)) + patients*np.arange(n)[:, None]
-        yield np.bincount(picked.ravel(), minlength=n*patients).reshape(n, patients)
+        picked = rng.integers(patients, size=(n, patients)) + patients * np.arange(n)[:, None]
+        yield np.bincount(picked.ravel(), minlength=n * patients).reshape(n, patients)
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #fcbd3caa
 METRICS = ('precision', 'recall', 'f1', 'auroc', 'auprc')
 
-def _block(y: np.ndarray, p: np.ndarray, patient: np.ndarray, weights: np.ndarray, ranked: bool = True) -> dict[str, np.ndarray]:
-    "Metrics under each row of `weights` [draws, patients]: accuracy and the macro ones [draws], others [draws, K]."
+
+def _block(
+    y: np.ndarray, p: np.ndarray, patient: np.ndarray, weights: np.ndarray, ranked: bool = True
+) -> dict[str, np.ndarray]:
+    """Metrics under each row of `weights` [draws, patients]: accuracy and the macro ones [draws],
+    others [draws, K]."""
     k = p.shape[1]
-    cells = np.zeros((weights.shape[1], k*k))
-    np.add.at(cells, (patient, y*k + p.argmax(1)), 1)
+    cells = np.zeros((weights.shape[1], k * k))
+    np.add.at(cells, (patient, y * k + p.argmax(1)), 1)
     found = scores((weights.astype(float) @ cells).reshape(-1, k, k))
     none = np.full(len(weights), np.nan)
     both = [areas(p[:, j], y == j, weights, patient) if ranked else (none, none) for j in range(k)]
-    found |= dict(auroc=np.stack([a for a, _ in both], axis=1), auprc=np.stack([b for _, b in both], axis=1))
+    found |= dict(
+        auroc=np.stack([a for a, _ in both], axis=1), auprc=np.stack([b for _, b in both], axis=1)
+    )
     with np.errstate(invalid='ignore'):
-        return found | {f'macro {m}': np.nansum(found[m], 1)/(~np.isnan(found[m])).sum(1) for m in METRICS}
+        return found | {
+            f'macro {m}': np.nansum(found[m], 1) / (~np.isnan(found[m])).sum(1) for m in METRICS
+        }
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #bf2aee20
-_Z = 1.959963984540054 # 97.5 % point of the normal distribution
+_Z = 1.959963984540054  # 97.5 % point of the normal distribution
 
-def bounds(value: float, # as measured
-            drawn: np.ndarray, # [draws], finite
-            patients: int, # how many the value is about
-           ) -> tuple[float, float]:
-    "A 95 % interval: normal on the logit scale with the standard error of the draws, or Wilson's where they do not differ."
+
+def bounds(
+    value: float,  # as measured
+    drawn: np.ndarray,  # [draws], finite
+    patients: int,  # how many the value is about
+) -> tuple[float, float]:
+    """A 95 % interval: normal on the logit scale with the standard error of the draws, or Wilson's
+    where they do not differ."""
     error = drawn.std(ddof=1)
     if error > 1e-9 and 0 < value < 1:
-        half = _Z*error/(value*(1 - value))
+        half = _Z * error / (value * (1 - value))
         return float(expit(logit(value) - half)), float(expit(logit(value) + half))
     n = max(1, patients)
-    middle, half = (value + _Z**2/2/n)/(1 + _Z**2/n), _Z/(1 + _Z**2/n)*np.sqrt(value*(1 - value)/n + _Z**2/4/n**2)
-    return max(0., float(middle - half)), min(1., float(middle + half))
+    middle = (value + _Z**2 / 2 / n) / (1 + _Z**2 / n)
+    half = _Z / (1 + _Z**2 / n) * np.sqrt(value * (1 - value) / n + _Z**2 / 4 / n**2)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #3bd64312
-def _macro_bounds(value: float, # the average as measured
-                  drawn: np.ndarray, # [draws], of the average
-                  classes: np.ndarray, # [draws, K] of the present classes
-                  each: Sequence[Mapping[str, Any]], # their numbers
-                  patients: int,
-                 ) -> tuple[float, float]:
-    "The wider of the interval of an average and the one put together from the intervals of what it averages."
+def _macro_bounds(
+    value: float,  # the average as measured
+    drawn: np.ndarray,  # [draws], of the average
+    classes: np.ndarray,  # [draws, K] of the present classes
+    each: Sequence[Mapping[str, Any]],  # their numbers
+    patients: int,
+) -> tuple[float, float]:
+    """The wider of the interval of an average and the one put together from the intervals of what
+    it averages."""
     low, high = bounds(value, drawn, patients)
-    whole, r = classes[~np.isnan(classes).any(1)], np.eye(len(each))
+    whole = classes[~np.isnan(classes).any(1)]
+    r = np.eye(len(each))
     with np.errstate(invalid='ignore', divide='ignore'):
-        if len(whole) > 1: r = np.nan_to_num(np.atleast_2d(np.corrcoef(whole.T)))
+        if len(whole) > 1:
+            r = np.nan_to_num(np.atleast_2d(np.corrcoef(whole.T)))
     np.fill_diagonal(r, 1)
     below, above = (np.array([abs(x['value'] - x[side]) for x in each]) for side in ('low', 'high'))
-    far = lambda d: float(np.sqrt(max(0., d @ r @ d))/len(d))
+    far = lambda d: float(np.sqrt(max(0.0, d @ r @ d)) / len(d))
     return min(low, value - far(below)), max(high, value + far(above))
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #7236f3d1
 INTERVAL = '95 % bootstrap over patients, on the logit scale'
 
-def metrics(labels: Any, # class numbers [n]
-            probabilities: Any, # [n, K], each row sums to 1
-            classes: Sequence[str], # K names
-            patients: Any = None, # who each row belongs to [n]; None: each row is a patient
-            draws: int = 2000, # bootstrap resamples; 0 leaves the intervals empty
-            seed: int = 0, # of the resamples
-            percentile: bool = False, # intervals from 2.5 to 97.5 % of the draws instead
-            ranked: bool = True, # AUROC and AUPRC too, which take most of the time
-           ) -> dict[str, Any]: # n, patients, absent, macro_classes, accuracy, macro, per_class, confusion; a number is {value, low, high} or None
-    "Accuracy, macro and per-class precision, recall, F1, one-versus-rest AUROC and AUPRC with 95 % intervals. Raises EcgvisError on bad input."
+
+def metrics(
+    labels: Any,  # class numbers [n]
+    probabilities: Any,  # [n, K], each row sums to 1
+    classes: Sequence[str],  # K names
+    patients: Any = None,  # who each row belongs to [n]; None: each row is a patient
+    draws: int = 2000,  # bootstrap resamples; 0 leaves the intervals empty
+    seed: int = 0,  # of the resamples
+    percentile: bool = False,  # intervals from 2.5 to 97.5 % of the draws instead
+    ranked: bool = True,  # AUROC and AUPRC too, which take most of the time
+) -> dict[
+    str, Any
+]:  # n, patients, absent, macro_classes, accuracy, macro, per_class, confusion; a number is {value, low, high} or None
+    """Accuracy, macro and per-class precision, recall, F1, one-versus-rest AUROC and AUPRC with 95
+    % intervals. Raises EcgvisError on bad input."""
     y, p = checked(labels, probabilities, classes)
     who = numbered(patients, len(y))
     m = who.max() + 1
-    blocks = [np.ones((1, m), np.int64), *bootstrap(m, draws, seed, rows=max(1, 2_000_000//len(y)))]
+    blocks = [
+        np.ones((1, m), np.int64),
+        *bootstrap(m, draws, seed, rows=max(1, 2_000_000 // len(y))),
+    ]
     parts = [_block(y, p, who, b, ranked) for b in blocks]
-    return _assemble(y, p, who, {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}, list(classes), percentile)
+    return _assemble(
+        y,
+        p,
+        who,
+        {k: np.concatenate([part[k] for part in parts]) for k in parts[0]},
+        list(classes),
+        percentile,
+    )
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #8a48c9e1
 def _number(column: np.ndarray, patients: int, percentile: bool) -> dict[str, float | None] | None:
-    "{value, low, high} of [1 + draws], the measured value first; draws in which it does not exist are left out. None where it does not."
-    if np.isnan(column[0]): return None
-    value, drawn = float(column[0]), column[1:][~np.isnan(column[1:])]
-    if len(drawn) < 2 or patients < 2: return dict(value=value, low=None, high=None)
-    low, high = np.percentile(drawn, [2.5, 97.5]).tolist() if percentile else bounds(value, drawn, patients)
+    """{value, low, high} of [1 + draws], the measured value first; draws in which it does not exist
+    are left out. None where it does not."""
+    if np.isnan(column[0]):
+        return None
+    value = float(column[0])
+    drawn = column[1:][~np.isnan(column[1:])]
+    if len(drawn) < 2 or patients < 2:
+        return dict(value=value, low=None, high=None)
+    low, high = (
+        np.percentile(drawn, [2.5, 97.5]).tolist() if percentile else bounds(value, drawn, patients)
+    )
     return dict(value=value, low=low, high=high)
 
-def _macro(drawn: Mapping[str, np.ndarray], name: str, each: Sequence[Mapping[str, Any]], patients: int, percentile: bool) -> Any:
+
+def _macro(
+    drawn: Mapping[str, np.ndarray],
+    name: str,
+    each: Sequence[Mapping[str, Any]],
+    patients: int,
+    percentile: bool,
+) -> Any:
     "The number of an average over the classes that have one."
     column = drawn[f'macro {name}']
-    number, there = _number(column, patients, percentile), [j for j, c in enumerate(each) if c[name]]
-    if percentile or not number or any(each[j][name]['low'] is None for j in there): return number
-    drawn_classes, parts = drawn[name][1:, there], [each[j][name] for j in there]
-    low, high = _macro_bounds(column[0], column[1:][~np.isnan(column[1:])], drawn_classes, parts, patients)
+    number = _number(column, patients, percentile)
+    there = [j for j, c in enumerate(each) if c[name]]
+    if percentile or not number or any(each[j][name]['low'] is None for j in there):
+        return number
+    drawn_classes = drawn[name][1:, there]
+    parts = [each[j][name] for j in there]
+    low, high = _macro_bounds(
+        column[0], column[1:][~np.isnan(column[1:])], drawn_classes, parts, patients
+    )
     return number | dict(low=low, high=high)
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #9b20dcce
-def _assemble(y: np.ndarray, p: np.ndarray, who: np.ndarray, drawn: dict[str, np.ndarray], classes: list[str], percentile: bool) -> dict[str, Any]:
+def _assemble(
+    y: np.ndarray,
+    p: np.ndarray,
+    who: np.ndarray,
+    drawn: dict[str, np.ndarray],
+    classes: list[str],
+    percentile: bool,
+) -> dict[str, Any]:
     "The result of `metrics` from its values and draws [1 + draws, ...]."
-    said, m, k = p.argmax(1), int(who.max()) + 1, len(classes)
+    said = p.argmax(1)
+    m = int(who.max()) + 1
+    k = len(classes)
     confusion = np.zeros((k, k), np.int64)
     np.add.at(confusion, (y, said), 1)
-    support, predicted = confusion.sum(1), confusion.sum(0)
+    support = confusion.sum(1)
+    predicted = confusion.sum(0)
+
     def one(j: int) -> dict[str, Any]:
         has, got = (len(np.unique(who[x == j])) for x in (y, said))
-        numbers = {x: _number(drawn[x][:, j], got or has if x == 'precision' else has, percentile) for x in METRICS}
+        numbers = {
+            x: _number(drawn[x][:, j], got or has if x == 'precision' else has, percentile)
+            for x in METRICS
+        }
         return dict(support=int(support[j]), predicted=int(predicted[j]), patients=has, **numbers)
+
     each = [one(j) for j in range(k)]
-    return dict(n=len(y), patients=m, absent=[c for c, s in zip(classes, support) if not s], macro_classes=int((support > 0).sum()),
-                accuracy=_number(drawn['accuracy'], m, percentile), macro={x: _macro(drawn, x, each, m, percentile) for x in METRICS},
-                per_class=dict(zip(classes, each)), confusion=confusion.tolist())
+    return dict(
+        n=len(y),
+        patients=m,
+        absent=[c for c, s in zip(classes, support) if not s],
+        macro_classes=int((support > 0).sum()),
+        accuracy=_number(drawn['accuracy'], m, percentile),
+        macro={x: _macro(drawn, x, each, m, percentile) for x in METRICS},
+        per_class=dict(zip(classes, each)),
+        confusion=confusion.tolist(),
+    )
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #4b4e21da
 AVERAGED = 'all layouts averaged'
 
-def read_predictions(run: Path, # a folder with predictions.parquet
-                     classes: Sequence[str], # names, in the order of the labels
-                    ) -> pd.DataFrame: # columns id, patient, layout, part, label, p_<CLASS>...
+
+def read_predictions(
+    run: Path,  # a folder with predictions.parquet
+    classes: Sequence[str],  # names, in the order of the labels
+) -> pd.DataFrame:  # columns id, patient, layout, part, label, p_<CLASS>...
     "The predictions of a run, or an error that names the column that is missing."
-    path = Path(run)/'predictions.parquet'
+    path = Path(run) / 'predictions.parquet'
     table = read_table(path)
-    lacking = [c for c in ('id', 'patient', 'layout', 'part', 'label', *(f'p_{c}' for c in classes)) if c not in table]
+    lacking = [
+        c
+        for c in ('id', 'patient', 'layout', 'part', 'label', *(f'p_{c}' for c in classes))
+        if c not in table
+    ]
     if lacking:
-        raise EcgvisError('predictions lack a column', file=path, field=', '.join(lacking), remedy='predict again with the classes of config.json')
-    if table.empty: raise EcgvisError('no predictions in the file', file=path, expected='a row per chart', remedy='run the training stage again')
+        raise EcgvisError(
+            'predictions lack a column',
+            file=path,
+            field=', '.join(lacking),
+            remedy='predict again with the classes of config.json',
+        )
+    if table.empty:
+        raise EcgvisError(
+            'no predictions in the file',
+            file=path,
+            expected='a row per chart',
+            remedy='run the training stage again',
+        )
     return table
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #04624a69
-def average_layouts(predictions: pd.DataFrame, # as from `read_predictions`, one part
-                    classes: Sequence[str],
-                   ) -> pd.DataFrame: # one row per recording, layout `all layouts averaged`
+def average_layouts(
+    predictions: pd.DataFrame,  # as from `read_predictions`, one part
+    classes: Sequence[str],
+) -> pd.DataFrame:  # one row per recording, layout `all layouts averaged`
     "The mean of each recording's probabilities over its layouts: one answer per recording."
     named = {c: 'first' for c in ('patient', 'part', 'label')}
-    table = predictions.groupby('id', sort=False, as_index=False).agg({**named, **{f'p_{c}': 'mean' for c in classes}})
+    table = predictions.groupby('id', sort=False, as_index=False).agg(
+        {**named, **{f'p_{c}': 'mean' for c in classes}}
+    )
     return table.assign(layout=AVERAGED)
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #66fe7e8e
-def _measure(table: pd.DataFrame, classes: list[str], draws: int, seed: int, file: Path) -> dict[str, Any]:
+def _measure(
+    table: pd.DataFrame, classes: list[str], draws: int, seed: int, file: Path
+) -> dict[str, Any]:
     "`metrics` of rows of predictions; errors name the file."
     p = table[[f'p_{c}' for c in classes]].to_numpy()
-    try: return dict(recordings=int(table.id.nunique())) | metrics(table.label.to_numpy(), p, classes, table.patient.to_numpy(), draws, seed)
-    except EcgvisError as e: raise EcgvisError(e.what, file=file, field=e.field, expected=e.expected, remedy=e.remedy or 'predict again') from e
+    try:
+        return dict(recordings=int(table.id.nunique())) | metrics(
+            table.label.to_numpy(), p, classes, table.patient.to_numpy(), draws, seed
+        )
+    except EcgvisError as e:
+        raise EcgvisError(
+            e.what,
+            file=file,
+            field=e.field,
+            expected=e.expected,
+            remedy=e.remedy or 'predict again',
+        ) from e
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #74af13b3
 def _layouts(test: pd.DataFrame, classes: list[str]) -> dict[str, pd.DataFrame]:
     "The test rows per layout and averaged over layouts; empty where there is only one layout."
     names = list(dict.fromkeys(test.layout))
-    if len(names) < 2: return {}
-    return {**{name: test[test.layout == name] for name in names}, AVERAGED: average_layouts(test, classes)}
+    if len(names) < 2:
+        return {}
+    return {
+        **{name: test[test.layout == name] for name in names},
+        AVERAGED: average_layouts(test, classes),
+    }
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #46622d50
-def evaluate(config: Mapping[str, Any] | None, # settings with `classes`; None: read them from the run's config.json
-             run: Path, # the run's folder, with predictions.parquet
-             draws: int = 2000, # bootstrap resamples
-             seed: int = 0, # of the resamples
-            ) -> dict[str, Any]: # what is written: classes, parts, layouts, draws, interval
-    "Measure the predictions of a run, part by part and layout by layout, into `metrics.json`. EcgvisError where a file is missing or broken."
+def evaluate(
+    config: Mapping[str, Any]
+    | None,  # settings with `classes`; None: read them from the run's config.json
+    run: Path,  # the run's folder, with predictions.parquet
+    draws: int = 2000,  # bootstrap resamples
+    seed: int = 0,  # of the resamples
+) -> dict[str, Any]:  # what is written: classes, parts, layouts, draws, interval
+    """Measure the predictions of a run, part by part and layout by layout, into `metrics.json`.
+    EcgvisError where a file is missing or broken."""
     run = Path(run)
-    settings = read_json(run/'config.json') if config is None else config
-    if not settings.get('classes'): raise EcgvisError('settings name no classes', file=run/'config.json', field='classes', expected='a list of names')
+    settings = read_json(run / 'config.json') if config is None else config
+    if not settings.get('classes'):
+        raise EcgvisError(
+            'settings name no classes',
+            file=run / 'config.json',
+            field='classes',
+            expected='a list of names',
+        )
     classes = [str(c) for c in settings['classes']]
-    table, path = read_predictions(run, classes), run/'predictions.parquet'
-    key = hashlib.sha256(path.read_bytes() + repr((classes, draws, seed, INTERVAL)).encode()).hexdigest()[:16]
-    if (run/'metrics.json').exists() and (done := read_json(run/'metrics.json')).get('key') == key: return done
-    parts = {part: _measure(rows, classes, draws, seed, path) for part, rows in table.groupby('part')}
-    layouts = {name: _measure(rows, classes, draws, seed, path) for name, rows in _layouts(table[table.part == 'test'], classes).items()}
-    write_json(dict(key=key, classes=classes, draws=draws, seed=seed, interval=INTERVAL, parts=parts, layouts=layouts), run/'metrics.json')
-    return read_json(run/'metrics.json')
+    table = read_predictions(run, classes)
+    path = run / 'predictions.parquet'
+    key = hashlib.sha256(
+        path.read_bytes() + repr((classes, draws, seed, INTERVAL)).encode()
+    ).hexdigest()[:16]
+    if (run / 'metrics.json').exists() and (done := read_json(run / 'metrics.json')).get(
+        'key'
+    ) == key:
+        return done
+    parts = {
+        part: _measure(rows, classes, draws, seed, path) for part, rows in table.groupby('part')
+    }
+    layouts = {
+        name: _measure(rows, classes, draws, seed, path)
+        for name, rows in _layouts(table[table.part == 'test'], classes).items()
+    }
+    write_json(
+        dict(
+            key=key,
+            classes=classes,
+            draws=draws,
+            seed=seed,
+            interval=INTERVAL,
+            parts=parts,
+            layouts=layouts,
+        ),
+        run / 'metrics.json',
+    )
+    return read_json(run / 'metrics.json')

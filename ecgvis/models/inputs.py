@@ -27,224 +27,383 @@ from ..render.raster import ink
 from ..store.charts import ByPatient, Store
 
 # %% ../../nbs/40_models/00_inputs.ipynb #fceaca14
-def r_peaks(lead: np.ndarray, # [T] mV
-            fs: float, # Hz
-           ) -> np.ndarray: # int64, samples
-    "Where the QRS complexes of one lead are, by its speed, after Pan and Tompkins 1985 (10.1109/TBME.1985.325532); none on a flat lead."
-    x = sosfiltfilt(butter(2, (5, min(30, .45*fs)), 'bandpass', fs=fs, output='sos'), lead)
-    speed = uniform_filter1d(np.abs(np.gradient(x))*fs, max(1, round(.08*fs)))
-    top = np.quantile(speed, .98)
-    if not top > .1: return np.zeros(0, np.int64)               # mV/s: less is noise
-    found, _ = find_peaks(speed, height=.35*top, distance=max(1, round(.24*fs)), prominence=.25*top)
+def r_peaks(
+    lead: np.ndarray,  # [T] mV
+    fs: float,  # Hz
+) -> np.ndarray:  # int64, samples
+    """Where the QRS complexes of one lead are, by its speed, after Pan and Tompkins 1985
+    (10.1109/TBME.1985.325532); none on a flat lead."""
+    x = sosfiltfilt(butter(2, (5, min(30, 0.45 * fs)), 'bandpass', fs=fs, output='sos'), lead)
+    speed = uniform_filter1d(np.abs(np.gradient(x)) * fs, max(1, round(0.08 * fs)))
+    top = np.quantile(speed, 0.98)
+    if not top > 0.1:
+        return np.zeros(0, np.int64)  # mV/s: less is noise
+    found, _ = find_peaks(
+        speed, height=0.35 * top, distance=max(1, round(0.24 * fs)), prominence=0.25 * top
+    )
     return found
 
 # %% ../../nbs/40_models/00_inputs.ipynb #9cdd0a71
 class Reader(ABC):
     "Turns signals into what a network eats."
-    eats: ClassVar[str] # signal, plane, beats or time-frequency
-    leads: tuple[str, ...] # that are looked at
-    seconds: float # shortest recording
+
+    eats: ClassVar[str]  # signal, plane, beats or time-frequency
+    leads: tuple[str, ...]  # that are looked at
+    seconds: float  # shortest recording
 
     @property
-    def name(self) -> str: return self.eats
+    def name(self) -> str:
+        return self.eats
 
     @property
-    def rows(self) -> list[int]: return [LEADS.index(x) for x in self.leads]
+    def rows(self) -> list[int]:
+        return [LEADS.index(x) for x in self.leads]
 
-    def lacks(self, signal: np.ndarray, # [12, T] mV; NaN where there is no trace
-              fs: float, # Hz
-             ) -> str: # empty where nothing is missing
+    def lacks(
+        self,
+        signal: np.ndarray,  # [12, T] mV; NaN where there is no trace
+        fs: float,  # Hz
+    ) -> str:  # empty where nothing is missing
         "What a recording lacks for this reader."
-        if signal.shape[1] < math.floor(self.seconds*fs): return f'lasts {signal.shape[1]/fs:.3g} s, {self.seconds:g} s are needed'
-        gone = [x for x, v in zip(self.leads, signal[self.rows], strict=True) if not np.isfinite(v).all()]
-        flat = [x for x, v in zip(self.leads, signal[self.rows], strict=True) if x not in gone and np.ptp(v) < 1e-3]
-        return '; '.join(f'{what} {", ".join(names)}' for what, names in (('samples missing in', gone), ('flat', flat)) if names)
+        if signal.shape[1] < math.floor(self.seconds * fs):
+            return f'lasts {signal.shape[1] / fs:.3g} s, {self.seconds:g} s are needed'
+        gone = [
+            x
+            for x, v in zip(self.leads, signal[self.rows], strict=True)
+            if not np.isfinite(v).all()
+        ]
+        flat = [
+            x
+            for x, v in zip(self.leads, signal[self.rows], strict=True)
+            if x not in gone and np.ptp(v) < 1e-3
+        ]
+        return '; '.join(
+            f'{what} {", ".join(names)}'
+            for what, names in (('samples missing in', gone), ('flat', flat))
+            if names
+        )
 
     @abstractmethod
-    def read(self, x: np.ndarray, # float32 [N, 12, T] mV
-             fs: float, # Hz
-             rngs: Sequence[np.random.Generator] = (), # one per recording while training; empty otherwise
-            ) -> np.ndarray: # [N, windows, ...], float32, or ink uint8
+    def read(
+        self,
+        x: np.ndarray,  # float32 [N, 12, T] mV
+        fs: float,  # Hz
+        rngs: Sequence[
+            np.random.Generator
+        ] = (),  # one per recording while training; empty otherwise
+    ) -> np.ndarray:  # [N, windows, ...], float32, or ink uint8
         "What the network eats."
 
 # %% ../../nbs/40_models/00_inputs.ipynb #01b5bbb0
-def _windows(samples: int, # of a recording
-             window: int, # samples of a window; 0 takes the whole
-             stride: int, # samples between two windows, at most
-             rngs: Sequence[np.random.Generator], n: int, # recordings
-            ) -> tuple[np.ndarray, int]: # first samples int64 [n, windows]; samples of a window
-    "Where windows begin: one by chance for each generator, else evenly spaced ones that cover the recording."
-    if not 0 < window < samples: return np.zeros((n, 1), np.int64), samples
+def _windows(
+    samples: int,  # of a recording
+    window: int,  # samples of a window; 0 takes the whole
+    stride: int,  # samples between two windows, at most
+    rngs: Sequence[np.random.Generator],
+    n: int,  # recordings
+) -> tuple[np.ndarray, int]:  # first samples int64 [n, windows]; samples of a window
+    """Where windows begin: one by chance for each generator, else evenly spaced ones that cover the
+    recording."""
+    if not 0 < window < samples:
+        return np.zeros((n, 1), np.int64), samples
     last = samples - window
-    if len(rngs): return np.array([[rng.integers(last + 1)] for rng in rngs], np.int64), window
-    starts = np.linspace(0, last, math.ceil(last/stride) + 1).round().astype(np.int64)
+    if len(rngs):
+        return np.array([[rng.integers(last + 1)] for rng in rngs], np.int64), window
+    starts = np.linspace(0, last, math.ceil(last / stride) + 1).round().astype(np.int64)
     return np.tile(starts, (n, 1)), window
 
-def _cut(x: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray: # [N, windows, leads, window]
+
+def _cut(
+    x: np.ndarray, starts: np.ndarray, window: int
+) -> np.ndarray:  # [N, windows, leads, window]
     "Windows of signals [N, leads, T]."
-    return np.stack([np.stack([one[:, s:s + window] for s in each]) for one, each in zip(x, starts, strict=True)])
+    return np.stack(
+        [
+            np.stack([one[:, s : s + window] for s in each])
+            for one, each in zip(x, starts, strict=True)
+        ]
+    )
 
 # %% ../../nbs/40_models/00_inputs.ipynb #c8a20b52
 @dataclass(frozen=True)
 class SignalReader(Reader):
     "Signals [N, windows, leads, T]."
+
     eats: ClassVar[str] = 'signal'
     leads: tuple[str, ...] = LEADS
-    fs: float = 500. # Hz
-    seconds: float = 10.
-    window: float = 0. # s; 0 looks at the first `seconds`
-    stride: float = 0. # s between two windows
-    unit: float = 0. # mV that become 1; 0 standardises each lead of each recording
-    lost: float = 0. # chance that a recording loses one of its leads in training
+    fs: float = 500.0  # Hz
+    seconds: float = 10.0
+    window: float = 0.0  # s; 0 looks at the first `seconds`
+    stride: float = 0.0  # s between two windows
+    unit: float = 0.0  # mV that become 1; 0 standardises each lead of each recording
+    lost: float = 0.0  # chance that a recording loses one of its leads in training
 
-    def read(self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()) -> np.ndarray:
-        x = x[:, self.rows] if self.window else x[:, self.rows, :round(self.seconds*fs)]
+    def read(
+        self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()
+    ) -> np.ndarray:
+        x = x[:, self.rows] if self.window else x[:, self.rows, : round(self.seconds * fs)]
         if fs != self.fs:
-            ratio = Fraction(self.fs/fs).limit_denominator(50_000)
+            ratio = Fraction(self.fs / fs).limit_denominator(50_000)
             x = resample_poly(x, ratio.numerator, ratio.denominator, axis=2, padtype='line')
-        x = x/self.unit if self.unit else (x - x.mean(2, keepdims=True))/(x.std(2, keepdims=True) + 1e-3)
+        x = (
+            x / self.unit
+            if self.unit
+            else (x - x.mean(2, keepdims=True)) / (x.std(2, keepdims=True) + 1e-3)
+        )
         for k, rng in enumerate(rngs):
-            if rng.random() < self.lost: x[k, rng.integers(len(x[k]))] = 0
-        starts, window = _windows(x.shape[2], round(self.window*self.fs), round(self.stride*self.fs), rngs, len(x))
+            if rng.random() < self.lost:
+                x[k, rng.integers(len(x[k]))] = 0
+        starts, window = _windows(
+            x.shape[2], round(self.window * self.fs), round(self.stride * self.fs), rngs, len(x)
+        )
         return _cut(x, starts, window).astype(np.float32)
+
 
 @dataclass(frozen=True)
 class PlaneReader(SignalReader):
     "Signals as rows of a grey picture [N, windows, 1, leads, T]."
+
     eats: ClassVar[str] = 'plane'
 
-    def read(self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()) -> np.ndarray: return super().read(x, fs, rngs)[:, :, None]
+    def read(
+        self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()
+    ) -> np.ndarray:
+        return super().read(x, fs, rngs)[:, :, None]
 
 # %% ../../nbs/40_models/00_inputs.ipynb #b7d7c188
 @dataclass(frozen=True)
 class SpectrumReader(Reader):
-    "Log power by frequency and time [N, windows, leads, frequencies, frames], each map standardised."
+    """Log power by frequency and time [N, windows, leads, frequencies, frames], each map
+    standardised."""
+
     eats: ClassVar[str] = 'time-frequency'
     leads: tuple[str, ...] = LEADS
-    seconds: float = 10.
-    window: float = 3. # s that one map shows
-    frame: float = .5 # s, of a Hann window
-    overlap: float = .75 # of neighbouring frames
-    top: float = 40. # Hz, highest frequency
+    seconds: float = 10.0
+    window: float = 3.0  # s that one map shows
+    frame: float = 0.5  # s, of a Hann window
+    overlap: float = 0.75  # of neighbouring frames
+    top: float = 40.0  # Hz, highest frequency
 
-    def read(self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()) -> np.ndarray:
-        n, window = round(self.frame*fs), round(self.window*fs)
+    def read(
+        self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()
+    ) -> np.ndarray:
+        n = round(self.frame * fs)
+        window = round(self.window * fs)
         parts = _cut(x[:, self.rows], *_windows(x.shape[2], window, window, rngs, len(x)))
-        frames = np.lib.stride_tricks.sliding_window_view(parts, n, axis=-1)[..., ::round(n*(1 - self.overlap)), :]
-        power = np.abs(np.fft.rfft((frames - frames.mean(-1, keepdims=True))*np.hanning(n), axis=-1)[..., :int(self.top*self.frame) + 1])**2
-        maps = np.log(power/n + 1e-5).swapaxes(-1, -2)
-        return ((maps - maps.mean((-1, -2), keepdims=True))/(maps.std((-1, -2), keepdims=True) + 1e-3)).astype(np.float32)
+        frames = np.lib.stride_tricks.sliding_window_view(parts, n, axis=-1)[
+            ..., :: round(n * (1 - self.overlap)), :
+        ]
+        power = (
+            np.abs(
+                np.fft.rfft((frames - frames.mean(-1, keepdims=True)) * np.hanning(n), axis=-1)[
+                    ..., : int(self.top * self.frame) + 1
+                ]
+            )
+            ** 2
+        )
+        maps = np.log(power / n + 1e-5).swapaxes(-1, -2)
+        return (
+            (maps - maps.mean((-1, -2), keepdims=True)) / (maps.std((-1, -2), keepdims=True) + 1e-3)
+        ).astype(np.float32)
 
 # %% ../../nbs/40_models/00_inputs.ipynb #777342b7
-def _page(seconds: float, size: int, high: float = 4., width: float = 1.2) -> Layout:
+def _page(seconds: float, size: int, high: float = 4.0, width: float = 1.2) -> Layout:
     "A square page of lead II: `high` mV, a trace `width` px wide."
-    side = seconds*25
-    return Layout('lead', (('II',),), seconds=seconds, pitch=high, overlap=0., gain=side/high, grid=False, lead_names=False, separators=False,
-                  trace_colour='#000000', trace_width=width*side/size*72/25.4)
+    side = seconds * 25
+    return Layout(
+        'lead',
+        (('II',),),
+        seconds=seconds,
+        pitch=high,
+        overlap=0.0,
+        gain=side / high,
+        grid=False,
+        lead_names=False,
+        separators=False,
+        trace_colour='#000000',
+        trace_width=width * side / size * 72 / 25.4,
+    )
 
-def _draw(strips: np.ndarray, # [M, T] mV
-          fs: float, size: int) -> np.ndarray: # ink uint8 [M, size, size]
+
+def _draw(
+    strips: np.ndarray,  # [M, T] mV
+    fs: float,
+    size: int,
+) -> np.ndarray:  # ink uint8 [M, size, size]
     "Each strip on a page of its own, its median in the middle."
     x = np.zeros((len(strips), len(LEADS), strips.shape[1]), np.float32)
     x[:, 1] = strips - np.median(strips, axis=1, keepdims=True)
-    return ink(x, fs, _page(strips.shape[1]/fs, size), size)
+    return ink(x, fs, _page(strips.shape[1] / fs, size), size)
 
 # %% ../../nbs/40_models/00_inputs.ipynb #a0d84461
-def _around(v: np.ndarray, peaks: np.ndarray, fs: float, before: float, after: float) -> np.ndarray: # [peaks, samples]
+def _around(
+    v: np.ndarray, peaks: np.ndarray, fs: float, before: float, after: float
+) -> np.ndarray:  # [peaks, samples]
     "So many seconds around each peak; beyond the ends the lead goes on as it is there."
-    at = peaks[:, None] + np.arange(-round(before*fs), round(after*fs))
+    at = peaks[:, None] + np.arange(-round(before * fs), round(after * fs))
     return v[np.clip(at, 0, len(v) - 1)]
 
-def _between(v: np.ndarray, peaks: np.ndarray, fs: float, margin: float) -> np.ndarray: # [peaks, 1 s of samples]
+
+def _between(
+    v: np.ndarray, peaks: np.ndarray, fs: float, margin: float
+) -> np.ndarray:  # [peaks, 1 s of samples]
     "From `margin` seconds after the peak before to as much before the next one, stretched to 1 s."
     ends = np.concatenate([[0], peaks, [len(v) - 1]])
-    low, high = ends[:-2] + round(margin*fs), ends[2:] - round(margin*fs)
-    at = low[:, None] + (high - low)[:, None]*np.linspace(0, 1, round(fs))
+    low = ends[:-2] + round(margin * fs)
+    high = ends[2:] - round(margin * fs)
+    at = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, round(fs))
     return np.interp(at.ravel(), np.arange(len(v)), v).reshape(at.shape)
 
 # %% ../../nbs/40_models/00_inputs.ipynb #09c1e4ba
 @dataclass(frozen=True)
 class StripReader(Reader):
     "Ink of a whole lead, uint8 [N, 1, 1, size, size]."
+
     eats: ClassVar[str] = 'plane'
     leads: tuple[str, ...] = ('II',)
-    seconds: float = 10.
-    size: int = 128 # px
+    seconds: float = 10.0
+    size: int = 128  # px
 
-    def read(self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()) -> np.ndarray:
+    def read(
+        self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()
+    ) -> np.ndarray:
         return _draw(x[:, self.rows[0]], fs, self.size)[:, None, None]
+
 
 @dataclass(frozen=True)
 class BeatReader(StripReader):
-    "Ink of beats, uint8 [N, beats, 1, size, size]: one by chance while training, else `most`, evenly chosen (some twice where there are fewer)."
+    """Ink of beats, uint8 [N, beats, 1, size, size]: one by chance while training, else `most`,
+    evenly chosen (some twice where there are fewer)."""
+
     eats: ClassVar[str] = 'beats'
-    seconds: float = 3.
-    before: float = 1.2 # s shown before the peak; 0 shows from beat to beat, `after` s off either neighbour
-    after: float = 1.2 # s shown after the peak
-    most: int = 8 # beats of a recording
+    seconds: float = 3.0
+    # s shown before the peak; 0 shows from beat to beat, `after` s off either neighbour
+    before: float = 1.2
+    after: float = 1.2  # s shown after the peak
+    most: int = 8  # beats of a recording
 
     def lacks(self, signal: np.ndarray, fs: float) -> str:
-        return super().lacks(signal, fs) or ('' if len(r_peaks(signal[self.rows[0]], fs)) else f'no beat found in {self.leads[0]}')
+        return super().lacks(signal, fs) or (
+            '' if len(r_peaks(signal[self.rows[0]], fs)) else f'no beat found in {self.leads[0]}'
+        )
 
-    def read(self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()) -> np.ndarray:
-        strips = np.stack([self.beats(v, fs, rngs[k] if rngs else None) for k, v in enumerate(x[:, self.rows[0]])])
-        return _draw(strips.reshape(-1, strips.shape[-1]), fs, self.size).reshape(*strips.shape[:2], 1, self.size, self.size)
+    def read(
+        self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()
+    ) -> np.ndarray:
+        strips = np.stack(
+            [self.beats(v, fs, rngs[k] if rngs else None) for k, v in enumerate(x[:, self.rows[0]])]
+        )
+        return _draw(strips.reshape(-1, strips.shape[-1]), fs, self.size).reshape(
+            *strips.shape[:2], 1, self.size, self.size
+        )
 
-    def beats(self, v: np.ndarray, fs: float, rng: np.random.Generator | None) -> np.ndarray: # [beats, samples]
-        "Beats of a lead [T], those at the ends left out where others are whole; its middle where there is none."
+    def beats(
+        self, v: np.ndarray, fs: float, rng: np.random.Generator | None
+    ) -> np.ndarray:  # [beats, samples]
+        """Beats of a lead [T], those at the ends left out where others are whole; its middle where
+        there is none."""
         peaks = r_peaks(v, fs)
-        whole = peaks[(peaks >= self.before*fs) & (peaks < len(v) - self.after*fs)] if self.before else peaks[1:-1]
-        chosen = whole if len(whole) else peaks if len(peaks) else np.array([len(v)//2])
-        pick = np.array([rng.integers(len(chosen))]) if rng else np.linspace(0, len(chosen) - 1, self.most).round().astype(int)
-        if self.before: return _around(v, chosen[pick], fs, self.before, self.after)
+        whole = (
+            peaks[(peaks >= self.before * fs) & (peaks < len(v) - self.after * fs)]
+            if self.before
+            else peaks[1:-1]
+        )
+        chosen = whole if len(whole) else peaks if len(peaks) else np.array([len(v) // 2])
+        pick = (
+            np.array([rng.integers(len(chosen))])
+            if rng
+            else np.linspace(0, len(chosen) - 1, self.most).round().astype(int)
+        )
+        if self.before:
+            return _around(v, chosen[pick], fs, self.before, self.after)
         every = peaks if len(peaks) else chosen
         return _between(v, every, fs, self.after)[np.searchsorted(every, chosen[pick])]
 
 # %% ../../nbs/40_models/00_inputs.ipynb #0475f7bb
 class Readings(ByPatient):
-    "Map-style dataset of (what a reader reads, label), from the store on read; a row per recording."
-    def __init__(self,
-        store: Store, # signals
-        ids: Sequence[str], # recordings
-        reader: Reader, # what is made of them
-        labels: Sequence[int] | None = None, # class index per recording; -1 where unknown
-        augment: str | dict[str, Any] | Augment = 'none', # how signals vary; what it says of pictures is left out
-        seed: int = 0, # of the variation, and of windows while training
-        patients: Sequence[str] | None = None, # of each recording; its id by default
-        training: bool = False, # windows by chance
+    """Map-style dataset of (what a reader reads, label), from the store on read; a row per
+    recording."""
+
+    def __init__(
+        self,
+        store: Store,  # signals
+        ids: Sequence[str],  # recordings
+        reader: Reader,  # what is made of them
+        labels: Sequence[int] | None = None,  # class index per recording; -1 where unknown
+        augment: str
+        | dict[str, Any]
+        | Augment = 'none',  # how signals vary; what it says of pictures is left out
+        seed: int = 0,  # of the variation, and of windows while training
+        patients: Sequence[str] | None = None,  # of each recording; its id by default
+        training: bool = False,  # windows by chance
     ):
-        self.store, self.ids, self.reader, self.seed, self.training = store, list(ids), reader, seed, training
-        self.augment, self.layouts, self.shape, self.draw = get_augment(augment), [reader], (0, 0), 0
+        self.store, self.ids, self.reader, self.seed, self.training = (
+            store,
+            list(ids),
+            reader,
+            seed,
+            training,
+        )
+        self.augment = get_augment(augment)
+        self.layouts = [reader]
+        self.shape = (0, 0)
+        self.draw = 0
         self.labels = np.full(len(self.ids), -1) if labels is None else np.asarray(labels, np.int64)
         self.patients = [str(x) for x in (self.ids if patients is None else patients)]
         for name, found in (('labels', self.labels), ('patients', self.patients)):
-            if len(found) != len(self.ids): raise EcgvisError(f'{len(found)} {name} for {len(self.ids)} recordings', field=name)
+            if len(found) != len(self.ids):
+                raise EcgvisError(f'{len(found)} {name} for {len(self.ids)} recordings', field=name)
         self.origin = np.arange(len(self.ids))
 
-    def __len__(self) -> int: return len(self.ids)
+    def __len__(self) -> int:
+        return len(self.ids)
 
     def varied(self, augment: str | dict[str, Any] | Augment, seed: int) -> 'Readings':
-        "The same recordings as training sees them: signals varied as `augment` says, windows by chance."
+        """The same recordings as training sees them: signals varied as `augment` says, windows by
+        chance."""
         other = copy(self)
-        other.augment, other.seed, other.draw, other.training = get_augment(augment), seed, 0, True
+        other.augment = get_augment(augment)
+        other.seed = seed
+        other.draw = 0
+        other.training = True
         return other
 
-    def batch(self,
-        rows: Sequence[int] | np.ndarray, # recordings
-        draws: np.ndarray | None = None, # how often each was drawn before; `draw` by default
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # what the reader reads, labels int64 [N], zeros int64 [N]
+    def batch(
+        self,
+        rows: Sequence[int] | np.ndarray,  # recordings
+        draws: np.ndarray | None = None,  # how often each was drawn before; `draw` by default
+    ) -> tuple[
+        np.ndarray, np.ndarray, np.ndarray
+    ]:  # what the reader reads, labels int64 [N], zeros int64 [N]
         "Some rows at once."
-        rows, fs = np.asarray(rows, np.int64).reshape(-1), self.store.meta['fs']
+        rows = np.asarray(rows, np.int64).reshape(-1)
+        fs = self.store.meta['fs']
         x = self.store.signals([self.ids[k] for k in rows])
-        rngs = generators(self.seed, rows, self.draw if draws is None else draws) if self.training or self.augment.signal_changes else []
-        if self.augment.signal_changes: x = vary_signals(x, fs, self.augment, rngs)
-        return self.reader.read(x, fs, rngs if self.training else ()), self.labels[rows], np.zeros(len(rows), np.int64)
+        rngs = (
+            generators(self.seed, rows, self.draw if draws is None else draws)
+            if self.training or self.augment.signal_changes
+            else []
+        )
+        if self.augment.signal_changes:
+            x = vary_signals(x, fs, self.augment, rngs)
+        return (
+            self.reader.read(x, fs, rngs if self.training else ()),
+            self.labels[rows],
+            np.zeros(len(rows), np.int64),
+        )
 
 # %% ../../nbs/40_models/00_inputs.ipynb #7c2e0b01
-def lacking(store: Store, ids: Sequence[str], reader: Reader, some: int = 64) -> dict[str, str]: # id: what it lacks
+def lacking(
+    store: Store, ids: Sequence[str], reader: Reader, some: int = 64
+) -> dict[str, str]:  # id: what it lacks
     "The recordings of a store that a reader cannot read, and why."
-    fs, out = store.meta['fs'], dict[str, str]()
+    fs = store.meta['fs']
+    out = dict[str, str]()
     for k in range(0, len(ids), some):
-        part = list(ids[k:k + some])
-        out |= {id: why for id, x in zip(part, store.signals(part), strict=True) if (why := reader.lacks(x, fs))}
+        part = list(ids[k : k + some])
+        out |= {
+            id: why
+            for id, x in zip(part, store.signals(part), strict=True)
+            if (why := reader.lacks(x, fs))
+        }
     return out

@@ -18,182 +18,343 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from torchvision.models._api import WeightsEnum
 
-from .inputs import BeatReader, PlaneReader, Reader, SignalReader, SpectrumReader, StripReader
+from ecgvis.models.inputs import (
+    BeatReader,
+    PlaneReader,
+    Reader,
+    SignalReader,
+    SpectrumReader,
+    StripReader,
+)
 from ..render.layout import LAYOUTS, Layout, arrange
 from .registry import Architecture, architecture, list_models, register
 
 # %% ../../nbs/40_models/20_published.ipynb #b7325938
 class Windows(nn.Module):
-    "A network [M, ...] -> logits [M, classes] on windows [N, W, ...]: logits of a single one, else the log of the mean probabilities."
+    """A network [M, ...] -> logits [M, classes] on windows [N, W, ...]: logits of a single one,
+    else the log of the mean probabilities."""
+
     def __init__(self, net: nn.Module):
         super().__init__()
         self.net = net
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x/255 if x.dtype == torch.uint8 else x
+        x = x / 255 if x.dtype == torch.uint8 else x
         logits = self.net(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-        if x.shape[1] == 1: return logits[:, 0]
+        if x.shape[1] == 1:
+            return logits[:, 0]
         return torch.softmax(logits.float(), -1).mean(1).clamp_min(1e-12).log()
+
 
 class AsRead(nn.Module):
     "What a reader read, as the network eats it, on the device."
-    def forward(self, x: torch.Tensor, layout: torch.Tensor) -> torch.Tensor: return x
+
+    def forward(self, x: torch.Tensor, layout: torch.Tensor) -> torch.Tensor:
+        return x
 
 # %% ../../nbs/40_models/20_published.ipynb #f061271f
-def system(name: str, # in the registry
-           title: str, # as tables show it
-           source: str, # DOI or arXiv number
-           reader: Reader | None, # None where it eats charts
-           weights: WeightsEnum | None = None, size: int = 0, # px, of charts
-           **recipe: Any, # training settings
-          ) -> Callable:
-    "Decorator that registers a function that builds the network of a published system; with a reader, the network of one window."
+def system(
+    name: str,  # in the registry
+    title: str,  # as tables show it
+    source: str,  # DOI or arXiv number
+    reader: Reader | None,  # None where it eats charts
+    weights: WeightsEnum | None = None,
+    size: int = 0,  # px, of charts
+    **recipe: Any,  # training settings
+) -> Callable:
+    """Decorator that registers a function that builds the network of a published system; with a
+    reader, the network of one window."""
+
     def keep(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
         whole = (lambda: Windows(build())) if reader else build
-        register(name, 'published', size, weights, reader=reader, title=title, source=source, recipe=recipe)(whole)
+        register(
+            name,
+            'published',
+            size,
+            weights,
+            reader=reader,
+            title=title,
+            source=source,
+            recipe=recipe,
+        )(whole)
         return build
+
     return keep
+
 
 def _adam(lr: float, batch: int, epochs: int, **more: Any) -> dict[str, Any]:
     "Settings that several share: no weight decay and no warm-up but where they are given."
-    return dict(optimizer='adamw', lr=lr, batch=batch, epochs=epochs, weight_decay=0., scheduler='none', warmup=0.) | more
+    return (
+        dict(
+            optimizer='adamw',
+            lr=lr,
+            batch=batch,
+            epochs=epochs,
+            weight_decay=0.0,
+            scheduler='none',
+            warmup=0.0,
+        )
+        | more
+    )
 
 # %% ../../nbs/40_models/20_published.ipynb #92b91d65
-def _convolve(cin: int, cout: int, kernel: int, stride: int = 1, after: Sequence[nn.Module] = ()) -> list[nn.Module]:
+def _convolve(
+    cin: int, cout: int, kernel: int, stride: int = 1, after: Sequence[nn.Module] = ()
+) -> list[nn.Module]:
     "A convolution without padding, its activation, and what comes after."
     return [nn.Conv1d(cin, cout, kernel, stride), *(after or [nn.ReLU()])]
 
+
 class Yildirim(nn.Module):
     "Six convolutions, an LSTM whose steps are all kept, two dense layers; [N, 1, 5000]."
+
     def __init__(self) -> None:
         super().__init__()
-        first = [nn.MaxPool1d(2), nn.BatchNorm1d(64), nn.LeakyReLU(.1), nn.Dropout(.3)]
+        first = [nn.MaxPool1d(2), nn.BatchNorm1d(64), nn.LeakyReLU(0.1), nn.Dropout(0.3)]
         self.features = nn.Sequential(
-            *_convolve(1, 64, 21, 11, first), *_convolve(64, 64, 7), nn.MaxPool1d(2), nn.BatchNorm1d(64), *_convolve(64, 128, 5), nn.MaxPool1d(2),
-            *_convolve(128, 256, 13), *_convolve(256, 512, 7), nn.Dropout(.3), *_convolve(512, 256, 9), nn.MaxPool1d(2))
+            *_convolve(1, 64, 21, 11, first),
+            *_convolve(64, 64, 7),
+            nn.MaxPool1d(2),
+            nn.BatchNorm1d(64),
+            *_convolve(64, 128, 5),
+            nn.MaxPool1d(2),
+            *_convolve(128, 256, 13),
+            *_convolve(256, 512, 7),
+            nn.Dropout(0.3),
+            *_convolve(512, 256, 9),
+            nn.MaxPool1d(2),
+        )
         self.memory = nn.LSTM(256, 128, batch_first=True)
-        self.head = nn.Sequential(nn.Flatten(), nn.Linear(13*128, 64), nn.ReLU(), nn.Linear(64, 4))
+        self.head = nn.Sequential(
+            nn.Flatten(), nn.Linear(13 * 128, 64), nn.ReLU(), nn.Linear(64, 4)
+        )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor: return self.head(self.memory(self.features(x).transpose(1, 2))[0])
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.memory(self.features(x).transpose(1, 2))[0])
 
-system('yildirim2020', 'Yildirim 2020 (CNN + LSTM, lead II)', '10.1016/j.cmpb.2020.105740', SignalReader(('II',)),
-       **_adam(1e-3, 32, 100, patience=10))(Yildirim)
+
+system(
+    'yildirim2020',
+    'Yildirim 2020 (CNN + LSTM, lead II)',
+    '10.1016/j.cmpb.2020.105740',
+    SignalReader(('II',)),
+    **_adam(1e-3, 32, 100, patience=10),
+)(Yildirim)
 
 # %% ../../nbs/40_models/20_published.ipynb #0c5f3dd6
 class Yao(nn.Module):
     "13 convolutions in five blocks, two LSTMs, a learned mean over time; [N, 12, T]."
+
     def __init__(self, leads: int = 12) -> None:
         super().__init__()
-        layers, c = list[nn.Module](), leads
+        layers = list[nn.Module]()
+        c = leads
         for width, count in ((64, 2), (128, 2), (256, 3), (256, 3), (256, 3)):
             for _ in range(count):
                 layers += [nn.Conv1d(c, width, 3, padding=1), nn.BatchNorm1d(width), nn.ReLU()]
                 c = width
             layers.append(nn.MaxPool1d(3))
-        self.features, self.memory = nn.Sequential(*layers), nn.LSTM(c, 32, 2, batch_first=True, dropout=.2)
+        self.features, self.memory = (
+            nn.Sequential(*layers),
+            nn.LSTM(c, 32, 2, batch_first=True, dropout=0.2),
+        )
         self.attend = nn.Sequential(nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1, bias=False))
         self.dense = nn.Sequential(nn.Linear(32, 32), nn.Tanh())
-        self.drop, self.head = nn.Dropout(.2), nn.Linear(32, 4)
+        self.drop, self.head = nn.Dropout(0.2), nn.Linear(32, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        h = self.drop(self.memory(self.features(x).transpose(1, 2))[0])     # [N, steps, 32]
-        return self.head((torch.softmax(self.attend(h), 1)*self.dense(h)).sum(1))
+        h = self.drop(self.memory(self.features(x).transpose(1, 2))[0])  # [N, steps, 32]
+        return self.head((torch.softmax(self.attend(h), 1) * self.dense(h)).sum(1))
 
-system('yao2020', 'inspired by Yao 2020 (ATI-CNN)', '10.1016/j.inffus.2019.06.024', SignalReader(), **_adam(1e-3, 64, 60))(Yao)
+
+system(
+    'yao2020',
+    'inspired by Yao 2020 (ATI-CNN)',
+    '10.1016/j.inffus.2019.06.024',
+    SignalReader(),
+    **_adam(1e-3, 64, 60),
+)(Yao)
 
 # %% ../../nbs/40_models/20_published.ipynb #a789bed2
 def _separable(cin: int, cout: int, kernel: int, stride: int = 1) -> nn.Sequential:
     "A convolution of each channel by itself, then one across channels."
-    return nn.Sequential(nn.Conv1d(cin, cin, kernel, stride, kernel//2, groups=cin, bias=False), nn.Conv1d(cin, cout, 1, bias=False))
+    return nn.Sequential(
+        nn.Conv1d(cin, cin, kernel, stride, kernel // 2, groups=cin, bias=False),
+        nn.Conv1d(cin, cout, 1, bias=False),
+    )
+
 
 class LightBlock(nn.Module):
     "Two separable convolutions with squeeze and excitation, and a shortcut."
+
     def __init__(self, cin: int, cout: int, stride: int):
         super().__init__()
-        self.body = nn.Sequential(_separable(cin, cout, 7, stride), nn.BatchNorm1d(cout), nn.ReLU(), nn.Dropout(.3), _separable(cout, cout, 7),
-                                  nn.BatchNorm1d(cout))
-        self.gate = nn.Sequential(nn.AdaptiveAvgPool1d(1), _separable(cout, cout//16, 1), nn.ReLU(), _separable(cout//16, cout, 1), nn.Sigmoid())
+        self.body = nn.Sequential(
+            _separable(cin, cout, 7, stride),
+            nn.BatchNorm1d(cout),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            _separable(cout, cout, 7),
+            nn.BatchNorm1d(cout),
+        )
+        self.gate = nn.Sequential(
+            nn.AdaptiveAvgPool1d(1),
+            _separable(cout, cout // 16, 1),
+            nn.ReLU(),
+            _separable(cout // 16, cout, 1),
+            nn.Sigmoid(),
+        )
         same = cin == cout and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Sequential(_separable(cin, cout, 1, stride), nn.BatchNorm1d(cout))
+        self.shortcut = (
+            nn.Identity()
+            if same
+            else nn.Sequential(_separable(cin, cout, 1, stride), nn.BatchNorm1d(cout))
+        )
 
     def _whole(self, x: torch.Tensor) -> torch.Tensor:
         y = self.body(x)
-        return F.relu(y*self.gate(y) + self.shortcut(x))
+        return F.relu(y * self.gate(y) + self.shortcut(x))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.training and torch.is_grad_enabled(): return checkpoint(self._whole, x, use_reentrant=False)
+        if self.training and torch.is_grad_enabled():
+            return checkpoint(self._whole, x, use_reentrant=False)
         return self._whole(x)
 
 # %% ../../nbs/40_models/20_published.ipynb #ea294c88
 def _light() -> nn.Sequential:
     "The network of one lead; [N, 1, T] -> [N, 512]."
-    blocks = [LightBlock(c if k else max(64, c//2), c, 2 if k == 0 and c > 64 else 1) for c in (64, 128, 256, 512) for k in (0, 1)]
-    return nn.Sequential(nn.Conv1d(1, 64, 15, 2, 7, bias=False), nn.BatchNorm1d(64), nn.ReLU(), nn.MaxPool1d(3, 2, 1), *blocks,
-                         nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    blocks = [
+        LightBlock(c if k else max(64, c // 2), c, 2 if k == 0 and c > 64 else 1)
+        for c in (64, 128, 256, 512)
+        for k in (0, 1)
+    ]
+    return nn.Sequential(
+        nn.Conv1d(1, 64, 15, 2, 7, bias=False),
+        nn.BatchNorm1d(64),
+        nn.ReLU(),
+        nn.MaxPool1d(3, 2, 1),
+        *blocks,
+        nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(),
+    )
+
 
 class LightX3ECG(nn.Module):
     "A network per lead, their answers weighted by attention; [N, 3, T]."
+
     def __init__(self) -> None:
         super().__init__()
         self.leads = nn.ModuleList([_light() for _ in range(3)])
-        self.attend = nn.Sequential(nn.Linear(1536, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(.3), nn.Linear(512, 3), nn.Sigmoid())
-        self.drop, self.head = nn.Dropout(.2), nn.Linear(512, 4)
+        self.attend = nn.Sequential(
+            nn.Linear(1536, 512),
+            nn.BatchNorm1d(512),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            nn.Linear(512, 3),
+            nn.Sigmoid(),
+        )
+        self.drop, self.head = nn.Dropout(0.2), nn.Linear(512, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        each = torch.stack([net(x[:, k:k + 1]) for k, net in enumerate(self.leads)], 1)     # [N, 3, 512]
-        return self.head(self.drop((each*self.attend(each.flatten(1))[..., None]).sum(1)))
+        # [N, 3, 512]
+        each = torch.stack([net(x[:, k : k + 1]) for k, net in enumerate(self.leads)], 1)
+        return self.head(self.drop((each * self.attend(each.flatten(1))[..., None]).sum(1)))
 
-system('lightx3ecg', 'LightX3ECG 2022 (leads I, II, V1)', 'arXiv 2207.12381', SignalReader(('I', 'II', 'V1'), lost=.5),
-       **_adam(1e-3, 224, 70, weight_decay=5e-5, scheduler='onecycle'))(LightX3ECG)
+
+system(
+    'lightx3ecg',
+    'LightX3ECG 2022 (leads I, II, V1)',
+    'arXiv 2207.12381',
+    SignalReader(('I', 'II', 'V1'), lost=0.5),
+    **_adam(1e-3, 224, 70, weight_decay=5e-5, scheduler='onecycle'),
+)(LightX3ECG)
 
 # %% ../../nbs/40_models/20_published.ipynb #a66458ae
-def _norm_conv(cin: int, cout: int, kernel: int, stride: int = 1, act: bool = True) -> nn.Sequential:
+def _norm_conv(
+    cin: int, cout: int, kernel: int, stride: int = 1, act: bool = True
+) -> nn.Sequential:
     "Convolution, normalisation and, where wanted, ReLU."
-    return nn.Sequential(nn.Conv1d(cin, cout, kernel, stride, kernel//2, bias=False), nn.BatchNorm1d(cout), *([nn.ReLU()] if act else []))
+    return nn.Sequential(
+        nn.Conv1d(cin, cout, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm1d(cout),
+        *([nn.ReLU()] if act else []),
+    )
+
 
 class PoolHead(nn.Module):
     "Maximum and mean over time, then two dense layers; [N, features, T]."
+
     def __init__(self, features: int):
         super().__init__()
-        self.dense = nn.Sequential(nn.BatchNorm1d(2*features), nn.Dropout(.25), nn.Linear(2*features, 128), nn.ReLU(), nn.BatchNorm1d(128),
-                                   nn.Dropout(.5), nn.Linear(128, 4))
+        self.dense = nn.Sequential(
+            nn.BatchNorm1d(2 * features),
+            nn.Dropout(0.25),
+            nn.Linear(2 * features, 128),
+            nn.ReLU(),
+            nn.BatchNorm1d(128),
+            nn.Dropout(0.5),
+            nn.Linear(128, 4),
+        )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor: return self.dense(torch.cat([x.amax(2), x.mean(2)], 1))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.dense(torch.cat([x.amax(2), x.mean(2)], 1))
+
 
 class XBlock(nn.Module):
     "A bottleneck 64 wide, 256 out."
+
     def __init__(self, cin: int, stride: int):
         super().__init__()
-        self.body = nn.Sequential(_norm_conv(cin, 64, 1), _norm_conv(64, 64, 5, stride), _norm_conv(64, 256, 1, act=False))
+        self.body = nn.Sequential(
+            _norm_conv(cin, 64, 1), _norm_conv(64, 64, 5, stride), _norm_conv(64, 256, 1, act=False)
+        )
         pool = [nn.AvgPool1d(2, ceil_mode=True)] if stride > 1 else []
-        self.shortcut = nn.Sequential(*pool, *([_norm_conv(cin, 256, 1, act=False)] if cin != 256 else []))
+        self.shortcut = nn.Sequential(
+            *pool, *([_norm_conv(cin, 256, 1, act=False)] if cin != 256 else [])
+        )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor: return F.relu(self.body(x) + self.shortcut(x))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.body(x) + self.shortcut(x))
 
 # %% ../../nbs/40_models/20_published.ipynb #fa721829
 def _kaiming(net: nn.Module) -> nn.Module:
     "He's first weights for all convolutions."
     for m in net.modules():
-        if isinstance(m, nn.Conv1d): nn.init.kaiming_normal_(m.weight)
+        if isinstance(m, nn.Conv1d):
+            nn.init.kaiming_normal_(m.weight)
     return net
 
-CROPS = SignalReader(fs=100., window=2.5, stride=1.25, unit=.24)
+
+CROPS = SignalReader(fs=100.0, window=2.5, stride=1.25, unit=0.24)
 ONECYCLE = _adam(1e-2, 128, 50, weight_decay=1e-2, scheduler='onecycle')
+
 
 @system('xresnet1d101', 'xresnet1d101 2021', '10.1109/jbhi.2020.3022989', CROPS, **ONECYCLE)
 def xresnet1d101() -> nn.Module:
     "Three convolutions, 33 bottlenecks in four stages; [N, 12, T]."
-    blocks = [XBlock(64 if stage == k == 0 else 256, 2 if stage and not k else 1) for stage, n in enumerate((3, 4, 23, 3)) for k in range(n)]
-    stem = [_norm_conv(12, 32, 5, 2), _norm_conv(32, 32, 5), _norm_conv(32, 64, 5), nn.MaxPool1d(3, 2, 1)]
+    blocks = [
+        XBlock(64 if stage == k == 0 else 256, 2 if stage and not k else 1)
+        for stage, n in enumerate((3, 4, 23, 3))
+        for k in range(n)
+    ]
+    stem = [
+        _norm_conv(12, 32, 5, 2),
+        _norm_conv(32, 32, 5),
+        _norm_conv(32, 64, 5),
+        nn.MaxPool1d(3, 2, 1),
+    ]
     return _kaiming(nn.Sequential(*stem, *blocks, PoolHead(256)))
 
 # %% ../../nbs/40_models/20_published.ipynb #0d2f1958
 class InceptionBlock(nn.Module):
     "Kernels of 39, 19 and 9 behind a bottleneck, and one behind a maximum; 128 out."
+
     def __init__(self, cin: int):
         super().__init__()
         self.narrow = nn.Conv1d(cin, 32, 1, bias=False)
-        self.wide = nn.ModuleList([nn.Conv1d(32, 32, k, padding=k//2, bias=False) for k in (39, 19, 9)])
+        self.wide = nn.ModuleList(
+            [nn.Conv1d(32, 32, k, padding=k // 2, bias=False) for k in (39, 19, 9)]
+        )
         self.pooled = nn.Sequential(nn.MaxPool1d(3, 1, 1), nn.Conv1d(cin, 32, 1, bias=False))
         self.finish = nn.Sequential(nn.BatchNorm1d(128), nn.ReLU())
 
@@ -201,8 +362,10 @@ class InceptionBlock(nn.Module):
         y = self.narrow(x)
         return self.finish(torch.cat([conv(y) for conv in self.wide] + [self.pooled(x)], 1))
 
+
 class Inception(nn.Module):
     "Six blocks with a shortcut around every three; [N, leads, T]."
+
     def __init__(self, leads: int = 12):
         super().__init__()
         self.blocks = nn.ModuleList([InceptionBlock(128 if k else leads) for k in range(6)])
@@ -212,87 +375,191 @@ class Inception(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for half, shortcut in enumerate(self.shortcuts):
             before = x
-            for block in self.blocks[3*half:3*half + 3]: x = block(x)
+            for block in self.blocks[3 * half : 3 * half + 3]:
+                x = block(x)
             x = F.relu(x + shortcut(before))
         return self.head(x)
 
+
 @system('inception1d', 'inception1d 2021', '10.1109/jbhi.2020.3022989', CROPS, **ONECYCLE)
-def inception1d() -> nn.Module: return _kaiming(Inception())
+def inception1d() -> nn.Module:
+    return _kaiming(Inception())
 
 # %% ../../nbs/40_models/20_published.ipynb #65195c81
 class PlaneBlock(nn.Module):
     "Two convolutions 3 x 7 and a shortcut."
+
     def __init__(self, cin: int, cout: int, stride: int):
         super().__init__()
-        conv = lambda a, s: nn.Sequential(nn.Conv2d(a, cout, (3, 7), s, (1, 3), bias=False), nn.BatchNorm2d(cout))
+        conv = lambda a, s: nn.Sequential(
+            nn.Conv2d(a, cout, (3, 7), s, (1, 3), bias=False), nn.BatchNorm2d(cout)
+        )
         self.body = nn.Sequential(conv(cin, stride), nn.ReLU(), conv(cout, 1))
         same = cin == cout and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Sequential(nn.Conv2d(cin, cout, 1, stride, bias=False), nn.BatchNorm2d(cout))
+        self.shortcut = (
+            nn.Identity()
+            if same
+            else nn.Sequential(nn.Conv2d(cin, cout, 1, stride, bias=False), nn.BatchNorm2d(cout))
+        )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor: return F.relu(self.body(x) + self.shortcut(x))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.body(x) + self.shortcut(x))
+
 
 class Gate(nn.Module):
     "Squeeze and excitation of a whole stage."
+
     def __init__(self, c: int, r: int = 16):
         super().__init__()
-        self.dense = nn.Sequential(nn.Linear(c, c//r), nn.ReLU(), nn.Linear(c//r, c), nn.Sigmoid())
+        self.dense = nn.Sequential(
+            nn.Linear(c, c // r), nn.ReLU(), nn.Linear(c // r, c), nn.Sigmoid()
+        )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor: return x*self.dense(x.mean((2, 3)))[..., None, None]
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.dense(x.mean((2, 3)))[..., None, None]
 
 # %% ../../nbs/40_models/20_published.ipynb #623febc3
-@system('li2022', 'inspired by Li 2022 (DSE-ResNet)', '10.1038/s41598-022-18664-0', PlaneReader(fs=250.), **_adam(1e-3, 64, 60, scheduler='onecycle'))
+@system(
+    'li2022',
+    'inspired by Li 2022 (DSE-ResNet)',
+    '10.1038/s41598-022-18664-0',
+    PlaneReader(fs=250.0),
+    **_adam(1e-3, 64, 60, scheduler='onecycle'),
+)
 def li2022() -> nn.Module:
     "[N, 1, 12, 2500]"
-    stages, c = list[nn.Module](), 64
+    stages = list[nn.Module]()
+    c = 64
     for width in (64, 128, 256, 512):
-        stages += [PlaneBlock(c, width, 1 if width == 64 else 2), PlaneBlock(width, width, 1), Gate(width)]
+        stages += [
+            PlaneBlock(c, width, 1 if width == 64 else 2),
+            PlaneBlock(width, width, 1),
+            Gate(width),
+        ]
         c = width
-    stem = [nn.Conv2d(1, 64, (3, 15), (1, 2), (1, 7), bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d((1, 3), (1, 2), (0, 1))]
+    stem = [
+        nn.Conv2d(1, 64, (3, 15), (1, 2), (1, 7), bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.MaxPool2d((1, 3), (1, 2), (0, 1)),
+    ]
     return nn.Sequential(*stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 4))
 
 # %% ../../nbs/40_models/20_published.ipynb #5d37ecd3
 def jun2018() -> nn.Module:
     "[N, 1, 128, 128]"
-    layers, c = list[nn.Module](), 1
+    layers = list[nn.Module]()
+    c = 1
     for width in (64, 128, 256):
-        for a in (c, width): layers += [nn.Conv2d(a, width, 3, padding=1), nn.ELU(), nn.BatchNorm2d(width)]
+        for a in (c, width):
+            layers += [nn.Conv2d(a, width, 3, padding=1), nn.ELU(), nn.BatchNorm2d(width)]
         layers.append(nn.MaxPool2d(2))
         c = width
-    net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16*16*256, 2048), nn.ELU(), nn.BatchNorm1d(2048), nn.Dropout(.5), nn.Linear(2048, 4))
+    net = nn.Sequential(
+        *layers,
+        nn.Flatten(),
+        nn.Linear(16 * 16 * 256, 2048),
+        nn.ELU(),
+        nn.BatchNorm1d(2048),
+        nn.Dropout(0.5),
+        nn.Linear(2048, 4),
+    )
     for m in net.modules():
-        if isinstance(m, (nn.Conv2d, nn.Linear)): nn.init.xavier_uniform_(m.weight)
+        if isinstance(m, (nn.Conv2d, nn.Linear)):
+            nn.init.xavier_uniform_(m.weight)
     return net
 
-_JUN: dict[str, Any] = _adam(1e-4, 128, 50, scheduler='step', step_size=3, gamma=.95)
-system('jun2018', 'Jun 2018 (picture of lead II)', 'arXiv 1804.06812', StripReader(), **_JUN)(jun2018)
-system('jun2018_beats', 'Jun 2018 (pictures of beats)', 'arXiv 1804.06812', BeatReader(before=0., after=.056), **_JUN)(jun2018)
+
+_JUN: dict[str, Any] = _adam(1e-4, 128, 50, scheduler='step', step_size=3, gamma=0.95)
+system('jun2018', 'Jun 2018 (picture of lead II)', 'arXiv 1804.06812', StripReader(), **_JUN)(
+    jun2018
+)
+system(
+    'jun2018_beats',
+    'Jun 2018 (pictures of beats)',
+    'arXiv 1804.06812',
+    BeatReader(before=0.0, after=0.056),
+    **_JUN,
+)(jun2018)
 
 # %% ../../nbs/40_models/20_published.ipynb #398d1648
-@system('degirmenci2022', 'inspired by Degirmenci 2022 (beat-image CNN)', '10.1016/j.irbm.2021.04.002', BeatReader(), **_adam(1e-3, 64, 50))
+@system(
+    'degirmenci2022',
+    'inspired by Degirmenci 2022 (beat-image CNN)',
+    '10.1016/j.irbm.2021.04.002',
+    BeatReader(),
+    **_adam(1e-3, 64, 50),
+)
 def degirmenci2022() -> nn.Module:
     "[N, 1, 128, 128]"
-    blocks = [x for a, b in ((1, 32), (32, 64), (64, 128)) for x in (nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2))]
-    return nn.Sequential(*blocks, nn.Flatten(), nn.Linear(16*16*128, 128), nn.ReLU(), nn.Dropout(.5), nn.Linear(128, 4))
+    blocks = [
+        x
+        for a, b in ((1, 32), (32, 64), (64, 128))
+        for x in (nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2))
+    ]
+    return nn.Sequential(
+        *blocks,
+        nn.Flatten(),
+        nn.Linear(16 * 16 * 128, 128),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(128, 4),
+    )
 
 # %% ../../nbs/40_models/20_published.ipynb #f9b835e2
-@system('jeong2021', 'inspired by Jeong and Lim 2021 (time-frequency CNN)', '10.1038/s41598-021-99975-6', SpectrumReader(), **_adam(1e-3, 64, 60))
+@system(
+    'jeong2021',
+    'inspired by Jeong and Lim 2021 (time-frequency CNN)',
+    '10.1038/s41598-021-99975-6',
+    SpectrumReader(),
+    **_adam(1e-3, 64, 60),
+)
 def jeong2021() -> nn.Module:
     "[N, 12, frequencies, frames]"
-    block = lambda a, b: [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2)]
+    block = lambda a, b: [
+        nn.Conv2d(a, b, 3, padding=1),
+        nn.BatchNorm2d(b),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    ]
     blocks = [x for a, b in ((12, 32), (32, 64), (64, 128), (128, 256)) for x in block(a, b)]
-    return nn.Sequential(nn.Upsample((64, 128), mode='bilinear'), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(.5), nn.Linear(256, 4))
+    return nn.Sequential(
+        nn.Upsample((64, 128), mode='bilinear'),
+        *blocks,
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        nn.Linear(256, 4),
+    )
 
 # %% ../../nbs/40_models/20_published.ipynb #b86d3c04
-LAYOUTS.update({l.name: l for l in (Layout('4x2.5+I', arrange('standard', 4), rhythm=('I',)),
-                                    Layout('4x2.5+I-precordial', arrange('precordial', 4), rhythm=('I',)))})
+LAYOUTS.update(
+    {
+        l.name: l
+        for l in (
+            Layout('4x2.5+I', arrange('standard', 4), rhythm=('I',)),
+            Layout('4x2.5+I-precordial', arrange('precordial', 4), rhythm=('I',)),
+        )
+    }
+)
 SANGHA = ('4x2.5+I', '4x2.5+I-precordial', '2x5', '2x5-precordial')
 
-system('sangha2022', 'Sangha 2022 (EfficientNet-B3, four layouts)', '10.1038/s41467-022-29153-3', None, tv.EfficientNet_B3_Weights.IMAGENET1K_V1, 300,
-       layouts=SANGHA, augment=dict(choose_layout=True, colours=True, rotation=10.), **_adam(1e-4, 64, 30, clip=1.))(tv.efficientnet_b3)
+system(
+    'sangha2022',
+    'Sangha 2022 (EfficientNet-B3, four layouts)',
+    '10.1038/s41467-022-29153-3',
+    None,
+    tv.EfficientNet_B3_Weights.IMAGENET1K_V1,
+    300,
+    layouts=SANGHA,
+    augment=dict(choose_layout=True, colours=True, rotation=10.0),
+    **_adam(1e-4, 64, 30, clip=1.0),
+)(tv.efficientnet_b3)
 
 # %% ../../nbs/40_models/20_published.ipynb #2ef5e3be
 ZHENG = 'Zheng 2020 (features, boosted trees)', '10.1038/s41598-020-59821-7'
 register('zheng2020', 'published', 0, features=True, title=ZHENG[0], source=ZHENG[1])(nn.Module)
+
 
 def published_systems() -> dict[str, Architecture]:
     "All published systems by name."

@@ -30,43 +30,62 @@ from .inputs import Reader
 @dataclass(frozen=True)
 class Architecture:
     "What ecgvis knows of an architecture."
+
     name: str
-    family: str # one colour in the figures
-    size: int # side of the square picture, px
-    weights: WeightsEnum | None # torchvision's ImageNet weights, None if there are none
-    build: Callable[[], nn.Module] # the network with random weights; its last `nn.Linear` is the head
-    reader: Reader | None = None # what makes its input of signals; None where it eats charts
-    title: str = '' # of a published system
-    source: str = '' # where that was published
-    recipe: Mapping[str, Any] = field(default_factory=dict) # training settings of that system
-    features: bool = False # trees on features (`features.fit`): there is no network to build
+    family: str  # one colour in the figures
+    size: int  # side of the square picture, px
+    weights: WeightsEnum | None  # torchvision's ImageNet weights, None if there are none
+    # the network with random weights; its last `nn.Linear` is the head
+    build: Callable[[], nn.Module]
+    reader: Reader | None = None  # what makes its input of signals; None where it eats charts
+    title: str = ''  # of a published system
+    source: str = ''  # where that was published
+    recipe: Mapping[str, Any] = field(default_factory=dict)  # training settings of that system
+    features: bool = False  # trees on features (`features.fit`): there is no network to build
 
     @property
-    def eats(self) -> str: return 'features' if self.features else self.reader.eats if self.reader else 'chart'
+    def eats(self) -> str:
+        return 'features' if self.features else self.reader.eats if self.reader else 'chart'
 
     def example(self, n: int = 1, size: int = 0) -> torch.Tensor:
-        "Zeros in the shape of `n` inputs, as the network gets them outside training; charts of `size` px, or their own."
-        if self.reader is None: return torch.zeros(n, 3, size or self.size, size or self.size)
-        return torch.zeros_like(torch.from_numpy(self.reader.read(np.zeros((n, len(LEADS), 5000), np.float32), 500.)))
+        """Zeros in the shape of `n` inputs, as the network gets them outside training; charts of
+        `size` px, or their own."""
+        if self.reader is None:
+            return torch.zeros(n, 3, size or self.size, size or self.size)
+        return torch.zeros_like(
+            torch.from_numpy(self.reader.read(np.zeros((n, len(LEADS), 5000), np.float32), 500.0))
+        )
+
 
 _REGISTRY: dict[str, Architecture] = {}
 
-def register(name: str, family: str, size: int = 224, weights: WeightsEnum | None = None, **more: Any) -> Callable:
-    "Decorator that registers a function that builds a network under `name`; `more` are the other facts of an `Architecture`."
+
+def register(
+    name: str, family: str, size: int = 224, weights: WeightsEnum | None = None, **more: Any
+) -> Callable:
+    """Decorator that registers a function that builds a network under `name`; `more` are the other
+    facts of an `Architecture`."""
+
     def keep(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
         _REGISTRY[name] = Architecture(name, family, size, weights, build, **more)
         return build
+
     return keep
 
 # %% ../../nbs/40_models/10_registry.ipynb #721a1101
-def list_models(published: bool = False # the published systems in place of the architectures
-               ) -> list[str]:
+def list_models(
+    published: bool = False,  # the published systems in place of the architectures
+) -> list[str]:
     "Names of all registered architectures, or of the published systems."
     return [name for name, a in _REGISTRY.items() if bool(a.title) == published]
 
+
 def architecture(name: str) -> Architecture:
     "The facts of an architecture by its name."
-    if name not in _REGISTRY: raise EcgvisError(f'unknown architecture {name!r}', field='architectures', expected=', '.join(_REGISTRY))
+    if name not in _REGISTRY:
+        raise EcgvisError(
+            f'unknown architecture {name!r}', field='architectures', expected=', '.join(_REGISTRY)
+        )
     return _REGISTRY[name]
 
 # %% ../../nbs/40_models/10_registry.ipynb #cef32173
@@ -79,53 +98,100 @@ for _name, _family, _size, _weights in [
     ('efficientnet_b3', 'EfficientNet', 300, tv.EfficientNet_B3_Weights.IMAGENET1K_V1),
     ('convnext_tiny', 'ConvNeXt', 224, tv.ConvNeXt_Tiny_Weights.IMAGENET1K_V1),
     ('convnext_base', 'ConvNeXt', 224, tv.ConvNeXt_Base_Weights.IMAGENET1K_V1),
-]: register(_name, _family, _size, _weights)(tv.get_model_builder(_name))
+]:
+    register(_name, _family, _size, _weights)(tv.get_model_builder(_name))
 
 # %% ../../nbs/40_models/10_registry.ipynb #66b4b531
 def cached_file(name: str) -> Path | None:
-    "Where torchvision keeps the ImageNet weights of `name` (`$TORCH_HOME/hub/checkpoints/`), there or not; None if there are none."
+    """Where torchvision keeps the ImageNet weights of `name` (`$TORCH_HOME/hub/checkpoints/`),
+    there or not; None if there are none."""
     weights = architecture(name).weights
-    return Path(torch.hub.get_dir())/'checkpoints'/os.path.basename(weights.url) if weights else None
+    return (
+        Path(torch.hub.get_dir()) / 'checkpoints' / os.path.basename(weights.url)
+        if weights
+        else None
+    )
+
 
 def weights_table() -> pd.DataFrame:
-    "One row per architecture: its ImageNet weights, the file that holds them, and whether it is there."
+    """One row per architecture: its ImageNet weights, the file that holds them, and whether it is
+    there."""
     rows = [(a, cached_file(a.name)) for a in map(architecture, list_models())]
-    return pd.DataFrame([dict(architecture=a.name, weights=str(a.weights), cached=bool(f and f.exists()), file=str(f)) for a, f in rows])
+    return pd.DataFrame(
+        [
+            dict(
+                architecture=a.name,
+                weights=str(a.weights),
+                cached=bool(f and f.exists()),
+                file=str(f),
+            )
+            for a, f in rows
+        ]
+    )
 
 # %% ../../nbs/40_models/10_registry.ipynb #4fd17d0d
 def fetch_weights(name: str) -> Path:
-    "Fetch the ImageNet weights of `name` into torchvision's cache, checking their hash; nothing is fetched twice."
-    weights, file = architecture(name).weights, cached_file(name)
-    if weights is None or file is None: raise EcgvisError(f'{name} has no ImageNet weights', field='weights', expected='none, or a .safetensors file')
-    if file.exists(): return file
-    try: weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    """Fetch the ImageNet weights of `name` into torchvision's cache, checking their hash; nothing
+    is fetched twice."""
+    weights = architecture(name).weights
+    file = cached_file(name)
+    if weights is None or file is None:
+        raise EcgvisError(
+            f'{name} has no ImageNet weights',
+            field='weights',
+            expected='none, or a .safetensors file',
+        )
+    if file.exists():
+        return file
+    try:
+        weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except (urllib.error.URLError, OSError, RuntimeError) as e:
-        raise EcgvisError(f'the ImageNet weights of {name} are not cached and cannot be fetched ({e})', file=file,
+        raise EcgvisError(
+            f'the ImageNet weights of {name} are not cached and cannot be fetched ({e})',
+            file=file,
             expected=f'the file {file.name} in {file.parent}',
             remedy=f'run `ecgvis weights {name} --fetch` where there is a network and copy the file into that folder, '
-                   'or set TORCH_HOME to a cache that has it, or use `weights: none`') from e
+            'or set TORCH_HOME to a cache that has it, or use `weights: none`',
+        ) from e
     return file
 
 # %% ../../nbs/40_models/10_registry.ipynb #42a17c64
 @dataclass(frozen=True)
 class Weights:
-    "The decision where the first weights come from: made once, written into the run record and the report."
-    kind: str # imagenet, none or file
-    file: Path | None # the file they are read from
-    note: str # one line for people
+    """The decision where the first weights come from: made once, written into the run record and
+    the report."""
+
+    kind: str  # imagenet, none or file
+    file: Path | None  # the file they are read from
+    note: str  # one line for people
 
 # %% ../../nbs/40_models/10_registry.ipynb #d497ca64
 def resolve_weights(name: str, weights: str = 'auto') -> Weights:
     "Decide where the first weights of `name` come from; `imagenet` may fetch, `auto` never does."
     file = cached_file(name)
-    if weights == 'none': return Weights('none', None, 'none (trained from scratch)')
-    if weights == 'imagenet': return Weights('imagenet', fetch_weights(name), f'ImageNet ({architecture(name).weights})')
+    if weights == 'none':
+        return Weights('none', None, 'none (trained from scratch)')
+    if weights == 'imagenet':
+        return Weights('imagenet', fetch_weights(name), f'ImageNet ({architecture(name).weights})')
     if weights == 'auto':
-        if file is None: return Weights('none', None, 'none (trained from scratch: there are no ImageNet weights)')
-        if file.exists(): return Weights('imagenet', file, f'ImageNet ({architecture(name).weights})')
-        return Weights('none', None, f'none (trained from scratch: no ImageNet weights cached; `ecgvis weights {name} --fetch` fetches them)')
-    if Path(weights).suffix == '.safetensors' and Path(weights).exists(): return Weights('file', Path(weights), f'file {Path(weights).name}')
-    raise EcgvisError(f'cannot use weights {weights!r}', field='weights', expected='auto, imagenet, none, or an existing .safetensors file')
+        if file is None:
+            return Weights(
+                'none', None, 'none (trained from scratch: there are no ImageNet weights)'
+            )
+        if file.exists():
+            return Weights('imagenet', file, f'ImageNet ({architecture(name).weights})')
+        return Weights(
+            'none',
+            None,
+            f'none (trained from scratch: no ImageNet weights cached; `ecgvis weights {name} --fetch` fetches them)',
+        )
+    if Path(weights).suffix == '.safetensors' and Path(weights).exists():
+        return Weights('file', Path(weights), f'file {Path(weights).name}')
+    raise EcgvisError(
+        f'cannot use weights {weights!r}',
+        field='weights',
+        expected='auto, imagenet, none, or an existing .safetensors file',
+    )
 
 # %% ../../nbs/40_models/10_registry.ipynb #4adab192
 def _head(model: nn.Module) -> tuple[nn.Module, str, nn.Linear]:
@@ -133,6 +199,7 @@ def _head(model: nn.Module) -> tuple[nn.Module, str, nn.Linear]:
     path, layer = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)][-1]
     parent, _, attribute = path.rpartition('.')
     return model.get_submodule(parent), attribute, layer
+
 
 def new_head(features: int, num_classes: int, std: float = 0.01) -> nn.Linear:
     "A fresh linear head [num_classes, features]: normal weights, zero bias."
@@ -146,31 +213,51 @@ def _read(source: Weights) -> dict[str, torch.Tensor]:
     "The state dict of a weights file; a broken file is named."
     assert source.file is not None
     try:
-        if source.kind == 'file': return load_file(source.file)
+        if source.kind == 'file':
+            return load_file(source.file)
         return torch.load(source.file, map_location='cpu', weights_only=True)
     except Exception as e:
-        raise EcgvisError(f'cannot read the weights: {e}', file=source.file, remedy='delete the file and fetch it again, or name another') from e
+        raise EcgvisError(
+            f'cannot read the weights: {e}',
+            file=source.file,
+            remedy='delete the file and fetch it again, or name another',
+        ) from e
 
 # %% ../../nbs/40_models/10_registry.ipynb #2af9f110
-def create(name: str, # a registered architecture
-           num_classes: int, # outputs of the head
-           weights: str | Weights = 'auto', # auto, imagenet, none, a .safetensors file, or an earlier decision
-          ) -> nn.Module:
-    "An architecture with a head for `num_classes`; from normalised RGB [N, 3, H, W], or what its reader reads, to logits [N, num_classes]."
+def create(
+    name: str,  # a registered architecture
+    num_classes: int,  # outputs of the head
+    weights: str
+    | Weights = 'auto',  # auto, imagenet, none, a .safetensors file, or an earlier decision
+) -> nn.Module:
+    """An architecture with a head for `num_classes`; from normalised RGB [N, 3, H, W], or what its
+    reader reads, to logits [N, num_classes]."""
     source = weights if isinstance(weights, Weights) else resolve_weights(name, weights)
-    if architecture(name).features: raise EcgvisError(f'{name} is no network', field='architecture', remedy='train it with features.fit')
+    if architecture(name).features:
+        raise EcgvisError(
+            f'{name} is no network', field='architecture', remedy='train it with features.fit'
+        )
     model = architecture(name).build()
-    if source.kind == 'imagenet': _load(model, _read(source), source.file)
+    if source.kind == 'imagenet':
+        _load(model, _read(source), source.file)
     parent, attribute, old = _head(model)
     setattr(parent, attribute, new_head(old.in_features, num_classes))
-    if source.kind == 'file': _load(model, _read(source), source.file)
+    if source.kind == 'file':
+        _load(model, _read(source), source.file)
     return model
 
 # %% ../../nbs/40_models/10_registry.ipynb #78238c3b
 def _load(model: nn.Module, state: dict[str, torch.Tensor], file: Path | None) -> None:
     "Load a state dict; one of another architecture or number of classes is refused by name."
     own = model.state_dict()
-    wrong = [k for k in own if k not in state or state[k].shape != own[k].shape] + [k for k in state if k not in own]
-    if wrong: raise EcgvisError(f'these weights are of another network ({len(wrong)} tensors differ, such as {wrong[0]})', file=file,
-                                expected='weights of the same architecture and number of classes', remedy='name the file of a matching run')
+    wrong = [k for k in own if k not in state or state[k].shape != own[k].shape] + [
+        k for k in state if k not in own
+    ]
+    if wrong:
+        raise EcgvisError(
+            f'these weights are of another network ({len(wrong)} tensors differ, such as {wrong[0]})',
+            file=file,
+            expected='weights of the same architecture and number of classes',
+            remedy='name the file of a matching run',
+        )
     model.load_state_dict(state)

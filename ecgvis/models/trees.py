@@ -21,184 +21,346 @@ from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
 from .published import ZHENG
-from ..core import EcgvisError, Stage, cores, digest, progress, read_json, read_table, workers, write_json, write_table
+from ecgvis.core import (
+    EcgvisError,
+    Stage,
+    cores,
+    digest,
+    progress,
+    read_json,
+    read_table,
+    workers,
+    write_json,
+    write_table,
+)
 from ..data.datasets import GROUP_OF, LEADS, parse_sex
 from .inputs import r_peaks
 from ..store.charts import open_store
 
 # %% ../../nbs/40_models/30_trees.ipynb #b555a177
-MEASURED = ('VentricularRate', 'AtrialRate', 'QRSDuration', 'QTInterval', 'QTCorrected', 'RAxis', 'TAxis', 'QRSCount', 'QOnset', 'QOffset', 'TOffset')
+MEASURED = (
+    'VentricularRate',
+    'AtrialRate',
+    'QRSDuration',
+    'QTInterval',
+    'QTCorrected',
+    'RAxis',
+    'TAxis',
+    'QRSCount',
+    'QOnset',
+    'QOffset',
+    'TOffset',
+)
 DERIVED = ('atrial_ratio', 'counted_ratio', 'qt_share', 'qt_correction', 't_length')
-ATTRIBUTES, MALE = ('age', 'male', *MEASURED, *DERIVED), dict(male=1., female=0.)
+ATTRIBUTES = ('age', 'male', *MEASURED, *DERIVED)
+MALE = dict(male=1.0, female=0.0)
 
-def _ratios(t: pd.DataFrame # with columns `MEASURED`
-           ) -> pd.DataFrame: # `DERIVED`; infinite where a measurement is zero
-    "What trees, which split by one column at a time, cannot see by themselves: two counts of the same beats differ where they are irregular."
+
+def _ratios(
+    t: pd.DataFrame,  # with columns `MEASURED`
+) -> pd.DataFrame:  # `DERIVED`; infinite where a measurement is zero
+    """What trees, which split by one column at a time, cannot see by themselves: two counts of the
+    same beats differ where they are irregular."""
     rate = t['VentricularRate']
-    return pd.DataFrame(dict(atrial_ratio=t['AtrialRate']/rate, counted_ratio=6*t['QRSCount']/rate, qt_share=t['QTInterval']*rate/6e4,
-                             qt_correction=t['QTCorrected']/t['QTInterval'], t_length=t['TOffset'] - t['QOffset']))
+    return pd.DataFrame(
+        dict(
+            atrial_ratio=t['AtrialRate'] / rate,
+            counted_ratio=6 * t['QRSCount'] / rate,
+            qt_share=t['QTInterval'] * rate / 6e4,
+            qt_correction=t['QTCorrected'] / t['QTInterval'],
+            t_length=t['TOffset'] - t['QOffset'],
+        )
+    )
 
-def attributes(file: str | Path # Diagnostics.xlsx
-              ) -> pd.DataFrame: # id, rhythm, group, alone (no other condition), and `ATTRIBUTES`, NaN where not known
+
+def attributes(
+    file: str | Path,  # Diagnostics.xlsx
+) -> (
+    pd.DataFrame
+):  # id, rhythm, group, alone (no other condition), and `ATTRIBUTES`, NaN where not known
     "A row per recording of the table."
-    try: table = pd.read_excel(file)
-    except Exception as e:                                      # a damaged file makes the reader stumble over anything
-        raise EcgvisError(f'not a readable Excel file ({e})', file=file, expected='Diagnostics.xlsx of the Chapman data set') from e
-    gone = [c for c in ('FileName', 'Rhythm', 'Beat', 'PatientAge', 'Gender', *MEASURED) if c not in table]
-    if gone: raise EcgvisError(f'no column {", ".join(gone)}', file=file, field='first row', remedy='fetch the table again, as published')
+    try:
+        table = pd.read_excel(file)
+    except Exception as e:  # a damaged file makes the reader stumble over anything
+        raise EcgvisError(
+            f'not a readable Excel file ({e})',
+            file=file,
+            expected='Diagnostics.xlsx of the Chapman data set',
+        ) from e
+    gone = [
+        c
+        for c in ('FileName', 'Rhythm', 'Beat', 'PatientAge', 'Gender', *MEASURED)
+        if c not in table
+    ]
+    if gone:
+        raise EcgvisError(
+            f'no column {", ".join(gone)}',
+            file=file,
+            field='first row',
+            remedy='fetch the table again, as published',
+        )
     rhythm = table['Rhythm'].astype(str).str.strip().replace('SA', 'SI')
     sex = table['Gender'].map(parse_sex).map(MALE)
-    return pd.DataFrame(dict(id=table['FileName'].astype(str), rhythm=rhythm, group=rhythm.map(GROUP_OF), alone=table['Beat'].eq('NONE'),
-                             age=table['PatientAge'].astype(float), male=sex)).join(table[list(MEASURED)].astype(float)).join(_ratios(table))
+    return (
+        pd.DataFrame(
+            dict(
+                id=table['FileName'].astype(str),
+                rhythm=rhythm,
+                group=rhythm.map(GROUP_OF),
+                alone=table['Beat'].eq('NONE'),
+                age=table['PatientAge'].astype(float),
+                male=sex,
+            )
+        )
+        .join(table[list(MEASURED)].astype(float))
+        .join(_ratios(table))
+    )
 
 # %% ../../nbs/40_models/30_trees.ipynb #ea11437e
 @dataclass(frozen=True)
 class Trees:
     "Settings of the trees."
-    rate: float = .1 # learning rate
-    rounds: int = 150 # trees per class
-    leaves: int = 15 # of a tree
-    least: int = 20 # recordings of a leaf
-    ridge: float = 1. # L2 penalty
-    columns: float = .5 # share of the columns that a split may choose from
+
+    rate: float = 0.1  # learning rate
+    rounds: int = 150  # trees per class
+    leaves: int = 15  # of a tree
+    least: int = 20  # recordings of a leaf
+    ridge: float = 1.0  # L2 penalty
+    columns: float = 0.5  # share of the columns that a split may choose from
 
     def model(self, seed: int) -> HistGradientBoostingClassifier:
-        return HistGradientBoostingClassifier(learning_rate=self.rate, max_iter=self.rounds, max_leaf_nodes=self.leaves, min_samples_leaf=self.least,
-            l2_regularization=self.ridge, max_features=self.columns, early_stopping=False, random_state=seed)
+        return HistGradientBoostingClassifier(
+            learning_rate=self.rate,
+            max_iter=self.rounds,
+            max_leaf_nodes=self.leaves,
+            min_samples_leaf=self.least,
+            l2_regularization=self.ridge,
+            max_features=self.columns,
+            early_stopping=False,
+            random_state=seed,
+        )
 
-SMALL = 1e6 # numbers below which one thread grows trees fastest
 
-def grow(x: np.ndarray, # [N, features], NaN where not known
-         y: np.ndarray, # class numbers [N]
-         new: np.ndarray, # [M, features]
-         classes: int, trees: Trees | None = None, seed: int = 0,
-        ) -> np.ndarray: # probabilities float64 [M, classes]
+SMALL = 1e6  # numbers below which one thread grows trees fastest
+
+
+def grow(
+    x: np.ndarray,  # [N, features], NaN where not known
+    y: np.ndarray,  # class numbers [N]
+    new: np.ndarray,  # [M, features]
+    classes: int,
+    trees: Trees | None = None,
+    seed: int = 0,
+) -> np.ndarray:  # probabilities float64 [M, classes]
     "Train on one part, answer to another; a class that was not there gets nothing."
     out = np.zeros((len(new), classes))
-    with threadpool_limits(1 if x.size < SMALL else None):      # threads that wait for each other cost more than they do
+    # threads that wait for each other cost more than they do
+    with threadpool_limits(1 if x.size < SMALL else None):
         model = (trees or Trees()).model(seed).fit(x, y)
         out[:, model.classes_] = model.predict_proba(new)
     return out
 
 # %% ../../nbs/40_models/30_trees.ipynb #0c1e45d3
-def folds_of(y: np.ndarray, # class numbers [N]
-             patients: Sequence[Any] | np.ndarray, # of each row
-             folds: int = 10, repeats: int = 1, seed: int = 0,
-            ) -> list[np.ndarray]: # for each repeat the fold of each row, int64 [N]
+def folds_of(
+    y: np.ndarray,  # class numbers [N]
+    patients: Sequence[Any] | np.ndarray,  # of each row
+    folds: int = 10,
+    repeats: int = 1,
+    seed: int = 0,
+) -> list[np.ndarray]:  # for each repeat the fold of each row, int64 [N]
     "Repeated stratified folds of patients."
     out = []
     for k in range(repeats):
         fold = np.empty(len(y), np.int64)
         cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + k)
-        for j, (_, held) in enumerate(cut.split(y, y, np.asarray(patients))): fold[held] = j
+        for j, (_, held) in enumerate(cut.split(y, y, np.asarray(patients))):
+            fold[held] = j
         out.append(fold)
     return out
 
-def cross_predict(x: np.ndarray, # [N, features]
-                  y: np.ndarray, # class numbers [N]
-                  patients: Sequence[Any] | np.ndarray, # of each row
-                  classes: int, trees: Trees | None = None, folds: int = 10, repeats: int = 1, seed: int = 0,
-                 ) -> np.ndarray: # float64 [repeats, N, classes]
+
+def cross_predict(
+    x: np.ndarray,  # [N, features]
+    y: np.ndarray,  # class numbers [N]
+    patients: Sequence[Any] | np.ndarray,  # of each row
+    classes: int,
+    trees: Trees | None = None,
+    folds: int = 10,
+    repeats: int = 1,
+    seed: int = 0,
+) -> np.ndarray:  # float64 [repeats, N, classes]
     "What trees that never saw a row's patient answer to it, for each repeat."
     out = np.zeros((repeats, len(y), classes))
     for k, fold in enumerate(folds_of(y, patients, folds, repeats, seed)):
         for j in progress(range(folds), 'growing', 'folds'):
-            out[k, fold == j] = grow(x[fold != j], y[fold != j], x[fold == j], classes, trees, seed + k)
+            out[k, fold == j] = grow(
+                x[fold != j], y[fold != j], x[fold == j], classes, trees, seed + k
+            )
     return out
 
 # %% ../../nbs/40_models/30_trees.ipynb #e5d92811
-RATE, REACH, LEAST = 250, 1.5, .05 # Hz that waves are looked at in; s between the two of a pair, at most; mV of the smallest prominence
+# Hz that waves are looked at in; s between the two of a pair, at most; mV of the smallest
+# prominence
+RATE = 250
+REACH = 1.5
+LEAST = 0.05
 
-def _plain(signal: np.ndarray, fs: float) -> np.ndarray: # float64 [12, T at about `RATE`]
+
+def _plain(signal: np.ndarray, fs: float) -> np.ndarray:  # float64 [12, T at about `RATE`]
     "Between 0.5 and 40 Hz, without the samples that this makes needless."
-    x = sosfiltfilt(butter(2, (.5, min(40., .45*fs)), 'bandpass', fs=fs, output='sos'), signal, axis=1)
-    return x[:, ::max(1, round(fs/RATE))]
+    x = sosfiltfilt(
+        butter(2, (0.5, min(40.0, 0.45 * fs)), 'bandpass', fs=fs, output='sos'), signal, axis=1
+    )
+    return x[:, :: max(1, round(fs / RATE))]
 
-def extrema(lead: np.ndarray, # [T] mV
-            fs: float, # Hz
-           ) -> np.ndarray: # [waves, 4]: time s, height mV, width s, prominence mV; in order of time
+
+def extrema(
+    lead: np.ndarray,  # [T] mV
+    fs: float,  # Hz
+) -> np.ndarray:  # [waves, 4]: time s, height mV, width s, prominence mV; in order of time
     "Peaks and valleys of one lead."
     found = []
     for sign in (1, -1):
-        x = sign*lead
+        x = sign * lead
         at, facts = find_peaks(x, prominence=LEAST, wlen=round(fs) + 1)
         bases = facts['prominences'], facts['left_bases'], facts['right_bases']
         width = peak_widths(x, at, prominence_data=bases)[0]
-        found.append(np.column_stack([at/fs, lead[at], width/fs, sign*facts['prominences']]))
+        found.append(np.column_stack([at / fs, lead[at], width / fs, sign * facts['prominences']]))
     waves = np.concatenate(found)
     return waves[np.argsort(waves[:, 0], kind='stable')]
 
 # %% ../../nbs/40_models/30_trees.ipynb #f00952cd
-def slopes(waves: np.ndarray # [waves, 4], as from `extrema`
-          ) -> np.ndarray: # [pairs, 3]
+def slopes(
+    waves: np.ndarray,  # [waves, 4], as from `extrema`
+) -> np.ndarray:  # [pairs, 3]
     "Differences of height, width and prominence over time, for all pairs at most `REACH` apart."
     last = np.searchsorted(waves[:, 0], waves[:, 0] + REACH, 'right')
     counts = last - np.arange(len(waves)) - 1
     i = np.repeat(np.arange(len(waves)), counts)
     j = i + 1 + np.arange(len(i)) - np.repeat(np.cumsum(counts) - counts, counts)
     gap = waves[j, 0] - waves[i, 0]
-    return (waves[j, 1:] - waves[i, 1:])/np.where(gap > 0, gap, np.inf)[:, None]
+    return (waves[j, 1:] - waves[i, 1:]) / np.where(gap > 0, gap, np.inf)[:, None]
 
-def wave_slopes(signal: np.ndarray, fs: float) -> list[np.ndarray]: # for each lead float [pairs, 3]
+
+def wave_slopes(
+    signal: np.ndarray, fs: float
+) -> list[np.ndarray]:  # for each lead float [pairs, 3]
     "`slopes` of each lead of a recording [12, T] mV."
     x = _plain(signal, fs)
-    return [slopes(extrema(lead, fs/max(1, round(fs/RATE)))) for lead in x]
+    return [slopes(extrema(lead, fs / max(1, round(fs / RATE)))) for lead in x]
 
 # %% ../../nbs/40_models/30_trees.ipynb #c5da9c38
 @dataclass(frozen=True, eq=False)
 class Histograms:
     "Histograms of slopes: a share of pairs for each lead, quantity and bin."
-    edges: np.ndarray # [12, 3, bins - 1], in order
+
+    edges: np.ndarray  # [12, 3, bins - 1], in order
 
     @classmethod
-    def of(cls, recordings: Sequence[list[np.ndarray]], # `wave_slopes` of training recordings
-           bins: int = 100) -> 'Histograms':
+    def of(
+        cls,
+        recordings: Sequence[list[np.ndarray]],  # `wave_slopes` of training recordings
+        bins: int = 100,
+    ) -> 'Histograms':
         "Edges at equal shares of the pairs of all recordings."
-        if bins < 2: raise EcgvisError(f'{bins} bins', field='bins', expected='2 or more')
+        if bins < 2:
+            raise EcgvisError(f'{bins} bins', field='bins', expected='2 or more')
         inner = np.linspace(0, 1, bins + 1)[1:-1]
-        pooled = [np.concatenate([r[k] for r in recordings] or [np.zeros((0, 3))]) for k in range(len(LEADS))]
-        return cls(np.stack([np.quantile(v, inner, axis=0).T if len(v) else np.zeros((3, bins - 1)) for v in pooled]))
+        pooled = [
+            np.concatenate([r[k] for r in recordings] or [np.zeros((0, 3))])
+            for k in range(len(LEADS))
+        ]
+        return cls(
+            np.stack(
+                [
+                    np.quantile(v, inner, axis=0).T if len(v) else np.zeros((3, bins - 1))
+                    for v in pooled
+                ]
+            )
+        )
 
-    def count(self, recording: list[np.ndarray]) -> np.ndarray: # float32 [12 * 3 * bins]
+    def count(self, recording: list[np.ndarray]) -> np.ndarray:  # float32 [12 * 3 * bins]
         "The histograms of one recording; zeros for a lead without a pair."
         bins = self.edges.shape[2] + 1
         out = np.zeros((len(LEADS), 3, bins), np.float32)
         for k, values in enumerate(recording):
             for q in range(3 if len(values) else 0):
-                out[k, q] = np.diff(np.searchsorted(np.sort(values[:, q]), self.edges[k, q], 'right'), prepend=0, append=len(values))/len(values)
+                out[k, q] = np.diff(
+                    np.searchsorted(np.sort(values[:, q]), self.edges[k, q], 'right'),
+                    prepend=0,
+                    append=len(values),
+                ) / len(values)
         return out.ravel()
 
 # %% ../../nbs/40_models/30_trees.ipynb #24bbea1f
-RR = ('beats', 'rr_mean', 'rr_median', 'rr_sd', 'rr_least', 'rr_most', 'rr_rmssd', 'rr_irregular', 'rr_near')
+RR = (
+    'beats',
+    'rr_mean',
+    'rr_median',
+    'rr_sd',
+    'rr_least',
+    'rr_most',
+    'rr_rmssd',
+    'rr_irregular',
+    'rr_near',
+)
 
-def rr_statistics(signal: np.ndarray, # [12, T] mV
-                  fs: float, # Hz
-                 ) -> np.ndarray: # float64 [9], as `RR`: s and shares; NaN where there are too few beats
-    "What the intervals between beats are like, by lead II; `rr_near` is the share of successive intervals that differ by less than 50 ms."
+
+def rr_statistics(
+    signal: np.ndarray,  # [12, T] mV
+    fs: float,  # Hz
+) -> np.ndarray:  # float64 [9], as `RR`: s and shares; NaN where there are too few beats
+    """What the intervals between beats are like, by lead II; `rr_near` is the share of successive
+    intervals that differ by less than 50 ms."""
     peaks = r_peaks(signal[1], fs)
-    rr = np.diff(peaks)/fs
-    if len(rr) < 2: return np.array([len(peaks)] + [np.nan]*(len(RR) - 1), float)
+    rr = np.diff(peaks) / fs
+    if len(rr) < 2:
+        return np.array([len(peaks)] + [np.nan] * (len(RR) - 1), float)
     steps = np.diff(rr)
-    return np.array([len(peaks), rr.mean(), np.median(rr), rr.std(), rr.min(), rr.max(), np.sqrt((steps**2).mean()), rr.std()/rr.mean(),
-                     (np.abs(steps) < .05).mean()])
+    return np.array(
+        [
+            len(peaks),
+            rr.mean(),
+            np.median(rr),
+            rr.std(),
+            rr.min(),
+            rr.max(),
+            np.sqrt((steps**2).mean()),
+            rr.std() / rr.mean(),
+            (np.abs(steps) < 0.05).mean(),
+        ]
+    )
 
 # %% ../../nbs/40_models/30_trees.ipynb #5274e40f
 def _described(store_path: str, ids: list[str]) -> list[tuple[np.ndarray, list[np.ndarray]]]:
     "RR statistics with age and sex, and slopes, of recordings of a store."
-    store, out = open_store(store_path), []
+    store = open_store(store_path)
+    out = []
     for id, x in zip(ids, store.signals(ids), strict=True):
         head = store.header(id)
-        age, sex = head.get('age'), MALE.get(str(head.get('sex')), np.nan)
-        out.append((np.r_[np.nan if age is None else float(age), sex, rr_statistics(x, store.meta['fs'])], wave_slopes(x, store.meta['fs'])))
+        age = head.get('age')
+        sex = MALE.get(str(head.get('sex')), np.nan)
+        out.append(
+            (
+                np.r_[
+                    np.nan if age is None else float(age), sex, rr_statistics(x, store.meta['fs'])
+                ],
+                wave_slopes(x, store.meta['fs']),
+            )
+        )
     return out
 
-def describe(store_path: str | Path, # a store
-             ids: Sequence[str], # recordings
-             jobs: int = 0, # processes; 0 takes all cores
-            ) -> tuple[np.ndarray, list[list[np.ndarray]]]: # [N, 11]: age, male, `RR`; `wave_slopes` of each
+
+def describe(
+    store_path: str | Path,  # a store
+    ids: Sequence[str],  # recordings
+    jobs: int = 0,  # processes; 0 takes all cores
+) -> tuple[np.ndarray, list[list[np.ndarray]]]:  # [N, 11]: age, male, `RR`; `wave_slopes` of each
     "What trees are told of recordings, as far as it needs no training."
-    jobs, blocks = jobs or cores(), [list(ids[k:k + 32]) for k in range(0, len(ids), 32)]
-    if jobs < 2 or len(blocks) < 8: parts = [_described(str(store_path), b) for b in progress(blocks, 'features', 'blocks')]
+    jobs = jobs or cores()
+    blocks = [list(ids[k : k + 32]) for k in range(0, len(ids), 32)]
+    if jobs < 2 or len(blocks) < 8:
+        parts = [_described(str(store_path), b) for b in progress(blocks, 'features', 'blocks')]
     else:
         with workers(jobs) as pool:
             todo = [pool.submit(_described, str(store_path), b) for b in blocks]
@@ -207,32 +369,76 @@ def describe(store_path: str | Path, # a store
     return np.stack([a for a, _ in rows]), [b for _, b in rows]
 
 # %% ../../nbs/40_models/30_trees.ipynb #05a5f911
-def _measurements(measured: pd.DataFrame | None, ids: pd.Series) -> np.ndarray: # [N, 0 or measurements]
+def _measurements(
+    measured: pd.DataFrame | None, ids: pd.Series
+) -> np.ndarray:  # [N, 0 or measurements]
     "Machine measurements of recordings, NaN where there are none."
-    return np.zeros((len(ids), 0)) if measured is None else measured.set_index('id').reindex(list(ids))[[*MEASURED, *DERIVED]].to_numpy(float)
+    return (
+        np.zeros((len(ids), 0))
+        if measured is None
+        else measured.set_index('id').reindex(list(ids))[[*MEASURED, *DERIVED]].to_numpy(float)
+    )
 
-def fit(run: str | Path, # folder of the run
-        dataset: str | Path, # folder of the prepared dataset
-        classes: Sequence[str], # names; labels index into them
-        measured: str | Path | None = None, # Diagnostics.xlsx, where there is one
-        trees: Trees | None = None, bins: int = 100, seed: int = 1, jobs: int = 0,
-       ) -> dict[str, Any]: # the run record, as in `run.json`
-    "Grow trees on the training part, predict all parts; a finished run of the same settings is returned as it is."
-    run, dataset, trees = Path(run), Path(dataset), trees or Trees()
-    settings = dict(architecture='zheng2020', classes=list(classes), layouts=['features'], seed=seed, bins=bins, measured=measured, **asdict(trees))
-    stage = Stage(run, digest(settings, read_json(dataset/'done.json')['key']))
-    if stage.done: return read_json(run/'run.json')
-    begin, splits = pd.Timestamp.now(), read_table(dataset/'splits.parquet')
-    y, train = splits['label'].map(list(classes).index).to_numpy(), splits['part'].eq('train').to_numpy()
-    known, waves = describe(dataset/'store.lmdb', splits['id'].tolist(), jobs)
+
+def fit(
+    run: str | Path,  # folder of the run
+    dataset: str | Path,  # folder of the prepared dataset
+    classes: Sequence[str],  # names; labels index into them
+    measured: str | Path | None = None,  # Diagnostics.xlsx, where there is one
+    trees: Trees | None = None,
+    bins: int = 100,
+    seed: int = 1,
+    jobs: int = 0,
+) -> dict[str, Any]:  # the run record, as in `run.json`
+    """Grow trees on the training part, predict all parts; a finished run of the same settings is
+    returned as it is."""
+    run = Path(run)
+    dataset = Path(dataset)
+    trees = trees or Trees()
+    settings = dict(
+        architecture='zheng2020',
+        classes=list(classes),
+        layouts=['features'],
+        seed=seed,
+        bins=bins,
+        measured=measured,
+        **asdict(trees),
+    )
+    stage = Stage(run, digest(settings, read_json(dataset / 'done.json')['key']))
+    if stage.done:
+        return read_json(run / 'run.json')
+    begin = pd.Timestamp.now()
+    splits = read_table(dataset / 'splits.parquet')
+    y = splits['label'].map(list(classes).index).to_numpy()
+    train = splits['part'].eq('train').to_numpy()
+    known, waves = describe(dataset / 'store.lmdb', splits['id'].tolist(), jobs)
     histograms = Histograms.of([w for w, t in zip(waves, train, strict=True) if t], bins)
-    x = np.hstack([known, _measurements(attributes(measured) if measured else None, splits['id']), np.stack([histograms.count(w) for w in waves])])
+    x = np.hstack(
+        [
+            known,
+            _measurements(attributes(measured) if measured else None, splits['id']),
+            np.stack([histograms.count(w) for w in waves]),
+        ]
+    )
     p = grow(x[train], y[train], x, len(classes), trees, seed)
-    write_table(splits[['id', 'patient', 'part']].assign(layout='features', label=y, **{f'p_{c}': p[:, k] for k, c in enumerate(classes)}),
-                run/'predictions.parquet')
-    record = dict(architecture='zheng2020', title=ZHENG[0], eats='features', features=x.shape[1], seed=seed,
-                  recordings=splits['part'].value_counts().to_dict(), device=f'cpu ({cores()} threads)', weights='none (trees)',
-                  seconds=(pd.Timestamp.now() - begin).total_seconds())
-    for name, facts in (('config', settings), ('run', record)): write_json(facts, run/f'{name}.json')
+    write_table(
+        splits[['id', 'patient', 'part']].assign(
+            layout='features', label=y, **{f'p_{c}': p[:, k] for k, c in enumerate(classes)}
+        ),
+        run / 'predictions.parquet',
+    )
+    record = dict(
+        architecture='zheng2020',
+        title=ZHENG[0],
+        eats='features',
+        features=x.shape[1],
+        seed=seed,
+        recordings=splits['part'].value_counts().to_dict(),
+        device=f'cpu ({cores()} threads)',
+        weights='none (trees)',
+        seconds=(pd.Timestamp.now() - begin).total_seconds(),
+    )
+    for name, facts in (('config', settings), ('run', record)):
+        write_json(facts, run / f'{name}.json')
     stage.finish()
     return record

@@ -22,193 +22,329 @@ from .layout import Layout
 # %% ../../nbs/20_render/30_augment.ipynb #c29cea04
 @dataclass(frozen=True)
 class Augment:
-    "How training charts vary. Impossible values raise `EcgvisError`, naming the field and the allowed range; `Augment()` changes nothing."
-    choose_layout: bool = False # one layout per recording and draw, in place of a chart in each
-    speed: float = 0. # paper speed is off by up to this fraction: the trace is stretched in time against the paper
-    gain: float = 0. # gain is off by up to this fraction
-    dropout: float = 0. # chance that a lead is lost, a flat line; never all leads
-    wander: float = 0. # mV, largest amplitude of baseline wander
-    muscle: float = 0. # mV rms, largest muscle noise
-    shift: int = 0 # traces move by up to so many px, down and across
-    colours: bool = False # grid and trace colours as recorders and printers have them
-    fading: float = 0. # largest share of contrast lost, unevenly over the page
-    blur: float = 0. # largest Gaussian sigma, px
-    rotation: float = 0. # degrees of the picture, at most, either way
-    perspective: float = 0. # largest move of a corner, fraction of the side
-    jpeg: int = 0 # lowest JPEG quality: drawn between it and 95; 0 for none
-    noise: float = 0. # largest standard deviation of scanner noise, levels of 255
+    """How training charts vary. Impossible values raise `EcgvisError`, naming the field and the
+    allowed range; `Augment()` changes nothing."""
 
-    def __post_init__(self) -> None: _check(self)
+    choose_layout: bool = False  # one layout per recording and draw, in place of a chart in each
+    # paper speed is off by up to this fraction: the trace is stretched in time against the paper
+    speed: float = 0.0
+    gain: float = 0.0  # gain is off by up to this fraction
+    dropout: float = 0.0  # chance that a lead is lost, a flat line; never all leads
+    wander: float = 0.0  # mV, largest amplitude of baseline wander
+    muscle: float = 0.0  # mV rms, largest muscle noise
+    shift: int = 0  # traces move by up to so many px, down and across
+    colours: bool = False  # grid and trace colours as recorders and printers have them
+    fading: float = 0.0  # largest share of contrast lost, unevenly over the page
+    blur: float = 0.0  # largest Gaussian sigma, px
+    rotation: float = 0.0  # degrees of the picture, at most, either way
+    perspective: float = 0.0  # largest move of a corner, fraction of the side
+    jpeg: int = 0  # lowest JPEG quality: drawn between it and 95; 0 for none
+    noise: float = 0.0  # largest standard deviation of scanner noise, levels of 255
+
+    def __post_init__(self) -> None:
+        _check(self)
 
     @property
-    def signal_changes(self) -> bool: return any((self.speed, self.gain, self.dropout, self.wander, self.muscle))
+    def signal_changes(self) -> bool:
+        return any((self.speed, self.gain, self.dropout, self.wander, self.muscle))
+
     @property
-    def picture_changes(self) -> bool: return any((self.colours, self.fading, self.blur, self.rotation, self.perspective, self.jpeg, self.noise))
+    def picture_changes(self) -> bool:
+        return any(
+            (
+                self.colours,
+                self.fading,
+                self.blur,
+                self.rotation,
+                self.perspective,
+                self.jpeg,
+                self.noise,
+            )
+        )
 
 # %% ../../nbs/20_render/30_augment.ipynb #e0ea6388
-STRENGTHS = dict(speed=0.5, gain=0.9, dropout=0.9, wander=10., muscle=5., shift=1000, fading=1., blur=20., rotation=45., perspective=0.2,
-                 jpeg=100, noise=100.) # the most that is allowed of each
+STRENGTHS = dict(
+    speed=0.5,
+    gain=0.9,
+    dropout=0.9,
+    wander=10.0,
+    muscle=5.0,
+    shift=1000,
+    fading=1.0,
+    blur=20.0,
+    rotation=45.0,
+    perspective=0.2,
+    jpeg=100,
+    noise=100.0,
+)  # the most that is allowed of each
+
 
 def _check(a: Augment) -> None:
-    "Refuse what is no strength; whole numbers become floats where the field is one, so that equal settings are equal."
+    """Refuse what is no strength; whole numbers become floats where the field is one, so that equal
+    settings are equal."""
     for f in fields(a):
         value = getattr(a, f.name)
         kind: Any = type(f.default)
-        allowed: Any = {bool: bool, int: (int, np.integer), float: (int, float, np.integer, np.floating)}[kind]
+        allowed: Any = {
+            bool: bool,
+            int: (int, np.integer),
+            float: (int, float, np.integer, np.floating),
+        }[kind]
         right = isinstance(value, allowed) and isinstance(value, bool) == (kind is bool)
         if not right or not 0 <= value <= STRENGTHS.get(f.name, 1):
-            words = {bool: 'true or false', int: 'a whole number, 0 to {:g}', float: '0 to {:g}'}[kind]
-            raise EcgvisError(f'augment.{f.name} is {value!r}', field=f'augment.{f.name}', expected=words.format(STRENGTHS.get(f.name, 1)),
-                              remedy='0 turns it off' if f.name in STRENGTHS else None)
+            words = {bool: 'true or false', int: 'a whole number, 0 to {:g}', float: '0 to {:g}'}[
+                kind
+            ]
+            raise EcgvisError(
+                f'augment.{f.name} is {value!r}',
+                field=f'augment.{f.name}',
+                expected=words.format(STRENGTHS.get(f.name, 1)),
+                remedy='0 turns it off' if f.name in STRENGTHS else None,
+            )
         object.__setattr__(a, f.name, kind(value))
 
 # %% ../../nbs/20_render/30_augment.ipynb #b8f53e5d
-_SIGNAL: dict[str, Any] = dict(speed=.04, gain=.1, dropout=.02, wander=.3, muscle=.04, shift=6)
-_SCAN: dict[str, Any] = dict(colours=True, fading=.5, blur=.8, rotation=3., perspective=.03, jpeg=40, noise=8.)
+_SIGNAL: dict[str, Any] = dict(speed=0.04, gain=0.1, dropout=0.02, wander=0.3, muscle=0.04, shift=6)
+_SCAN: dict[str, Any] = dict(
+    colours=True, fading=0.5, blur=0.8, rotation=3.0, perspective=0.03, jpeg=40, noise=8.0
+)
 
 AUGMENTS: dict[str, Augment] = dict(
     none=Augment(),
-    light=Augment(speed=.02, gain=.05, shift=6),
+    light=Augment(speed=0.02, gain=0.05, shift=6),
     signal=Augment(**_SIGNAL),
     scan=Augment(**_SCAN),
-    all=Augment(choose_layout=True, **_SIGNAL, **_SCAN))
+    all=Augment(choose_layout=True, **_SIGNAL, **_SCAN),
+)
 
-def get_augment(value: str | dict[str, Any] | Augment # the name of a preset, settings as from YAML, or what is returned as it is
-               ) -> Augment:
-    "A preset of `AUGMENTS`, or the settings of a dictionary; unknown names are answered with those that exist."
-    if isinstance(value, Augment): return value
+
+def get_augment(
+    value: str
+    | dict[str, Any]
+    | Augment,  # the name of a preset, settings as from YAML, or what is returned as it is
+) -> Augment:
+    """A preset of `AUGMENTS`, or the settings of a dictionary; unknown names are answered with
+    those that exist."""
+    if isinstance(value, Augment):
+        return value
     if isinstance(value, dict):
         names = [f.name for f in fields(Augment)]
         unknown = [str(k) for k in value if k not in names]
-        if unknown: raise EcgvisError(f'no option is named {", ".join(unknown)}', field=f'augment.{unknown[0]}', expected=', '.join(names))
+        if unknown:
+            raise EcgvisError(
+                f'no option is named {", ".join(unknown)}',
+                field=f'augment.{unknown[0]}',
+                expected=', '.join(names),
+            )
         return Augment(**value)
     if not isinstance(value, str) or value not in AUGMENTS:
-        raise EcgvisError(f'no augmentation is named {value!r}', field='augment', expected=f'{", ".join(AUGMENTS)}, or a dictionary of options')
+        raise EcgvisError(
+            f'no augmentation is named {value!r}',
+            field='augment',
+            expected=f'{", ".join(AUGMENTS)}, or a dictionary of options',
+        )
     return AUGMENTS[value]
 
 # %% ../../nbs/20_render/30_augment.ipynb #4e5c3f61
-def generators(seed: int, # of the run, 0 or more
-               rows: Sequence[int] | np.ndarray, # whose charts are drawn, 0 or more
-               draws: int | Sequence[int] | np.ndarray = 0, # how often each was drawn before, such as the epoch: one number, or one per row
-              ) -> list[np.random.Generator]: # one per row, fresh
+def generators(
+    seed: int,  # of the run, 0 or more
+    rows: Sequence[int] | np.ndarray,  # whose charts are drawn, 0 or more
+    draws: int
+    | Sequence[int]
+    | np.ndarray = 0,  # how often each was drawn before, such as the epoch: one number, or one per row
+) -> list[np.random.Generator]:  # one per row, fresh
     "Random numbers of each row, from (seed, draw, row) alone."
     keys = zip(*_draws(seed, rows, draws), strict=True)
-    return [np.random.Generator(np.random.Philox(np.random.SeedSequence(int(seed), spawn_key=(int(d), int(r))))) for d, r in keys]
+    return [
+        np.random.Generator(
+            np.random.Philox(np.random.SeedSequence(int(seed), spawn_key=(int(d), int(r))))
+        )
+        for d, r in keys
+    ]
 
-def _draws(seed: int, rows: Sequence[int] | np.ndarray, draws: int | Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+
+def _draws(
+    seed: int, rows: Sequence[int] | np.ndarray, draws: int | Sequence[int] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     "A draw for each row int64 [N], and the rows int64 [N]."
     pairs = np.broadcast_to(np.asarray(draws, np.int64), np.shape(rows)), np.asarray(rows, np.int64)
-    if seed < 0 or any((x < 0).any() for x in pairs): raise EcgvisError('a seed, draw or row is negative', field='seed', expected='0 or more')
+    if seed < 0 or any((x < 0).any() for x in pairs):
+        raise EcgvisError('a seed, draw or row is negative', field='seed', expected='0 or more')
     return pairs
 
 # %% ../../nbs/20_render/30_augment.ipynb #a29c27f5
-def _twelve(electrodes: np.ndarray # [9, T] mV, at RA, LA, LL, V1 to V6
-           ) -> np.ndarray: # float32 [12, T]
-    "The leads of electrode potentials; those that depend on I and II are made of their rounded values."
+def _twelve(
+    electrodes: np.ndarray,  # [9, T] mV, at RA, LA, LL, V1 to V6
+) -> np.ndarray:  # float32 [12, T]
+    """The leads of electrode potentials; those that depend on I and II are made of their rounded
+    values."""
     ra, la, ll = electrodes[:3]
-    one, two = (la - ra).astype(np.float32), (ll - ra).astype(np.float32)
-    limb = np.stack([one, two, two - one, (one + two)*np.float32(-.5), one - two*np.float32(.5), two - one*np.float32(.5)])
-    return np.concatenate([limb, (electrodes[3:] - (ra + la + ll)/3).astype(np.float32)])
+    one = (la - ra).astype(np.float32)
+    two = (ll - ra).astype(np.float32)
+    limb = np.stack(
+        [
+            one,
+            two,
+            two - one,
+            (one + two) * np.float32(-0.5),
+            one - two * np.float32(0.5),
+            two - one * np.float32(0.5),
+        ]
+    )
+    return np.concatenate([limb, (electrodes[3:] - (ra + la + ll) / 3).astype(np.float32)])
 
 # %% ../../nbs/20_render/30_augment.ipynb #80ce3adf
-def _wander(rng: np.random.Generator, # where chance comes from
-            samples: int, fs: float, # Hz
-            size: float # mV
-           ) -> np.ndarray: # float32 [12, T]
+def _wander(
+    rng: np.random.Generator,  # where chance comes from
+    samples: int,
+    fs: float,  # Hz
+    size: float,  # mV
+) -> np.ndarray:  # float32 [12, T]
     "Baseline wander whose largest excursion in any lead is `size`."
-    hz, weights = np.concatenate([rng.uniform(.15, .4, 2), rng.uniform(.05, .15, 2)]), rng.normal(0, 1, (9, 8))
-    phase = 2*np.pi*hz[:, None]*np.arange(samples)/fs
-    return _sized(_twelve(np.einsum('ek,kt->et', weights, np.concatenate([np.sin(phase), np.cos(phase)]))), size, np.inf)
+    hz = np.concatenate([rng.uniform(0.15, 0.4, 2), rng.uniform(0.05, 0.15, 2)])
+    weights = rng.normal(0, 1, (9, 8))
+    phase = 2 * np.pi * hz[:, None] * np.arange(samples) / fs
+    return _sized(
+        _twelve(np.einsum('ek,kt->et', weights, np.concatenate([np.sin(phase), np.cos(phase)]))),
+        size,
+        np.inf,
+    )
 
-def _muscle(rng: np.random.Generator, samples: int, fs: float, size: float) -> np.ndarray: # float32 [12, T]
+
+def _muscle(
+    rng: np.random.Generator, samples: int, fs: float, size: float
+) -> np.ndarray:  # float32 [12, T]
     "Muscle noise whose rms is `size` mV in the noisiest lead."
-    high = min(150., fs/2)
-    hz = np.fft.rfftfreq(samples, 1/fs)
-    band = np.flatnonzero((hz >= min(20., high/2)) & (hz <= high))
+    high = min(150.0, fs / 2)
+    hz = np.fft.rfftfreq(samples, 1 / fs)
+    band = np.flatnonzero((hz >= min(20.0, high / 2)) & (hz <= high))
     spectrum = np.zeros((9, len(hz)), np.complex128)
-    parts = rng.standard_normal((2, 9, len(band)))*rng.lognormal(0, .5, (9, 1))
-    spectrum[:, band] = parts[0] + 1j*parts[1]
+    parts = rng.standard_normal((2, 9, len(band))) * rng.lognormal(0, 0.5, (9, 1))
+    spectrum[:, band] = parts[0] + 1j * parts[1]
     return _sized(_twelve(np.fft.irfft(spectrum, samples)), size, 2)
 
+
 def _sized(x: np.ndarray, size: float, order: float) -> np.ndarray:
-    "Scaled so that the largest of the leads has peak (order infinity) or rms (order 2) `size`; silence stays silent."
-    most = np.abs(x).max() if order == np.inf else np.sqrt(np.square(x, dtype=np.float64).mean(1).max())
-    return x*np.float32(size/most if most > 0 else 0.)
+    """Scaled so that the largest of the leads has peak (order infinity) or rms (order 2) `size`;
+    silence stays silent."""
+    most = (
+        np.abs(x).max()
+        if order == np.inf
+        else np.sqrt(np.square(x, dtype=np.float64).mean(1).max())
+    )
+    return x * np.float32(size / most if most > 0 else 0.0)
 
 # %% ../../nbs/20_render/30_augment.ipynb #24baa3bd
-def _stretched(x: np.ndarray, # float32 [12, T]
-               factor: float # paper time that one second of signal takes is 1/factor
-              ) -> np.ndarray: # float32 [12, T]
+def _stretched(
+    x: np.ndarray,  # float32 [12, T]
+    factor: float,  # paper time that one second of signal takes is 1/factor
+) -> np.ndarray:  # float32 [12, T]
     "Resampled by linear interpolation from t = 0; NaN beyond the end and beside NaN."
-    at = np.arange(x.shape[1])*factor
+    at = np.arange(x.shape[1]) * factor
     left = np.minimum(at.astype(np.int64), x.shape[1] - 1)
     between = (at - left).astype(np.float32)
     right = np.minimum(left + 1, x.shape[1] - 1)
-    a, b = np.take(x, left, 1), np.take(x, right, 1)
-    out = np.where(between > 0, a + (b - a)*between, a)
+    a = np.take(x, left, 1)
+    b = np.take(x, right, 1)
+    out = np.where(between > 0, a + (b - a) * between, a)
     out[:, at > x.shape[1] - 1] = np.nan
     return out
 
+
 def _vary_signal(x: np.ndarray, fs: float, a: Augment, rng: np.random.Generator) -> np.ndarray:
     "One recording, float32 [12, T]."
-    speed, gain, wander, muscle = rng.uniform((-a.speed, -a.gain, 0, 0), (a.speed, a.gain, a.wander, a.muscle))
-    lost, kept = rng.random(len(LEADS)) < a.dropout, rng.integers(len(LEADS))
-    if lost.all(): lost[kept] = False
+    speed, gain, wander, muscle = rng.uniform(
+        (-a.speed, -a.gain, 0, 0), (a.speed, a.gain, a.wander, a.muscle)
+    )
+    lost = rng.random(len(LEADS)) < a.dropout
+    kept = rng.integers(len(LEADS))
+    if lost.all():
+        lost[kept] = False
     y = x.copy()
-    if a.wander: y += _wander(rng, x.shape[1], fs, wander)
-    if a.muscle: y += _muscle(rng, x.shape[1], fs, muscle)
-    if a.gain: y *= np.float32(1 + gain)
+    if a.wander:
+        y += _wander(rng, x.shape[1], fs, wander)
+    if a.muscle:
+        y += _muscle(rng, x.shape[1], fs, muscle)
+    if a.gain:
+        y *= np.float32(1 + gain)
     y[lost] = np.where(np.isnan(y[lost]), y[lost], np.float32(0))
     return _stretched(y, 1 + speed) if a.speed else y
 
-def vary_signals(x: np.ndarray, # float32 [N, 12, T] mV, NaN where there is no trace; left as it is
-                 fs: float, # Hz
-                 augment: Augment, # strengths
-                 rngs: Sequence[np.random.Generator], # of each recording, from `generators`
-                ) -> np.ndarray: # float32 [N, 12, T] mV, a new array
-    "Recordings with wander and muscle noise, gain and speed errors and lost leads; what was NaN has no trace afterwards either."
+
+def vary_signals(
+    x: np.ndarray,  # float32 [N, 12, T] mV, NaN where there is no trace; left as it is
+    fs: float,  # Hz
+    augment: Augment,  # strengths
+    rngs: Sequence[np.random.Generator],  # of each recording, from `generators`
+) -> np.ndarray:  # float32 [N, 12, T] mV, a new array
+    """Recordings with wander and muscle noise, gain and speed errors and lost leads; what was NaN
+    has no trace afterwards either."""
     x = np.asarray(x, np.float32)
     if x.ndim != 3 or x.shape[1] != len(LEADS) or len(x) != len(rngs) or not 0 < fs < 1e6:
-        raise EcgvisError(f'signals {list(x.shape)} at {fs} Hz with {len(rngs)} generators', field='signals', expected='[N, 12, T] with N generators')
+        raise EcgvisError(
+            f'signals {list(x.shape)} at {fs} Hz with {len(rngs)} generators',
+            field='signals',
+            expected='[N, 12, T] with N generators',
+        )
     out = x.copy()
     if augment.signal_changes:
-        for target, source, rng in zip(out, x, rngs, strict=True): target[:] = _vary_signal(source, fs, augment, rng)
+        for target, source, rng in zip(out, x, rngs, strict=True):
+            target[:] = _vary_signal(source, fs, augment, rng)
     return out
 
 # %% ../../nbs/20_render/30_augment.ipynb #fbcabf23
-def _mixed(x: np.ndarray) -> np.ndarray: # uint64
-    "Whole numbers whose bits seem random, one for each: the last steps of SplitMix64 (Steele et al. 2014, doi 10.1145/2714064.2660195)."
-    x = (x ^ (x >> np.uint64(30)))*np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27)))*np.uint64(0x94D049BB133111EB)
+def _mixed(x: np.ndarray) -> np.ndarray:  # uint64
+    """Whole numbers whose bits seem random, one for each: the last steps of SplitMix64 (Steele et
+    al. 2014, doi 10.1145/2714064.2660195)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
-def moves(augment: Augment, # of which `shift` counts
-          seed: int, # as of `generators`
-          rows: Sequence[int] | np.ndarray, # whose charts are drawn
-          draws: int | Sequence[int] | np.ndarray = 0, # how often each was drawn before
-         ) -> np.ndarray: # int64 [N, 2], px down and to the right
-    "How far each trace moves, from (seed, draw, row) alone: anything from -shift to shift with the same chance."
-    mixed, step = np.full(np.shape(rows), seed, np.uint64), np.uint64(0x9E3779B97F4A7C15)
-    for x in _draws(seed, rows, draws): mixed = _mixed(mixed*step + step + x.astype(np.uint64))
-    halves = np.stack([mixed >> np.uint64(32), mixed & np.uint64(0xFFFFFFFF)], 1)
-    return (halves*np.uint64(2*augment.shift + 1) >> np.uint64(32)).astype(np.int64) - augment.shift
 
-def shifted(drawn: np.ndarray, # ink uint8 [N, H, W]
-            by: np.ndarray, # int [N, 2], px down and to the right
-           ) -> np.ndarray: # uint8 [N, H, W]; what moves out is gone, what moves in is blank
+def moves(
+    augment: Augment,  # of which `shift` counts
+    seed: int,  # as of `generators`
+    rows: Sequence[int] | np.ndarray,  # whose charts are drawn
+    draws: int | Sequence[int] | np.ndarray = 0,  # how often each was drawn before
+) -> np.ndarray:  # int64 [N, 2], px down and to the right
+    """How far each trace moves, from (seed, draw, row) alone: anything from -shift to shift with
+    the same chance."""
+    mixed = np.full(np.shape(rows), seed, np.uint64)
+    step = np.uint64(0x9E3779B97F4A7C15)
+    for x in _draws(seed, rows, draws):
+        mixed = _mixed(mixed * step + step + x.astype(np.uint64))
+    halves = np.stack([mixed >> np.uint64(32), mixed & np.uint64(0xFFFFFFFF)], 1)
+    return (halves * np.uint64(2 * augment.shift + 1) >> np.uint64(32)).astype(
+        np.int64
+    ) - augment.shift
+
+
+def shifted(
+    drawn: np.ndarray,  # ink uint8 [N, H, W]
+    by: np.ndarray,  # int [N, 2], px down and to the right
+) -> np.ndarray:  # uint8 [N, H, W]; what moves out is gone, what moves in is blank
     "Every trace moved by its own whole number of pixels."
     out = np.zeros_like(drawn)
     h, w = drawn.shape[1:]
     for source, target, (dy, dx) in zip(drawn, out, np.clip(by, (-h, -w), (h, w)), strict=True):
-        target[max(dy, 0):h + min(dy, 0), max(dx, 0):w + min(dx, 0)] = source[max(-dy, 0):h - max(dy, 0), max(-dx, 0):w - max(dx, 0)]
+        target[max(dy, 0) : h + min(dy, 0), max(dx, 0) : w + min(dx, 0)] = source[
+            max(-dy, 0) : h - max(dy, 0), max(-dx, 0) : w - max(dx, 0)
+        ]
     return out
 
 # %% ../../nbs/20_render/30_augment.ipynb #09171332
 def _palette(paper: str, major: str, minor: str, trace: str, text: str = '') -> dict[str, Any]:
-    return dict(paper_colour=paper, major_colour=major, minor_colour=minor, trace_colour=trace, text_colour=text or trace)
+    return dict(
+        paper_colour=paper,
+        major_colour=major,
+        minor_colour=minor,
+        trace_colour=trace,
+        text_colour=text or trace,
+    )
+
 
 PALETTES: dict[str, dict[str, Any]] = dict(
-    own={}, # the layout's own colours
+    own={},  # the layout's own colours
     pink=_palette('#fffafa', '#f2a0a8', '#fbd9dc', '#1c1c20'),
     red=_palette('#fffdfa', '#e8757a', '#f6c4c4', '#101014'),
     orange=_palette('#fffaf2', '#f0a878', '#f9dcc6', '#202024'),
@@ -218,80 +354,138 @@ PALETTES: dict[str, dict[str, Any]] = dict(
     grey=_palette('#ffffff', '#b4b4b4', '#dedede', '#000000'),
     yellowed=_palette('#f6ecd2', '#d9a07c', '#ead0ae', '#33302c'),
     blue_ink=_palette('#fffaf8', '#f0a4a4', '#fadada', '#27348b'),
-    plain=_palette('#ffffff', '#ffffff', '#ffffff', '#000000') | dict(grid=False))
+    plain=_palette('#ffffff', '#ffffff', '#ffffff', '#000000') | dict(grid=False),
+)
 
-def vary_layout(layout: Layout, # whose geometry stays
-                rng: np.random.Generator, # where chance comes from
-               ) -> Layout:
+
+def vary_layout(
+    layout: Layout,  # whose geometry stays
+    rng: np.random.Generator,  # where chance comes from
+) -> Layout:
     "The layout in the colours of one of `PALETTES`, each with the same chance."
     return replace(layout, **list(PALETTES.values())[rng.integers(len(PALETTES))])
 
 # %% ../../nbs/20_render/30_augment.ipynb #f26ed149
-SURFACES = np.array([(252, 252, 250), (236, 236, 234), (198, 199, 202), (120, 122, 126), (48, 48, 52), (164, 126, 92), (96, 70, 52)],
-                    np.float32) # RGB of what a page lies on: lids of scanners, desks
+SURFACES = np.array(
+    [
+        (252, 252, 250),
+        (236, 236, 234),
+        (198, 199, 202),
+        (120, 122, 126),
+        (48, 48, 52),
+        (164, 126, 92),
+        (96, 70, 52),
+    ],
+    np.float32,
+)  # RGB of what a page lies on: lids of scanners, desks
+
 
 class Scan(NamedTuple):
     "What was drawn for one picture."
-    fading: float # largest share of contrast lost
-    patches: np.ndarray # float32 [5, 5], 0..1: how much of it is lost where, in steps over the page
-    angle: float # degrees, clockwise
-    corners: np.ndarray # float64 [4, 2], moves across and down of the corners, fractions of the side; clockwise from the top left
-    surface: np.ndarray # float32 [3], RGB around the page
-    blur: float # sigma, px
-    noise: float # standard deviation, levels of 255
-    seed: int # of the noise
-    quality: int # of the JPEG; 0 for none
 
-def draw_scan(augment: Augment, # strengths
-              rng: np.random.Generator, # where chance comes from
-             ) -> Scan:
+    fading: float  # largest share of contrast lost
+    # float32 [5, 5], 0..1: how much of it is lost where, in steps over the page
+    patches: np.ndarray
+    angle: float  # degrees, clockwise
+    # float64 [4, 2], moves across and down of the corners, fractions of the side; clockwise from
+    # the top left
+    corners: np.ndarray
+    surface: np.ndarray  # float32 [3], RGB around the page
+    blur: float  # sigma, px
+    noise: float  # standard deviation, levels of 255
+    seed: int  # of the noise
+    quality: int  # of the JPEG; 0 for none
+
+
+def draw_scan(
+    augment: Augment,  # strengths
+    rng: np.random.Generator,  # where chance comes from
+) -> Scan:
     "Draw what happens to a picture, uniformly between nothing and each strength."
-    fading, angle, blur, noise = rng.uniform((0, -augment.rotation, 0, 0), (augment.fading, augment.rotation, augment.blur, augment.noise))
-    patches, corners = rng.random((5, 5), np.float32), rng.uniform(-1, 1, (4, 2))*augment.perspective
+    fading, angle, blur, noise = rng.uniform(
+        (0, -augment.rotation, 0, 0),
+        (augment.fading, augment.rotation, augment.blur, augment.noise),
+    )
+    patches = rng.random((5, 5), np.float32)
+    corners = rng.uniform(-1, 1, (4, 2)) * augment.perspective
     surface = SURFACES[rng.integers(len(SURFACES))] + rng.uniform(-3, 3, 3).astype(np.float32)
-    low, high = min(augment.jpeg, 95), max(augment.jpeg, 95)
+    low = min(augment.jpeg, 95)
+    high = max(augment.jpeg, 95)
     quality = int(rng.integers(low, high + 1)) if augment.jpeg else 0
-    return Scan(float(fading), patches, float(angle), corners, surface, float(blur), float(noise), int(rng.integers(2**63)), quality)
+    return Scan(
+        float(fading),
+        patches,
+        float(angle),
+        corners,
+        surface,
+        float(blur),
+        float(noise),
+        int(rng.integers(2**63)),
+        quality,
+    )
 
 # %% ../../nbs/20_render/30_augment.ipynb #620c99f1
 def _knots(count: int, knots: int) -> tuple[np.ndarray, np.ndarray]:
     "For each of `count` pixels the knot before it and the smoothed way to the next one."
-    at = (np.arange(count) + .5)/count*(knots - 1)
+    at = (np.arange(count) + 0.5) / count * (knots - 1)
     before = np.minimum(at.astype(np.int64), knots - 2)
     way = at - before
-    return before, (way*way*(3 - 2*way)).astype(np.float32)
+    return before, (way * way * (3 - 2 * way)).astype(np.float32)
+
 
 @compiled
-def _fade(x: np.ndarray, patches: np.ndarray, iy: np.ndarray, fy: np.ndarray, ix: np.ndarray, fx: np.ndarray) -> None:
-    "Move float32 [H, W, 3] towards its lightest colour, in place, by shares between the knots of `patches`."
+def _fade(
+    x: np.ndarray,
+    patches: np.ndarray,
+    iy: np.ndarray,
+    fy: np.ndarray,
+    ix: np.ndarray,
+    fx: np.ndarray,
+) -> None:
+    """Move float32 [H, W, 3] towards its lightest colour, in place, by shares between the knots of
+    `patches`."""
     white = np.zeros(3, np.float32)
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
-            for c in range(3): white[c] = max(white[c], x[i, j, c])
+            for c in range(3):
+                white[c] = max(white[c], x[i, j, c])
     for i in range(x.shape[0]):
-        line = patches[iy[i]] + (patches[iy[i] + 1] - patches[iy[i]])*fy[i]
+        line = patches[iy[i]] + (patches[iy[i] + 1] - patches[iy[i]]) * fy[i]
         for j in range(x.shape[1]):
-            share = line[ix[j]] + (line[ix[j] + 1] - line[ix[j]])*fx[j]
-            for c in range(3): x[i, j, c] += (white[c] - x[i, j, c])*share
+            share = line[ix[j]] + (line[ix[j] + 1] - line[ix[j]]) * fx[j]
+            for c in range(3):
+                x[i, j, c] += (white[c] - x[i, j, c]) * share
+
 
 def _faded(x: np.ndarray, s: Scan) -> np.ndarray:
     "Contrast lost over the page; `x` is changed."
-    _fade(x, s.patches*np.float32(s.fading), *_knots(x.shape[0], 5), *_knots(x.shape[1], 5))
+    _fade(x, s.patches * np.float32(s.fading), *_knots(x.shape[0], 5), *_knots(x.shape[1], 5))
     return x
 
 # %% ../../nbs/20_render/30_augment.ipynb #c8e51b37
-def _homography(h: int, w: int, s: Scan) -> np.ndarray: # float64 [9]
+def _homography(h: int, w: int, s: Scan) -> np.ndarray:  # float64 [9]
     "From a place in the picture, px across and down, to the place on the page that is seen there."
     page = np.array([(0, 0), (w, 0), (w, h), (0, h)], float)
-    turn, middle = np.deg2rad(s.angle), np.array([w/2, h/2])
-    seen = (page - middle) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) + middle + s.corners*(w, h)
-    rows = [r for (x, y), (u, v) in zip(seen, page) for r in ((x, y, 1, 0, 0, 0, -u*x, -u*y), (0, 0, 0, x, y, 1, -v*x, -v*y))]
-    return np.append(np.linalg.solve(np.array(rows), page.ravel()), 1.)
+    turn = np.deg2rad(s.angle)
+    middle = np.array([w / 2, h / 2])
+    seen = (
+        (page - middle) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        + middle
+        + s.corners * (w, h)
+    )
+    rows = [
+        r
+        for (x, y), (u, v) in zip(seen, page)
+        for r in ((x, y, 1, 0, 0, 0, -u * x, -u * y), (0, 0, 0, x, y, 1, -v * x, -v * y))
+    ]
+    return np.append(np.linalg.solve(np.array(rows), page.ravel()), 1.0)
+
 
 @compiled
 def _tap(x: np.ndarray, i: int, j: int, c: int, surface: np.ndarray) -> float:
     "A pixel of the page, or the surface beside it."
     return x[i, j, c] if 0 <= i < x.shape[0] and 0 <= j < x.shape[1] else surface[c]
+
 
 @compiled
 def _resample(x: np.ndarray, m: np.ndarray, surface: np.ndarray, out: np.ndarray) -> None:
@@ -299,64 +493,95 @@ def _resample(x: np.ndarray, m: np.ndarray, surface: np.ndarray, out: np.ndarray
     h, w = x.shape[:2]
     for i in range(h):
         for j in range(w):
-            a, b = j + .5, i + .5
-            d = m[6]*a + m[7]*b + m[8]
-            u = min(max((m[0]*a + m[1]*b + m[2])/d - .5, -2.), w + 1.) if d > 0 else -2.
-            v = min(max((m[3]*a + m[4]*b + m[5])/d - .5, -2.), h + 1.) if d > 0 else -2.
-            l, t = int(u + 2) - 2, int(v + 2) - 2
-            fu, fv = np.float32(u - l), np.float32(v - t)
+            a = j + 0.5
+            b = i + 0.5
+            d = m[6] * a + m[7] * b + m[8]
+            u = min(max((m[0] * a + m[1] * b + m[2]) / d - 0.5, -2.0), w + 1.0) if d > 0 else -2.0
+            v = min(max((m[3] * a + m[4] * b + m[5]) / d - 0.5, -2.0), h + 1.0) if d > 0 else -2.0
+            l = int(u + 2) - 2
+            t = int(v + 2) - 2
+            fu = np.float32(u - l)
+            fv = np.float32(v - t)
             if 0 <= l < w - 1 and 0 <= t < h - 1:
                 for c in range(3):
-                    top, low = x[t, l, c] + (x[t, l + 1, c] - x[t, l, c])*fu, x[t + 1, l, c] + (x[t + 1, l + 1, c] - x[t + 1, l, c])*fu
-                    out[i, j, c] = top + (low - top)*fv
+                    top = x[t, l, c] + (x[t, l + 1, c] - x[t, l, c]) * fu
+                    low = x[t + 1, l, c] + (x[t + 1, l + 1, c] - x[t + 1, l, c]) * fu
+                    out[i, j, c] = top + (low - top) * fv
             else:
                 for c in range(3):
-                    top = _tap(x, t, l, c, surface)*(1 - fu) + _tap(x, t, l + 1, c, surface)*fu
-                    low = _tap(x, t + 1, l, c, surface)*(1 - fu) + _tap(x, t + 1, l + 1, c, surface)*fu
-                    out[i, j, c] = top + (low - top)*fv
+                    top = _tap(x, t, l, c, surface) * (1 - fu) + _tap(x, t, l + 1, c, surface) * fu
+                    low = (
+                        _tap(x, t + 1, l, c, surface) * (1 - fu)
+                        + _tap(x, t + 1, l + 1, c, surface) * fu
+                    )
+                    out[i, j, c] = top + (low - top) * fv
 
 # %% ../../nbs/20_render/30_augment.ipynb #e40d4976
 @compiled
-def _smear(x: np.ndarray, kernel: np.ndarray, line: np.ndarray, across: np.ndarray, out: np.ndarray) -> None:
-    "Convolve float32 [H, 3W] with `kernel` across, then down; the edge pixels go on beyond the edges. `line` is [3W + 3K - 3]."
+def _smear(
+    x: np.ndarray, kernel: np.ndarray, line: np.ndarray, across: np.ndarray, out: np.ndarray
+) -> None:
+    """Convolve float32 [H, 3W] with `kernel` across, then down; the edge pixels go on beyond the
+    edges. `line` is [3W + 3K - 3]."""
     h, n = x.shape
-    reach = len(kernel)//2
+    reach = len(kernel) // 2
     for i in range(h):
-        for c in range(3): line[c:3*reach:3], line[n + 3*reach + c::3] = x[i, c], x[i, n - 3 + c]
-        for j in range(n): line[3*reach + j], across[i, j] = x[i, j], 0
+        for c in range(3):
+            line[c : 3 * reach : 3], line[n + 3 * reach + c :: 3] = x[i, c], x[i, n - 3 + c]
+        for j in range(n):
+            line[3 * reach + j] = x[i, j]
+            across[i, j] = 0
         for k in range(len(kernel)):
-            for j in range(n): across[i, j] += kernel[k]*line[j + 3*k]
+            for j in range(n):
+                across[i, j] += kernel[k] * line[j + 3 * k]
     for i in range(h):
-        for j in range(n): out[i, j] = 0
+        for j in range(n):
+            out[i, j] = 0
         for k in range(len(kernel)):
             at = min(max(i + k - reach, 0), h - 1)
-            for j in range(n): out[i, j] += kernel[k]*across[at, j]
+            for j in range(n):
+                out[i, j] += kernel[k] * across[at, j]
+
 
 def _blurred(x: np.ndarray, sigma: float) -> np.ndarray:
     "Gaussian blur, cut off at three sigma."
-    reach = max(1, int(np.ceil(3*sigma)))
-    kernel = np.exp(-.5*np.square(np.arange(-reach, reach + 1)/max(sigma, 1e-3)))
+    reach = max(1, int(np.ceil(3 * sigma)))
+    kernel = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / max(sigma, 1e-3)))
     flat = x.reshape(len(x), -1)
     across, out = np.empty((2, *flat.shape), np.float32)
-    _smear(flat, (kernel/kernel.sum()).astype(np.float32), np.empty(flat.shape[1] + 6*reach, np.float32), across, out)
+    _smear(
+        flat,
+        (kernel / kernel.sum()).astype(np.float32),
+        np.empty(flat.shape[1] + 6 * reach, np.float32),
+        across,
+        out,
+    )
     return out.reshape(x.shape)
 
 # %% ../../nbs/20_render/30_augment.ipynb #dfa114cb
 @compiled
 def _finish(x: np.ndarray, sd: np.float32, seed: np.uint64, out: np.ndarray) -> None:
-    "Add noise of standard deviation `sd` to a flat float32 picture and round; random numbers by splitmix64 (Steele et al. 2014)."
-    state, unit = seed, sd/np.float32(65536*np.sqrt(1/3))
+    """Add noise of standard deviation `sd` to a flat float32 picture and round; random numbers by
+    splitmix64 (Steele et al. 2014)."""
+    state = seed
+    unit = sd / np.float32(65536 * np.sqrt(1 / 3))
     for k in range(len(x)):
         value = x[k]
         if sd > 0:
-            state += np.uint64(0x9e3779b97f4a7c15)
-            z = (state ^ (state >> np.uint64(30)))*np.uint64(0xbf58476d1ce4e5b9)
-            z = (z ^ (z >> np.uint64(27)))*np.uint64(0x94d049bb133111eb)
+            state += np.uint64(0x9E3779B97F4A7C15)
+            z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             z ^= z >> np.uint64(31)
-            low = np.uint64(0xffff)
-            four = (z & low) + ((z >> np.uint64(16)) & low) + ((z >> np.uint64(32)) & low) + (z >> np.uint64(48))
-            value += (np.float32(four) - np.float32(131070))*unit
-        out[k] = np.uint8(min(max(value + np.float32(.5), np.float32(0)), np.float32(255)))
+            low = np.uint64(0xFFFF)
+            four = (
+                (z & low)
+                + ((z >> np.uint64(16)) & low)
+                + ((z >> np.uint64(32)) & low)
+                + (z >> np.uint64(48))
+            )
+            value += (np.float32(four) - np.float32(131070)) * unit
+        out[k] = np.uint8(min(max(value + np.float32(0.5), np.float32(0)), np.float32(255)))
+
 
 def _jpeg(x: np.ndarray, quality: int) -> np.ndarray:
     "The picture uint8 [H, W, 3] after it was a JPEG file."
@@ -367,27 +592,38 @@ def _jpeg(x: np.ndarray, quality: int) -> np.ndarray:
 # %% ../../nbs/20_render/30_augment.ipynb #ba49e490
 def _vary_picture(x: np.ndarray, a: Augment, rng: np.random.Generator) -> np.ndarray:
     "One picture, uint8 [H, W, 3]."
-    s, out = draw_scan(a, rng), x
+    s = draw_scan(a, rng)
+    out = x
     if a.fading or a.rotation or a.perspective or a.blur or a.noise:
         y = x.astype(np.float32)
-        if a.fading: y = _faded(y, s)
+        if a.fading:
+            y = _faded(y, s)
         if a.rotation or a.perspective:
-            page, y = y, np.empty_like(y)
+            page = y
+            y = np.empty_like(y)
             _resample(page, _homography(x.shape[0], x.shape[1], s), s.surface, y)
-        if a.blur: y = _blurred(y, s.blur)
+        if a.blur:
+            y = _blurred(y, s.blur)
         out = np.empty(x.shape, np.uint8)
         _finish(y.reshape(-1), np.float32(s.noise), np.uint64(s.seed), out.reshape(-1))
     return _jpeg(out, s.quality) if a.jpeg else out
 
-def vary_pictures(rgb: np.ndarray, # uint8 [N, H, W, 3]; left as it is
-                  augment: Augment, # strengths; for `colours` see `vary_layout`, which comes before the picture
-                  rngs: Sequence[np.random.Generator], # of each picture, from `generators`
-                 ) -> np.ndarray: # uint8 [N, H, W, 3], a new array
-    "Pictures as if printed, laid on a scanner or photographed, and saved: fading, rotation with perspective, blur, noise, JPEG."
+
+def vary_pictures(
+    rgb: np.ndarray,  # uint8 [N, H, W, 3]; left as it is
+    augment: Augment,  # strengths; for `colours` see `vary_layout`, which comes before the picture
+    rngs: Sequence[np.random.Generator],  # of each picture, from `generators`
+) -> np.ndarray:  # uint8 [N, H, W, 3], a new array
+    """Pictures as if printed, laid on a scanner or photographed, and saved: fading, rotation with
+    perspective, blur, noise, JPEG."""
     if rgb.ndim != 4 or rgb.shape[3] != 3 or rgb.dtype != np.uint8 or len(rgb) != len(rngs):
-        raise EcgvisError(f'pictures are {rgb.dtype} {list(rgb.shape)} with {len(rngs)} generators', field='rgb',
-                          expected='uint8 [N, H, W, 3] with N generators')
+        raise EcgvisError(
+            f'pictures are {rgb.dtype} {list(rgb.shape)} with {len(rngs)} generators',
+            field='rgb',
+            expected='uint8 [N, H, W, 3] with N generators',
+        )
     out = rgb.copy()
     if replace(augment, colours=False).picture_changes:
-        for target, source, rng in zip(out, rgb, rngs, strict=True): target[:] = _vary_picture(np.ascontiguousarray(source), augment, rng)
+        for target, source, rng in zip(out, rgb, rngs, strict=True):
+            target[:] = _vary_picture(np.ascontiguousarray(source), augment, rng)
     return out

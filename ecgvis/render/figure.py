@@ -29,9 +29,11 @@ from ..data.datasets import LEADS, Recording
 from .layout import Layout, Strip, get_layout, signals_for, strip_name, strips
 
 # %% ../../nbs/20_render/20_figure.ipynb #7391ba99
-Element = tuple[str, str, int | None, dict[str, Any]] # name, kind, index of the clip, properties in ecg_plot's terms
-POINT = 25.4/72 # mm
-HEAD, FOOT = 9., 6. # mm above and below the page, for words
+# name, kind, index of the clip, properties in ecg_plot's terms
+Element = tuple[str, str, int | None, dict[str, Any]]
+POINT = 25.4 / 72  # mm
+HEAD, FOOT = 9.0, 6.0  # mm above and below the page, for words
+
 
 def _path(name: str, points: np.ndarray, colour: str, width: float, clip: int = 0) -> Element:
     "A line through `points` [N, 2] mm, interrupted where they are NaN; `width` in mm."
@@ -41,103 +43,190 @@ def _path(name: str, points: np.ndarray, colour: str, width: float, clip: int = 
 def _grid(l: Layout) -> Iterator[Element]:
     "Lines through the corner of the first strip, over the whole page; every fifth is a major one."
     for kind, colour, width in (('minor', l.minor_colour, 0.1), ('major', l.major_colour, 0.2)):
-        for way, origin, length, reach in (('across', l.margin, l.height, l.width), ('down', l.gutter, l.width, l.height)):
+        for way, origin, length, reach in (
+            ('across', l.margin, l.height, l.width),
+            ('down', l.gutter, l.width, l.height),
+        ):
             k = np.arange(np.ceil(-width - origin), np.floor(length + width - origin) + 1)
             at = origin + k[(k % 5 == 0) == (kind == 'major')]
             lines = np.full((len(at), 3, 2), np.nan)
-            lines[:, :2, 0], lines[:, :2, 1] = at[:, None], (0., reach)
-            yield _path(f'{kind}-{way}', lines.reshape(-1, 2)[:, ::-1 if way == 'across' else 1], colour, width)
+            lines[:, :2, 0] = at[:, None]
+            lines[:, :2, 1] = (0.0, reach)
+            yield _path(
+                f'{kind}-{way}',
+                lines.reshape(-1, 2)[:, :: -1 if way == 'across' else 1],
+                colour,
+                width,
+            )
 
 # %% ../../nbs/20_render/20_figure.ipynb #ba460678
 def _marks(l: Layout, where: tuple[Strip, ...]) -> Iterator[Element]:
     "Separators and calibration pulses, each kind as one path."
-    pen = l.trace_width*POINT
-    bars = [(s.x, s.base + y) for s in where if s.x > l.gutter for y in (-3., 3., np.nan)]
-    if l.separators and bars: yield _path('separators', np.array(bars), l.trace_colour, pen)
+    pen = l.trace_width * POINT
+    bars = [(s.x, s.base + y) for s in where if s.x > l.gutter for y in (-3.0, 3.0, np.nan)]
+    if l.separators and bars:
+        yield _path('separators', np.array(bars), l.trace_colour, pen)
     if l.calibration:
-        x, mv = l.margin + np.array([0, 0.1, 0.1, 0.3, 0.3, 0.4, np.nan])*l.speed, np.array([0, 0, 1, 1, 0, 0, np.nan])
-        bases = l.margin + (np.arange(l.rows) + 0.5)*l.pitch*l.gain
-        y = np.clip(bases[:, None] - mv*l.gain, pen/2, l.height - pen/2)
-        yield _path('pulses', np.column_stack([np.tile(x, l.rows), y.ravel()]), l.trace_colour, pen, clip=1)
+        x = l.margin + np.array([0, 0.1, 0.1, 0.3, 0.3, 0.4, np.nan]) * l.speed
+        mv = np.array([0, 0, 1, 1, 0, 0, np.nan])
+        bases = l.margin + (np.arange(l.rows) + 0.5) * l.pitch * l.gain
+        y = np.clip(bases[:, None] - mv * l.gain, pen / 2, l.height - pen / 2)
+        yield _path(
+            'pulses', np.column_stack([np.tile(x, l.rows), y.ravel()]), l.trace_colour, pen, clip=1
+        )
 
 # %% ../../nbs/20_render/20_figure.ipynb #9194624c
-_FONT = FontProperties(fname=str(Path(matplotlib.get_data_path())/'fonts/ttf/DejaVuSans.ttf'))
-_CAPITAL = 1493/2048 # height of a capital letter of this font, in units of its size
+_FONT = FontProperties(fname=str(Path(matplotlib.get_data_path()) / 'fonts/ttf/DejaVuSans.ttf'))
+_CAPITAL = 1493 / 2048  # height of a capital letter of this font, in units of its size
 
-def _word(name: str, x: float, y: float, text: str, size: float, colour: str, room: float, anchor: str = 'start') -> Element:
+
+def _word(
+    name: str,
+    x: float,
+    y: float,
+    text: str,
+    size: float,
+    colour: str,
+    room: float,
+    anchor: str = 'start',
+) -> Element:
     "A line of text on the baseline `y`, of `size` mm, made to fit into `room` mm."
-    wide = max((v[0] for v in text_to_path.get_text_path(_FONT, text)[0]), default=0.)/text_to_path.FONT_SCALE*size
-    return name, 'text', None, dict(x=x, y=y, text=text, fill=colour, size=size*min(1., room/max(wide, 1e-9)), anchor=anchor)
+    wide = (
+        max((v[0] for v in text_to_path.get_text_path(_FONT, text)[0]), default=0.0)
+        / text_to_path.FONT_SCALE
+        * size
+    )
+    return (
+        name,
+        'text',
+        None,
+        dict(
+            x=x,
+            y=y,
+            text=text,
+            fill=colour,
+            size=size * min(1.0, room / max(wide, 1e-9)),
+            anchor=anchor,
+        ),
+    )
+
 
 def _names(l: Layout, where: tuple[Strip, ...]) -> Iterator[Element]:
-    "Lead names of 10 pt, on low strips less; capitals begin 1 mm right of and below the strip's top left corner."
-    size = min(10*POINT, 0.45*l.pitch*l.gain)
+    """Lead names of 10 pt, on low strips less; capitals begin 1 mm right of and below the strip's
+    top left corner."""
+    size = min(10 * POINT, 0.45 * l.pitch * l.gain)
     for i, s in enumerate(where):
-        yield _word(f'name-{i}-{LEADS[s.lead]}', s.x + 1, s.y + 1 + _CAPITAL*size, strip_name(s), size, l.text_colour, max(s.seconds*l.speed - 1, 1.))
+        yield _word(
+            f'name-{i}-{LEADS[s.lead]}',
+            s.x + 1,
+            s.y + 1 + _CAPITAL * size,
+            strip_name(s),
+            size,
+            l.text_colour,
+            max(s.seconds * l.speed - 1, 1.0),
+        )
 
 # %% ../../nbs/20_render/20_figure.ipynb #f5286ab4
 def title(recording: Recording) -> str:
     "The heading of a chart: id, age, sex, rhythm; what is unknown is left out."
     age = f'{recording.age:g} years' if np.isfinite(recording.age) else ''
-    return '   '.join(x for x in (recording.id, age, recording.sex, ', '.join(recording.rhythms)) if x)
+    return '   '.join(
+        x for x in (recording.id, age, recording.sex, ', '.join(recording.rhythms)) if x
+    )
+
 
 def _words(l: Layout, recording: Recording) -> Iterator[Element]:
     "The title above the page; speed, gain and rate below."
-    yield _word('title', 1., -4., title(recording), 11*POINT, l.text_colour, l.width - 2)
+    yield _word('title', 1.0, -4.0, title(recording), 11 * POINT, l.text_colour, l.width - 2)
     scales = f'{l.speed:g} mm/s   {l.gain:g} mm/mV   {recording.fs:g} Hz'
-    yield _word('scales', l.width - 1, l.height + 4.2, scales, 8*POINT, l.text_colour, l.width - 2, 'end')
+    yield _word(
+        'scales', l.width - 1, l.height + 4.2, scales, 8 * POINT, l.text_colour, l.width - 2, 'end'
+    )
 
 # %% ../../nbs/20_render/20_figure.ipynb #d70f9451
 def _curve(s: Strip, signal: np.ndarray, fs: float, l: Layout) -> tuple[np.ndarray, np.ndarray]:
     "Samples within a strip, and the interpolated ones at its edges, as mm across and down."
     last = signal.shape[1] - 1
-    first, end = np.round(s.start*fs, 6), np.round((s.start + s.seconds)*fs, 6)
-    at = np.concatenate([[first], np.arange(np.floor(first) + 1, min(np.ceil(end), last + 1)), [end]])
+    first = np.round(s.start * fs, 6)
+    end = np.round((s.start + s.seconds) * fs, 6)
+    at = np.concatenate(
+        [[first], np.arange(np.floor(first) + 1, min(np.ceil(end), last + 1)), [end]]
+    )
     held = np.minimum(at, last)
     j = held.astype(int)
     mv = np.clip(signal[s.lead].astype(float), -1e6, 1e6)
-    value = np.where(held > j, mv[j] + (held - j)*(mv[np.minimum(j + 1, last)] - mv[j]), mv[j])
-    return s.x + (at/fs - s.start)*l.speed, s.base - s.sign*value*l.gain
+    value = np.where(held > j, mv[j] + (held - j) * (mv[np.minimum(j + 1, last)] - mv[j]), mv[j])
+    return s.x + (at / fs - s.start) * l.speed, s.base - s.sign * value * l.gain
+
 
 def _clamp(x: np.ndarray, y: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
     "The line through these points, clamped: a point is added wherever it crosses a limit."
     for edge in (low, high):
-        i = np.flatnonzero((y[:-1] - edge)*(y[1:] - edge) < 0)
-        x = np.insert(x, i + 1, x[i] + (edge - y[i])/(y[i + 1] - y[i])*(x[i + 1] - x[i]))
+        i = np.flatnonzero((y[:-1] - edge) * (y[1:] - edge) < 0)
+        x = np.insert(x, i + 1, x[i] + (edge - y[i]) / (y[i + 1] - y[i]) * (x[i + 1] - x[i]))
         y = np.insert(y, i + 1, edge)
     return x, np.clip(y, low, high)
 
 # %% ../../nbs/20_render/20_figure.ipynb #a6cab0e0
 def _trace(name: str, s: Strip, signal: np.ndarray, fs: float, l: Layout, clip: int) -> Element:
     "The trace of a strip."
-    pen = l.trace_width*POINT
+    pen = l.trace_width * POINT
     x, y = _curve(s, signal, fs, l)
-    x, y = _clamp(x, y, s.top + pen/2, max(s.top, s.bottom - pen) + pen/2)
+    x, y = _clamp(x, y, s.top + pen / 2, max(s.top, s.bottom - pen) + pen / 2)
     there = np.isfinite(np.pad(y, 1, constant_values=np.nan))
     alone = np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:])
-    x, y = np.insert(x, alone + 1, x[alone] + 1e-3), np.insert(y, alone + 1, y[alone]) # a line of 1 µm: with round ends, a dot
+    # a line of 1 µm: with round ends, a dot
+    x = np.insert(x, alone + 1, x[alone] + 1e-3)
+    y = np.insert(y, alone + 1, y[alone])
     return _path(name, np.column_stack([x, y]), l.trace_colour, pen, clip)
 
 # %% ../../nbs/20_render/20_figure.ipynb #de948e85
 def _top_left(ax: Axes, renderer: RendererBase | None = None) -> Bbox:
     "Where the axes go in the figure: all of it, its top on the top of the first row of pixels."
     tall = ax.figure.bbox.height
-    spare = tall % 1 if isinstance(renderer, RendererAgg) else 0.
-    return Bbox.from_bounds(0, -spare/tall, 1, 1)
+    spare = tall % 1 if isinstance(renderer, RendererAgg) else 0.0
+    return Bbox.from_bounds(0, -spare / tall, 1, 1)
+
 
 def _outline(word: Text) -> PathPatch:
     "The letters of a text on its baseline, as a filled path in mm."
     vertices, codes = text_to_path.get_text_path(_FONT, word.get_text())
-    points = np.reshape(vertices, (-1, 2))*(1, -1)*float(word.get_fontsize())*POINT/text_to_path.FONT_SCALE
-    if word.get_horizontalalignment() == 'right' and len(points): points[:, 0] -= points[:, 0].max()
+    points = (
+        np.reshape(vertices, (-1, 2))
+        * (1, -1)
+        * float(word.get_fontsize())
+        * POINT
+        / text_to_path.FONT_SCALE
+    )
+    if word.get_horizontalalignment() == 'right' and len(points):
+        points[:, 0] -= points[:, 0].max()
     path = matplotlib.path.Path(points + word.get_position(), codes)
     path.should_simplify = False
-    return PathPatch(path, facecolor=word.get_color(), edgecolor='none', linewidth=0, antialiased=True, zorder=word.get_zorder(), gid=word.get_gid())
+    return PathPatch(
+        path,
+        facecolor=word.get_color(),
+        edgecolor='none',
+        linewidth=0,
+        antialiased=True,
+        zorder=word.get_zorder(),
+        gid=word.get_gid(),
+    )
+
 
 def _solid(line: Line2D, cap: str) -> None:
-    "Every point of a line drawn as it is, in one stroke, whatever the style in force now or when it is saved."
-    line.set(linestyle='-', marker='None', alpha=None, antialiased=True, solid_joinstyle='round', solid_capstyle=cap, drawstyle='default')
-    line.set_markevery(1) # has no marks to space; lines without it are cut and simplified anew when they are drawn
+    """Every point of a line drawn as it is, in one stroke, whatever the style in force now or when
+    it is saved."""
+    line.set(
+        linestyle='-',
+        marker='None',
+        alpha=None,
+        antialiased=True,
+        solid_joinstyle='round',
+        solid_capstyle=cap,
+        drawstyle='default',
+    )
+    # has no marks to space; lines without it are cut and simplified anew when they are drawn
+    line.set_markevery(1)
     line.recache(always=True)
     line.get_path().should_simplify = False
 
@@ -147,39 +236,65 @@ def _settle(ax: Axes, names: list[str]) -> None:
     for artist in sorted((*ax.patches, *ax.lines, *ax.texts), key=lambda a: a.get_zorder()):
         name = names[round(artist.get_zorder())]
         artist.set_gid(name)
-        if isinstance(artist, Line2D): _solid(artist, 'round' if name.startswith(('trace', 'pulses')) else 'butt')
+        if isinstance(artist, Line2D):
+            _solid(artist, 'round' if name.startswith(('trace', 'pulses')) else 'butt')
         if isinstance(artist, Text):
             artist.remove()
             artist = ax.add_patch(_outline(artist))
-    ax.figure.patch.set_visible(False) # the paper is an artist of its own
-    for artist in (*ax.patches, *ax.lines): artist.set(snap=False, sketch_params=None, path_effects=None)
+    ax.figure.patch.set_visible(False)  # the paper is an artist of its own
+    for artist in (*ax.patches, *ax.lines):
+        artist.set(snap=False, sketch_params=None, path_effects=None)
+
 
 def _elements(l: Layout, recording: Recording, words: bool) -> Iterator[Element]:
-    "All of a chart, in the order of drawing; clips are the page, the calibration gutter, and one per strip."
-    signal, where = signals_for(l, np.asarray(recording.signal)[None], recording.fs)[0], strips(l)
-    above, below = (HEAD, FOOT) if words else (0., 0.)
-    yield 'paper', 'rect', None, dict(x=0., y=-above, width=l.width, height=l.height + above + below, fill=l.paper_colour)
-    if l.grid: yield from _grid(l)
+    """All of a chart, in the order of drawing; clips are the page, the calibration gutter, and one
+    per strip."""
+    signal = signals_for(l, np.asarray(recording.signal)[None], recording.fs)[0]
+    where = strips(l)
+    above, below = (HEAD, FOOT) if words else (0.0, 0.0)
+    yield (
+        'paper',
+        'rect',
+        None,
+        dict(x=0.0, y=-above, width=l.width, height=l.height + above + below, fill=l.paper_colour),
+    )
+    if l.grid:
+        yield from _grid(l)
     yield from _marks(l, where)
-    if l.lead_names: yield from _names(l, where)
-    if words: yield from _words(l, recording)
-    for i, s in enumerate(where): yield _trace(f'trace-{i}-{LEADS[s.lead]}', s, signal, recording.fs, l, 2 + i)
+    if l.lead_names:
+        yield from _names(l, where)
+    if words:
+        yield from _words(l, recording)
+    for i, s in enumerate(where):
+        yield _trace(f'trace-{i}-{LEADS[s.lead]}', s, signal, recording.fs, l, 2 + i)
 
 # %% ../../nbs/20_render/20_figure.ipynb #20412cb8
-def figure(recording: Recording, # the recording, at least as long as the layout shows
-           layout: str | Layout = '4x2.5+II', # a name of `LAYOUTS`, or a layout
-           words: bool = True, # a band of 9 mm above for the title, one of 6 mm below for the scales; without, the figure is the page
-          ) -> Figure:
-    "A chart for print, in physical millimetres: `savefig` to SVG, PDF or PNG. It needs no pyplot, leaves no state, and no style changes it."
+def figure(
+    recording: Recording,  # the recording, at least as long as the layout shows
+    layout: str | Layout = '4x2.5+II',  # a name of `LAYOUTS`, or a layout
+    words: bool = True,  # a band of 9 mm above for the title, one of 6 mm below for the scales; without, the figure is the page
+) -> Figure:
+    """A chart for print, in physical millimetres: `savefig` to SVG, PDF or PNG. It needs no pyplot,
+    leaves no state, and no style changes it."""
     l = get_layout(layout)
     names, *parts = zip(*_elements(l, recording, words))
-    above, below = (HEAD, FOOT) if words else (0., 0.)
-    clips = [(0., 0., l.width, l.height), (l.margin, 0., max(l.gutter - l.margin, 1e-9), l.height)]
-    clips += [(s.x, 0., s.seconds*l.speed, l.height) for s in strips(l)] # up and down the pen ends by itself; clips go by whole pixels
-    scene = Scene(l.width, l.height + above + below, title(recording), tuple(clips), list(zip(*parts)))
-    inches = (scene.width_mm + 1e-8)/25.4, (scene.height_mm + 1e-8)/25.4 # a hair more, or rounding might cost a row of pixels
-    fixed = PlaceHolderLayoutEngine(True, True) # with none at all, a style may bring in one after the first `savefig`
-    fig, ax = render_matplotlib(scene, figure=Figure(inches, dpi=100, facecolor=l.paper_colour, layout=fixed))
+    above, below = (HEAD, FOOT) if words else (0.0, 0.0)
+    clips = [
+        (0.0, 0.0, l.width, l.height),
+        (l.margin, 0.0, max(l.gutter - l.margin, 1e-9), l.height),
+    ]
+    # up and down the pen ends by itself; clips go by whole pixels
+    clips += [(s.x, 0.0, s.seconds * l.speed, l.height) for s in strips(l)]
+    scene = Scene(
+        l.width, l.height + above + below, title(recording), tuple(clips), list(zip(*parts))
+    )
+    # a hair more, or rounding might cost a row of pixels
+    inches = (scene.width_mm + 1e-8) / 25.4, (scene.height_mm + 1e-8) / 25.4
+    # with none at all, a style may bring in one after the first `savefig`
+    fixed = PlaceHolderLayoutEngine(True, True)
+    fig, ax = render_matplotlib(
+        scene, figure=Figure(inches, dpi=100, facecolor=l.paper_colour, layout=fixed)
+    )
     ax.set_ylim(l.height + below, -above)
     ax.set_axes_locator(_top_left)
     _settle(ax, list(names))

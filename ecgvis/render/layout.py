@@ -20,132 +20,224 @@ from ..data.datasets import LEADS
 # %% ../../nbs/20_render/00_layout.ipynb #4927412e
 @dataclass(frozen=True)
 class Layout:
-    "The geometry and looks of a chart. Impossible values raise `EcgvisError`, naming the field and the allowed range."
-    name: str # shown in messages and tables
-    columns: tuple[tuple[str, ...], ...] # lead names, one tuple per column, top to bottom; see `arrange`
-    seconds: float = 2.5 # length of each strip, s
-    rhythm: tuple[str, ...] = () # leads of the full-length strips at the foot
-    consecutive: bool = True # columns show successive windows; otherwise all start at 0 s
-    pitch: float = 3.0 # height of a strip, mV
-    overlap: float = 1.5 # how far a trace may run into the neighbouring strips before it is clipped, mV
-    speed: float = 25.0 # paper speed, mm/s
-    gain: float = 10.0 # mm/mV
-    margin: float = 0.0 # blank paper on all sides, mm
-    calibration: bool = False # a 1 mV, 0.2 s pulse at the left of each row
-    grid: bool = True # squared paper, 1 and 5 mm: 0.04 and 0.2 s at 25 mm/s, 0.1 and 0.5 mV at 10 mm/mV
+    """The geometry and looks of a chart. Impossible values raise `EcgvisError`, naming the field
+    and the allowed range."""
+
+    name: str  # shown in messages and tables
+    # lead names, one tuple per column, top to bottom; see `arrange`
+    columns: tuple[tuple[str, ...], ...]
+    seconds: float = 2.5  # length of each strip, s
+    rhythm: tuple[str, ...] = ()  # leads of the full-length strips at the foot
+    consecutive: bool = True  # columns show successive windows; otherwise all start at 0 s
+    pitch: float = 3.0  # height of a strip, mV
+    # how far a trace may run into the neighbouring strips before it is clipped, mV
+    overlap: float = 1.5
+    speed: float = 25.0  # paper speed, mm/s
+    gain: float = 10.0  # mm/mV
+    margin: float = 0.0  # blank paper on all sides, mm
+    calibration: bool = False  # a 1 mV, 0.2 s pulse at the left of each row
+    # squared paper, 1 and 5 mm: 0.04 and 0.2 s at 25 mm/s, 0.1 and 0.5 mV at 10 mm/mV
+    grid: bool = True
     lead_names: bool = True
-    separators: bool = True # short bars between the strips of a row
+    separators: bool = True  # short bars between the strips of a row
     paper_colour: str = '#ffffff'
     major_colour: str = '#ff7070'
     minor_colour: str = '#ffc8c8'
     trace_colour: str = '#0000b2'
     text_colour: str = '#000000'
-    trace_width: float = 0.5 # pt
+    trace_width: float = 0.5  # pt
 
-    def __post_init__(self) -> None: _check(self)
+    def __post_init__(self) -> None:
+        _check(self)
 
     @property
-    def rows(self) -> int: return max(map(len, self.columns)) + len(self.rhythm)
+    def rows(self) -> int:
+        return max(map(len, self.columns)) + len(self.rhythm)
+
     @property
-    def gutter(self) -> float: return self.margin + (0.4*self.speed if self.calibration else 0.) # left of the first strip, mm
+    def gutter(self) -> float:
+        return self.margin + (
+            0.4 * self.speed if self.calibration else 0.0
+        )  # left of the first strip, mm
+
     @property
-    def span(self) -> float: return len(self.columns) * self.seconds # seconds across the page
+    def span(self) -> float:
+        return len(self.columns) * self.seconds  # seconds across the page
+
     @property
-    def duration(self) -> float: return self.span if self.consecutive or self.rhythm else self.seconds # seconds of signal needed
+    def duration(self) -> float:
+        return (
+            self.span if self.consecutive or self.rhythm else self.seconds
+        )  # seconds of signal needed
+
     @property
-    def width(self) -> float: return self.gutter + self.span*self.speed + self.margin # mm
+    def width(self) -> float:
+        return self.gutter + self.span * self.speed + self.margin  # mm
+
     @property
-    def height(self) -> float: return self.rows*self.pitch*self.gain + 2*self.margin # mm
+    def height(self) -> float:
+        return self.rows * self.pitch * self.gain + 2 * self.margin  # mm
 
 # %% ../../nbs/20_render/00_layout.ipynb #04644930
-RANGES = dict(seconds=(0.1, 600.), pitch=(0.1, 100.), overlap=(0., 100.), speed=(1., 500.), gain=(0.5, 500.), margin=(0., 500.),
-              trace_width=(0.01, 50.))
+RANGES = dict(
+    seconds=(0.1, 600.0),
+    pitch=(0.1, 100.0),
+    overlap=(0.0, 100.0),
+    speed=(1.0, 500.0),
+    gain=(0.5, 500.0),
+    margin=(0.0, 500.0),
+    trace_width=(0.01, 50.0),
+)
 COLOURS = ('paper_colour', 'major_colour', 'minor_colour', 'trace_colour', 'text_colour')
+
 
 def _refuse(field: str, value: object, allowed: str, layout: str) -> EcgvisError:
     "The error for an impossible setting of a layout."
-    return EcgvisError(f'layout {layout!r}: {field} = {value!r} is impossible', field=field, expected=allowed,
-                       remedy='change it, or take a preset of LAYOUTS')
+    return EcgvisError(
+        f'layout {layout!r}: {field} = {value!r} is impossible',
+        field=field,
+        expected=allowed,
+        remedy='change it, or take a preset of LAYOUTS',
+    )
+
 
 def _check(l: Layout) -> None:
     "Refuse what cannot be drawn; lists (as from YAML) become tuples."
     for field in ('columns', 'rhythm'):
-        if not isinstance(getattr(l, field), (list, tuple)): raise _refuse(field, getattr(l, field), 'lists of lead names', l.name)
-    object.__setattr__(l, 'columns', tuple((c,) if isinstance(c, str) else tuple(c) for c in l.columns))
+        if not isinstance(getattr(l, field), (list, tuple)):
+            raise _refuse(field, getattr(l, field), 'lists of lead names', l.name)
+    object.__setattr__(
+        l, 'columns', tuple((c,) if isinstance(c, str) else tuple(c) for c in l.columns)
+    )
     object.__setattr__(l, 'rhythm', tuple(l.rhythm))
-    if not l.columns or not all(l.columns): raise _refuse('columns', l.columns, 'at least one column of at least one lead', l.name)
+    if not l.columns or not all(l.columns):
+        raise _refuse('columns', l.columns, 'at least one column of at least one lead', l.name)
     for lead in (x for c in (*l.columns, l.rhythm) for x in c):
-        if str(lead).removeprefix('-') not in LEADS: raise _refuse('lead', lead, f'one of {", ".join(LEADS)}, a minus before it to invert', l.name)
+        if str(lead).removeprefix('-') not in LEADS:
+            raise _refuse(
+                'lead', lead, f'one of {", ".join(LEADS)}, a minus before it to invert', l.name
+            )
     for field, (low, high) in RANGES.items():
         value = getattr(l, field)
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
+        if (
+            not isinstance(value, (int, float))
+            or isinstance(value, bool)
+            or not low <= value <= high
+        ):
             raise _refuse(field, value, f'{low:g} to {high:g}', l.name)
     for field in COLOURS:
-        if not matplotlib.colors.is_color_like(getattr(l, field)): raise _refuse(field, getattr(l, field), 'a colour such as #0000b2 or navy', l.name)
+        if not matplotlib.colors.is_color_like(getattr(l, field)):
+            raise _refuse(field, getattr(l, field), 'a colour such as #0000b2 or navy', l.name)
 
 # %% ../../nbs/20_render/00_layout.ipynb #c91042f0
 ORDERS: dict[str, tuple[str, ...]] = dict(
     standard=LEADS,
     cabrera=('aVL', 'I', '-aVR', 'II', 'aVF', 'III', *LEADS[6:]),
-    precordial=(*LEADS[6:], *LEADS[:6]))
+    precordial=(*LEADS[6:], *LEADS[:6]),
+)
 
-def arrange(order: str | Sequence[str], # a name of `ORDERS`, or lead names
-            columns: int, # how many
-           ) -> tuple[tuple[str, ...], ...]: # for `Layout.columns`
-    "Leads in columns of equal length (the last ones may be a lead shorter), filled top to bottom, left to right."
+
+def arrange(
+    order: str | Sequence[str],  # a name of `ORDERS`, or lead names
+    columns: int,  # how many
+) -> tuple[tuple[str, ...], ...]:  # for `Layout.columns`
+    """Leads in columns of equal length (the last ones may be a lead shorter), filled top to bottom,
+    left to right."""
     if isinstance(order, str) and order not in ORDERS:
-        raise EcgvisError(f'no lead order is named {order!r}', field='order', expected=f'one of {", ".join(ORDERS)}, or a list of leads')
+        raise EcgvisError(
+            f'no lead order is named {order!r}',
+            field='order',
+            expected=f'one of {", ".join(ORDERS)}, or a list of leads',
+        )
     leads = ORDERS[order] if isinstance(order, str) else tuple(order)
-    if not 1 <= columns <= len(leads): raise EcgvisError(f'{len(leads)} leads in {columns} columns', field='columns', expected=f'1 to {len(leads)}')
-    return tuple(tuple(str(x) for x in part) for part in np.array_split(np.array(leads, object), columns))
+    if not 1 <= columns <= len(leads):
+        raise EcgvisError(
+            f'{len(leads)} leads in {columns} columns',
+            field='columns',
+            expected=f'1 to {len(leads)}',
+        )
+    return tuple(
+        tuple(str(x) for x in part) for part in np.array_split(np.array(leads, object), columns)
+    )
 
 # %% ../../nbs/20_render/00_layout.ipynb #990fa31d
-_CLINICAL: dict[str, Any] = dict(calibration=True, margin=5., trace_colour='#000000', trace_width=0.8)
+_CLINICAL: dict[str, Any] = dict(
+    calibration=True, margin=5.0, trace_colour='#000000', trace_width=0.8
+)
 
-LAYOUTS: dict[str, Layout] = {l.name: l for l in (
-    Layout('4x2.5+II', arrange('standard', 4), rhythm=('II',)),
-    Layout('2x5', arrange('standard', 2), seconds=5.),
-    Layout('4x2.5+II-precordial', arrange('precordial', 4), rhythm=('II',)),
-    Layout('2x5-precordial', arrange('precordial', 2), seconds=5.),
-    Layout('3x4', arrange('standard', 4), **_CLINICAL),
-    Layout('3x4+II', arrange('standard', 4), rhythm=('II',), **_CLINICAL),
-    Layout('3x4+V1+II+V5', arrange('standard', 4), rhythm=('V1', 'II', 'V5'), **_CLINICAL),
-    Layout('6x2', arrange('standard', 2), seconds=5., **_CLINICAL),
-    Layout('12x1', arrange('standard', 1), seconds=10., pitch=2., overlap=2., **_CLINICAL),
-    Layout('cabrera', arrange('cabrera', 4), rhythm=('II',), **_CLINICAL),
-)}
+LAYOUTS: dict[str, Layout] = {
+    l.name: l
+    for l in (
+        Layout('4x2.5+II', arrange('standard', 4), rhythm=('II',)),
+        Layout('2x5', arrange('standard', 2), seconds=5.0),
+        Layout('4x2.5+II-precordial', arrange('precordial', 4), rhythm=('II',)),
+        Layout('2x5-precordial', arrange('precordial', 2), seconds=5.0),
+        Layout('3x4', arrange('standard', 4), **_CLINICAL),
+        Layout('3x4+II', arrange('standard', 4), rhythm=('II',), **_CLINICAL),
+        Layout('3x4+V1+II+V5', arrange('standard', 4), rhythm=('V1', 'II', 'V5'), **_CLINICAL),
+        Layout('6x2', arrange('standard', 2), seconds=5.0, **_CLINICAL),
+        Layout('12x1', arrange('standard', 1), seconds=10.0, pitch=2.0, overlap=2.0, **_CLINICAL),
+        Layout('cabrera', arrange('cabrera', 4), rhythm=('II',), **_CLINICAL),
+    )
+}
 
-def get_layout(name: str | Layout # the name of a preset, or a layout, returned as it is
-              ) -> Layout:
+
+def get_layout(
+    name: str | Layout,  # the name of a preset, or a layout, returned as it is
+) -> Layout:
     "A preset of `LAYOUTS` by name; an unknown name is answered with those that exist."
-    if isinstance(name, Layout): return name
-    if name not in LAYOUTS: raise EcgvisError(f'no layout is named {name!r}', field='layout', expected=f'one of {", ".join(LAYOUTS)}')
+    if isinstance(name, Layout):
+        return name
+    if name not in LAYOUTS:
+        raise EcgvisError(
+            f'no layout is named {name!r}', field='layout', expected=f'one of {", ".join(LAYOUTS)}'
+        )
     return LAYOUTS[name]
 
 # %% ../../nbs/20_render/00_layout.ipynb #593bc6ce
 class Strip(NamedTuple):
     "One lead's rectangle, mm from the top left of the page."
-    lead: int # index into `LEADS`
-    sign: int # -1 where the lead is drawn inverted
-    start: float # first second shown
+
+    lead: int  # index into `LEADS`
+    sign: int  # -1 where the lead is drawn inverted
+    start: float  # first second shown
     seconds: float
-    x: float # of the left edge
-    y: float # of the upper edge
-    base: float # of 0 mV
-    top: float # where the trace is clipped
+    x: float  # of the left edge
+    y: float  # of the upper edge
+    base: float  # of 0 mV
+    top: float  # where the trace is clipped
     bottom: float
+
 
 def strips(layout: str | Layout) -> tuple[Strip, ...]:
     "The strips of a layout, row by row within each column, rhythm strips last."
     l = get_layout(layout)
-    cells = [(lead, c*l.seconds, l.seconds, row) for c, leads in enumerate(l.columns) for row, lead in enumerate(leads)]
-    cells += [(lead, 0., l.span, l.rows - len(l.rhythm) + i) for i, lead in enumerate(l.rhythm)]
-    high, reach = l.pitch*l.gain, l.overlap*l.gain
+    cells = [
+        (lead, c * l.seconds, l.seconds, row)
+        for c, leads in enumerate(l.columns)
+        for row, lead in enumerate(leads)
+    ]
+    cells += [(lead, 0.0, l.span, l.rows - len(l.rhythm) + i) for i, lead in enumerate(l.rhythm)]
+    high = l.pitch * l.gain
+    reach = l.overlap * l.gain
+
     def place(lead: str, across: float, seconds: float, row: int) -> Strip:
-        x, y = l.gutter + across*l.speed, l.margin + row*high
-        return Strip(LEADS.index(lead.removeprefix('-')), -1 if lead[0] == '-' else 1, across if l.consecutive else 0., seconds,
-                     x, y, y + high/2, max(0., y - reach), min(l.height, y + high + reach))
+        x = l.gutter + across * l.speed
+        y = l.margin + row * high
+        return Strip(
+            LEADS.index(lead.removeprefix('-')),
+            -1 if lead[0] == '-' else 1,
+            across if l.consecutive else 0.0,
+            seconds,
+            x,
+            y,
+            y + high / 2,
+            max(0.0, y - reach),
+            min(l.height, y + high + reach),
+        )
+
     return tuple(place(*c) for c in cells)
+
 
 def strip_name(strip: Strip) -> str:
     "The lead's name as printed: a minus before it where it is inverted."
@@ -153,86 +245,128 @@ def strip_name(strip: Strip) -> str:
 
 # %% ../../nbs/20_render/00_layout.ipynb #c0a712f3
 class Name(NamedTuple):
-    "A lead's name as printed: where its baseline begins, mm from the top left of the page, and the size of the letters, mm."
+    """A lead's name as printed: where its baseline begins, mm from the top left of the page, and
+    the size of the letters, mm."""
+
     text: str
     x: float
     y: float
     size: float
 
-CAPITAL = 1493/2048 # height of capitals of DejaVu Sans, in units of the size
+
+CAPITAL = 1493 / 2048  # height of capitals of DejaVu Sans, in units of the size
+
 
 def lead_names(layout: str | Layout) -> tuple[Name, ...]:
-    "Names of 10 pt, smaller on low strips; capitals begin 1 mm right of and below the upper left corner of each strip."
+    """Names of 10 pt, smaller on low strips; capitals begin 1 mm right of and below the upper left
+    corner of each strip."""
     l = get_layout(layout)
-    size = min(10*25.4/72, 0.45*l.pitch*l.gain)
-    return tuple(Name(strip_name(s), s.x + 1, s.y + 1 + CAPITAL*size, size) for s in strips(l))
+    size = min(10 * 25.4 / 72, 0.45 * l.pitch * l.gain)
+    return tuple(Name(strip_name(s), s.x + 1, s.y + 1 + CAPITAL * size, size) for s in strips(l))
 
 # %% ../../nbs/20_render/00_layout.ipynb #3a3e3a73
-def signals_for(layout: str | Layout, # a name of `LAYOUTS`, or a layout
-                signals: np.ndarray, # numbers [N, 12, T]
-                fs: float, # Hz
-               ) -> np.ndarray: # float32 [N, 12, T], or int16 where they were; contiguous
+def signals_for(
+    layout: str | Layout,  # a name of `LAYOUTS`, or a layout
+    signals: np.ndarray,  # numbers [N, 12, T]
+    fs: float,  # Hz
+) -> np.ndarray:  # float32 [N, 12, T], or int16 where they were; contiguous
     "Signals that the layout can show; `EcgvisError` where they are too short or of another shape."
-    l, x = get_layout(layout), np.asarray(signals)
+    l = get_layout(layout)
+    x = np.asarray(signals)
     if x.ndim != 3 or x.shape[1] != len(LEADS) or x.shape[2] < 2 or x.dtype.kind not in 'fiu':
-        raise EcgvisError(f'signals are {x.dtype} {list(x.shape)}', field='signals', expected='numbers [N, 12, T], mV',
-                          remedy='add the axis of recordings: x[None]')
-    if not 0 < fs < 1e6: raise EcgvisError(f'a sampling rate of {fs!r}', field='fs', expected='0 to 1e6 Hz')
-    if x.shape[2] < l.duration*fs - 1:
-        most = x.shape[2]/fs*l.seconds/l.duration
-        raise EcgvisError(f'layout {l.name!r} shows {l.duration:g} s, the recording lasts {x.shape[2]/fs:g} s', field='seconds',
-                          expected=f'strips of 0.1 to {most:g} s', remedy='choose a shorter layout, or pad the signal with NaN')
+        raise EcgvisError(
+            f'signals are {x.dtype} {list(x.shape)}',
+            field='signals',
+            expected='numbers [N, 12, T], mV',
+            remedy='add the axis of recordings: x[None]',
+        )
+    if not 0 < fs < 1e6:
+        raise EcgvisError(f'a sampling rate of {fs!r}', field='fs', expected='0 to 1e6 Hz')
+    if x.shape[2] < l.duration * fs - 1:
+        most = x.shape[2] / fs * l.seconds / l.duration
+        raise EcgvisError(
+            f'layout {l.name!r} shows {l.duration:g} s, the recording lasts {x.shape[2] / fs:g} s',
+            field='seconds',
+            expected=f'strips of 0.1 to {most:g} s',
+            remedy='choose a shorter layout, or pad the signal with NaN',
+        )
     return np.ascontiguousarray(x, x.dtype if x.dtype == np.int16 else np.float32)
 
 # %% ../../nbs/20_render/00_layout.ipynb #f65ac0bc
 Size = int | tuple[int, int]
-LARGEST = 12_000 # pixels along a side
+LARGEST = 12_000  # pixels along a side
 
-def shape_of(layout: str | Layout, # a name of `LAYOUTS`, or a layout
-             size: Size, # pixels: the side, or (height, width)
-            ) -> tuple[int, int]: # height, width
+
+def shape_of(
+    layout: str | Layout,  # a name of `LAYOUTS`, or a layout
+    size: Size,  # pixels: the side, or (height, width)
+) -> tuple[int, int]:  # height, width
     "The size of a picture, checked: a strip needs 4 pixels down and 8 across."
     l = get_layout(layout)
     h, w = (size, size) if isinstance(size, (int, np.integer)) else size
-    low = int(np.ceil(4*l.height/l.pitch/l.gain)), int(np.ceil(8*l.width/l.seconds/l.speed))
+    low = (
+        int(np.ceil(4 * l.height / l.pitch / l.gain)),
+        int(np.ceil(8 * l.width / l.seconds / l.speed)),
+    )
     if not (low[0] <= h <= LARGEST and low[1] <= w <= LARGEST):
-        raise EcgvisError(f'a picture of {h} x {w} pixels cannot hold layout {l.name!r}', field='size',
-                          expected=f'height {low[0]} to {LARGEST}, width {low[1]} to {LARGEST} pixels')
+        raise EcgvisError(
+            f'a picture of {h} x {w} pixels cannot hold layout {l.name!r}',
+            field='size',
+            expected=f'height {low[0]} to {LARGEST}, width {low[1]} to {LARGEST} pixels',
+        )
     return int(h), int(w)
+
 
 def centres(first: float, last: float, scale: float, count: int) -> tuple[int, int]:
     "The pixels, of `count` at `scale` per mm, whose centres lie from `first` to `last` mm."
-    return max(0, int(np.ceil(first*scale - 0.5))), min(count, int(np.ceil(last*scale - 0.5)))
+    return max(0, int(np.ceil(first * scale - 0.5))), min(count, int(np.ceil(last * scale - 0.5)))
 
 # %% ../../nbs/20_render/00_layout.ipynb #13ce14b6
-def pixel_map(layout: str | Layout, # a name of `LAYOUTS`, or a layout
-              size: Size, # pixels: the side, or (height, width)
-             ) -> tuple[np.ndarray, np.ndarray]: # int8 [H, W], index into `LEADS` or -1; float32 [H, W], s, NaN where no lead
+def pixel_map(
+    layout: str | Layout,  # a name of `LAYOUTS`, or a layout
+    size: Size,  # pixels: the side, or (height, width)
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # int8 [H, W], index into `LEADS` or -1; float32 [H, W], s, NaN where no lead
     "What each pixel shows: the lead whose strip holds its centre, and the time of its centre."
     l = get_layout(layout)
     h, w = shape_of(l, size)
-    lead, time = np.full((h, w), -1, np.int8), np.full((h, w), np.nan, np.float32)
+    lead = np.full((h, w), -1, np.int8)
+    time = np.full((h, w), np.nan, np.float32)
     for s in strips(l):
-        x0, x1 = centres(s.x, s.x + s.seconds*l.speed, w/l.width, w)
-        y0, y1 = centres(s.y, s.y + l.pitch*l.gain, h/l.height, h)
+        x0, x1 = centres(s.x, s.x + s.seconds * l.speed, w / l.width, w)
+        y0, y1 = centres(s.y, s.y + l.pitch * l.gain, h / l.height, h)
         lead[y0:y1, x0:x1] = s.lead
-        time[y0:y1, x0:x1] = s.start + ((np.arange(x0, x1) + 0.5)*l.width/w - s.x)/l.speed
+        time[y0:y1, x0:x1] = s.start + ((np.arange(x0, x1) + 0.5) * l.width / w - s.x) / l.speed
     return lead, time
 
 # %% ../../nbs/20_render/00_layout.ipynb #ec95f85f
-def to_pixel(layout: str | Layout, # a name of `LAYOUTS`, or a layout
-             size: Size, # pixels: the side, or (height, width)
-             lead: str, # one of `LEADS`
-             time: np.ndarray | float, # [N] s
-             mv: np.ndarray | float = 0., # [N] mV, as recorded
-            ) -> tuple[np.ndarray, np.ndarray]: # float64 [K, N] down and across, NaN where one of the K strips does not show that second
-    "Where a lead is at these seconds and millivolts: pixels from the top left corner, pixel (i, j) being centred at (i + 0.5, j + 0.5)."
+def to_pixel(
+    layout: str | Layout,  # a name of `LAYOUTS`, or a layout
+    size: Size,  # pixels: the side, or (height, width)
+    lead: str,  # one of `LEADS`
+    time: np.ndarray | float,  # [N] s
+    mv: np.ndarray | float = 0.0,  # [N] mV, as recorded
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # float64 [K, N] down and across, NaN where one of the K strips does not show that second
+    """Where a lead is at these seconds and millivolts: pixels from the top left corner, pixel (i,
+    j) being centred at (i + 0.5, j + 0.5)."""
     l = get_layout(layout)
     h, w = shape_of(l, size)
-    if lead not in LEADS: raise EcgvisError(f'no lead is named {lead!r}', field='lead', expected=f'one of {", ".join(LEADS)}')
+    if lead not in LEADS:
+        raise EcgvisError(
+            f'no lead is named {lead!r}', field='lead', expected=f'one of {", ".join(LEADS)}'
+        )
     at, mv = np.broadcast_arrays(np.atleast_1d(np.asarray(time, float)), np.asarray(mv, float))
     mine = [s for s in strips(l) if s.lead == LEADS.index(lead)]
     shown = [(s.start <= at) & (at <= s.start + s.seconds) for s in mine]
-    down = [np.where(ok, (s.base - s.sign*mv*l.gain)*h/l.height, np.nan) for s, ok in zip(mine, shown, strict=True)]
-    across = [np.where(ok, (s.x + (at - s.start)*l.speed)*w/l.width, np.nan) for s, ok in zip(mine, shown, strict=True)]
+    down = [
+        np.where(ok, (s.base - s.sign * mv * l.gain) * h / l.height, np.nan)
+        for s, ok in zip(mine, shown, strict=True)
+    ]
+    across = [
+        np.where(ok, (s.x + (at - s.start) * l.speed) * w / l.width, np.nan)
+        for s, ok in zip(mine, shown, strict=True)
+    ]
     return np.reshape(down, (len(mine), len(at))), np.reshape(across, (len(mine), len(at)))

@@ -20,385 +20,682 @@ from PIL import Image, ImageDraw, ImageFont
 from ..core import EcgvisError, atomic, compiled
 from ..data.datasets import LEADS, Recording
 from .figure import figure, title
-from .layout import (LAYOUTS, Layout, Size, Strip, arrange, centres, get_layout, lead_names, pixel_map, shape_of, signals_for, strips,
-                           to_pixel)
+from ecgvis.render.layout import (
+    LAYOUTS,
+    Layout,
+    Size,
+    Strip,
+    arrange,
+    centres,
+    get_layout,
+    lead_names,
+    pixel_map,
+    shape_of,
+    signals_for,
+    strips,
+    to_pixel,
+)
 
-_all_ = ['LAYOUTS', 'Layout', 'Size', 'Strip', 'arrange', 'figure', 'get_layout', 'pixel_map', 'strips', 'title', 'to_pixel']
+_all_ = [
+    'LAYOUTS',
+    'Layout',
+    'Size',
+    'Strip',
+    'arrange',
+    'figure',
+    'get_layout',
+    'pixel_map',
+    'strips',
+    'title',
+    'to_pixel',
+]
 
 # %% ../../nbs/20_render/10_raster.ipynb #b7a669f9
-def pen_width(layout: str | Layout, # a name of `LAYOUTS`, or a layout
-              size: Size, # pixels: the side, or (height, width)
-             ) -> tuple[float, float]: # pixels across, pixels down
+def pen_width(
+    layout: str | Layout,  # a name of `LAYOUTS`, or a layout
+    size: Size,  # pixels: the side, or (height, width)
+) -> tuple[float, float]:  # pixels across, pixels down
     "Width of the trace in a picture of this size; at most half a strip."
     l = get_layout(layout)
     h, w = shape_of(l, size)
-    mm = l.trace_width/72*25.4
-    return min(mm, l.seconds*l.speed/2)*w/l.width, min(mm, l.pitch*l.gain/2)*h/l.height
+    mm = l.trace_width / 72 * 25.4
+    return min(mm, l.seconds * l.speed / 2) * w / l.width, min(
+        mm, l.pitch * l.gain / 2
+    ) * h / l.height
 
-THIN = 1/3 # pixels: a pen no wider is as wide as a sub-column
+
+THIN = 1 / 3  # pixels: a pen no wider is as wide as a sub-column
+
 
 def _pen(across: float, down: float) -> tuple[int, float, np.ndarray]:
-    "Sub-columns per pixel, half the pen's width in sub-columns, and its half height at the far edge of each sub-column that it covers whole."
-    if across <= THIN: sub = int(np.clip(round(1/across), 3, 8))
-    else: sub = int(np.clip(np.ceil(5/across), 4, 8))
-    reach = across*sub/2
-    j = abs(np.arange(2*int(max(0, reach - 0.5)) + 1) - int(max(0, reach - 0.5)))
-    return sub, reach, (down/2*np.sqrt(1 - np.minimum((j + 0.5*(j > 0))/reach, 1)**2)).astype(np.float32)
+    """Sub-columns per pixel, half the pen's width in sub-columns, and its half height at the far
+    edge of each sub-column that it covers whole."""
+    if across <= THIN:
+        sub = int(np.clip(round(1 / across), 3, 8))
+    else:
+        sub = int(np.clip(np.ceil(5 / across), 4, 8))
+    reach = across * sub / 2
+    j = abs(np.arange(2 * int(max(0, reach - 0.5)) + 1) - int(max(0, reach - 0.5)))
+    return (
+        sub,
+        reach,
+        (down / 2 * np.sqrt(1 - np.minimum((j + 0.5 * (j > 0)) / reach, 1) ** 2)).astype(
+            np.float32
+        ),
+    )
 
 # %% ../../nbs/20_render/10_raster.ipynb #76426e17
 class Plan(NamedTuple):
-    "Everything that `ink` needs to know before it sees a signal: one row per strip in `table` and `levels`."
-    sub: int # sub-columns per pixel
-    reach: np.float32 # half the pen's width in sub-columns
-    thin: bool # the pen is no wider than a sub-column
-    pen: np.ndarray # float32, half height of the pen at each sub-column from its centre
-    table: np.ndarray # int32 [strips, 6]: lead, first column, columns, top row, end row, offset into `left`
-    levels: np.ndarray # float32 [strips, 2]: row of 0 mV, pixels per mV
-    left: np.ndarray # int32, the sample before each sub-column's edge
-    frac: np.ndarray # float32, how far the edge lies beyond it, in samples
+    """Everything that `ink` needs to know before it sees a signal: one row per strip in `table` and
+    `levels`."""
+
+    sub: int  # sub-columns per pixel
+    reach: np.float32  # half the pen's width in sub-columns
+    thin: bool  # the pen is no wider than a sub-column
+    pen: np.ndarray  # float32, half height of the pen at each sub-column from its centre
+    # int32 [strips, 6]: lead, first column, columns, top row, end row, offset into `left`
+    table: np.ndarray
+    levels: np.ndarray  # float32 [strips, 2]: row of 0 mV, pixels per mV
+    left: np.ndarray  # int32, the sample before each sub-column's edge
+    frac: np.ndarray  # float32, how far the edge lies beyond it, in samples
+
 
 @lru_cache(maxsize=64)
-def _plan(layout: Layout, size: tuple[int, int], fs: float, samples: int, where: tuple[Strip, ...] = ()) -> Plan:
-    "Work out the plan for signals of this rate and length, on the strips of the layout unless others are given."
-    (h, w), table, levels, lefts, fracs, offset = size, [], [], [], [], 0
-    sx, sy, (across, down) = w/layout.width, h/layout.height, pen_width(layout, size)
+def _plan(
+    layout: Layout, size: tuple[int, int], fs: float, samples: int, where: tuple[Strip, ...] = ()
+) -> Plan:
+    """Work out the plan for signals of this rate and length, on the strips of the layout unless
+    others are given."""
+    (h, w) = size
+    table = []
+    levels = []
+    lefts = []
+    fracs = []
+    offset = 0
+    sx = w / layout.width
+    sy = h / layout.height
+    (across, down) = pen_width(layout, size)
     sub, reach, pen = _pen(across, down)
     for s in where or strips(layout):
-        x0, x1 = centres(s.x, s.x + s.seconds*layout.speed, sx, w)
+        x0, x1 = centres(s.x, s.x + s.seconds * layout.speed, sx, w)
         y0, y1 = centres(s.top, s.bottom, sy, h)
-        seconds = np.clip((np.arange((x1 - x0)*sub + 1)/sub + x0)/sx - s.x, 0, s.seconds*layout.speed)/layout.speed
-        at = np.clip((s.start + seconds)*fs, 0, samples - 1)
+        seconds = (
+            np.clip(
+                (np.arange((x1 - x0) * sub + 1) / sub + x0) / sx - s.x, 0, s.seconds * layout.speed
+            )
+            / layout.speed
+        )
+        at = np.clip((s.start + seconds) * fs, 0, samples - 1)
         left = np.minimum(at.astype(np.int32), samples - 2)
-        table.append((s.lead, x0, x1 - x0, y0, y1, offset)); levels.append((s.base*sy, s.sign*layout.gain*sy))
-        lefts.append(left); fracs.append(at - left); offset += len(left)
-    return Plan(sub, np.float32(reach), across <= THIN, pen, np.array(table, np.int32), np.array(levels, np.float32),
-                np.concatenate(lefts).astype(np.int32), np.concatenate(fracs).astype(np.float32))
+        table.append((s.lead, x0, x1 - x0, y0, y1, offset))
+        levels.append((s.base * sy, s.sign * layout.gain * sy))
+        lefts.append(left)
+        fracs.append(at - left)
+        offset += len(left)
+    return Plan(
+        sub,
+        np.float32(reach),
+        across <= THIN,
+        pen,
+        np.array(table, np.int32),
+        np.array(levels, np.float32),
+        np.concatenate(lefts).astype(np.int32),
+        np.concatenate(fracs).astype(np.float32),
+    )
 
 # %% ../../nbs/20_render/10_raster.ipynb #62273cc3
-_F, _U = np.float32, np.uint32               # unsigned indices need no test for negative ones
+_F, _U = np.float32, np.uint32  # unsigned indices need no test for negative ones
+
 
 @compiled
-def _extremes(x: np.ndarray, left: np.ndarray, frac: np.ndarray, low: np.ndarray, high: np.ndarray, way: np.ndarray,
-              edge: np.ndarray) -> None:
-    "Least and greatest value of the trace `x` in each sub-column, low > high where there is none; its way up and down; its values at the edges."
-    inf, j, f = _F(np.inf), _U(left[0]), frac[0]
-    edge[0] = before = _F(x[j]) + f*(_F(x[j + _U(1)]) - _F(x[j])) if f > 0 else _F(x[j])
+def _extremes(
+    x: np.ndarray,
+    left: np.ndarray,
+    frac: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    way: np.ndarray,
+    edge: np.ndarray,
+) -> None:
+    """Least and greatest value of the trace `x` in each sub-column, low > high where there is none;
+    its way up and down; its values at the edges."""
+    inf = _F(np.inf)
+    j = _U(left[0])
+    f = frac[0]
+    edge[0] = before = _F(x[j]) + f * (_F(x[j + _U(1)]) - _F(x[j])) if f > 0 else _F(x[j])
     for k in range(len(low)):
-        end, f = _U(left[k + 1]), frac[k + 1]
-        after = _F(x[end]) + f*(_F(x[end + _U(1)]) - _F(x[end])) if f > 0 else _F(x[end])
-        a, b = before if before == before else inf, before if before == before else -inf
-        a, b, total, last = after if after < a else a, after if after > b else b, _F(0), before
+        end = _U(left[k + 1])
+        f = frac[k + 1]
+        after = _F(x[end]) + f * (_F(x[end + _U(1)]) - _F(x[end])) if f > 0 else _F(x[end])
+        a = before if before == before else inf
+        b = before if before == before else -inf
+        a = after if after < a else a
+        b = after if after > b else b
+        total = _F(0)
+        last = before
         while j < end:
             j += _U(1)
             v = _F(x[j])
             step = abs(v - last)
-            a, b, total, last = v if v < a else a, v if v > b else b, total + step if step == step else total, v
+            a = v if v < a else a
+            b = v if v > b else b
+            total = total + step if step == step else total
+            last = v
         step = abs(after - last)
-        low[k], high[k], way[k], edge[k + 1], before = a, b, total + step if step == step else total, after, after
+        low[k] = a
+        high[k] = b
+        way[k] = total + step if step == step else total
+        edge[k + 1] = after
+        before = after
 
 # %% ../../nbs/20_render/10_raster.ipynb #1bbdf9e0
 @compiled
-def _rows(low: np.ndarray, high: np.ndarray, edge: np.ndarray, base: float, scale: float, top: float, end: float) -> None:
-    "In place: `low`, `high` to the upper and the lower row of the trace, clipped to `top`..`end`; upper > lower where there is none."
+def _rows(
+    low: np.ndarray,
+    high: np.ndarray,
+    edge: np.ndarray,
+    base: float,
+    scale: float,
+    top: float,
+    end: float,
+) -> None:
+    """In place: `low`, `high` to the upper and the lower row of the trace, clipped to `top`..`end`;
+    upper > lower where there is none."""
     for k in range(len(low)):
         some = low[k] <= high[k]
-        y0, y1 = base - scale*high[k], base - scale*low[k]
-        a, b = y0 if y0 < y1 else y1, y1 if y0 < y1 else y0
-        a, b = a if a > top else top, b if b > top else top
+        y0 = base - scale * high[k]
+        y1 = base - scale * low[k]
+        a = y0 if y0 < y1 else y1
+        b = y1 if y0 < y1 else y0
+        a = a if a > top else top
+        b = b if b > top else top
         low[k] = (a if a < end else end) if some else _F(1e9)
         high[k] = (b if b < end else end) if some else _F(-1e9)
     for k in range(len(edge)):
-        y = base - scale*edge[k]
+        y = base - scale * edge[k]
         y = top if y < top else y
         edge[k] = end if y > end else y
 
 # %% ../../nbs/20_render/10_raster.ipynb #0a2e5d73
 @compiled
-def _thin(upper: np.ndarray, lower: np.ndarray, weight: np.ndarray, scale: float, radius: float, share: float) -> None:
-    "In place: add the pen to the rows of each sub-column; `weight` is the way of the trace before, and the share of the span that is covered after."
+def _thin(
+    upper: np.ndarray,
+    lower: np.ndarray,
+    weight: np.ndarray,
+    scale: float,
+    radius: float,
+    share: float,
+) -> None:
+    """In place: add the pen to the rows of each sub-column; `weight` is the way of the trace
+    before, and the share of the span that is covered after."""
     for k in range(len(upper)):
-        middle, half = (upper[k] + lower[k])*_F(0.5), (lower[k] - upper[k])*_F(0.5)
-        path = abs(weight[k]*scale)*_F(0.5)
+        middle = (upper[k] + lower[k]) * _F(0.5)
+        half = (lower[k] - upper[k]) * _F(0.5)
+        path = abs(weight[k] * scale) * _F(0.5)
         path = path if path > half else half
-        tall = np.sqrt(radius*radius + path*path*share*share)
+        tall = np.sqrt(radius * radius + path * path * share * share)
         span = tall if tall > half else half
         span = span if span < half + radius else half + radius
-        weight[k] = tall/span if tall < span else _F(1)
+        weight[k] = tall / span if tall < span else _F(1)
         span = span if half >= 0 else _F(-1)
-        upper[k], lower[k] = middle - span, middle + span
+        upper[k] = middle - span
+        lower[k] = middle + span
 
 # %% ../../nbs/20_render/10_raster.ipynb #4932866b
 @compiled
-def _widen(upper: np.ndarray, lower: np.ndarray, by: float, tops: np.ndarray, ends: np.ndarray) -> None:
+def _widen(
+    upper: np.ndarray, lower: np.ndarray, by: float, tops: np.ndarray, ends: np.ndarray
+) -> None:
     "In place: let `tops`, `ends` reach as far as `upper` and `lower`, moved apart `by` so much."
     for k in range(len(tops)):
-        y0, y1 = upper[k] - by, lower[k] + by
+        y0 = upper[k] - by
+        y1 = lower[k] + by
         tops[k] = y0 if y0 < tops[k] else tops[k]
         ends[k] = y1 if y1 > ends[k] else ends[k]
 
+
 @compiled
-def _thick(upper: np.ndarray, lower: np.ndarray, edge: np.ndarray, reach: float, pen: np.ndarray, tops: np.ndarray, ends: np.ndarray) -> None:
+def _thick(
+    upper: np.ndarray,
+    lower: np.ndarray,
+    edge: np.ndarray,
+    reach: float,
+    pen: np.ndarray,
+    tops: np.ndarray,
+    ends: np.ndarray,
+) -> None:
     "`tops`, `ends`: the rows of each sub-column widened by the pen."
-    n, pad = len(upper), len(pen)//2
-    for k in range(n): tops[k], ends[k] = _F(1e9), _F(-1e9)
+    n = len(upper)
+    pad = len(pen) // 2
+    for k in range(n):
+        tops[k], ends[k] = _F(1e9), _F(-1e9)
     for j in range(-pad, pad + 1):
-        a, b, p = max(0, -j), min(n, n - j), pen[j + pad]
-        _widen(upper[a + j:b + j], lower[a + j:b + j], p, tops[a:b], ends[a:b])
+        a = max(0, -j)
+        b = min(n, n - j)
+        p = pen[j + pad]
+        _widen(upper[a + j : b + j], lower[a + j : b + j], p, tops[a:b], ends[a:b])
     o = int(reach + _F(0.5))
     g = reach + _F(0.5) - _F(o)
     for k in range(n - o):
-        right, left = edge[k + o] + g*(edge[k + o + 1] - edge[k + o]), edge[k + 1] + g*(edge[k] - edge[k + 1])
-        tops[k], ends[k] = right if right < tops[k] else tops[k], right if right > ends[k] else ends[k]
-        tops[k + o], ends[k + o] = left if left < tops[k + o] else tops[k + o], left if left > ends[k + o] else ends[k + o]
+        right = edge[k + o] + g * (edge[k + o + 1] - edge[k + o])
+        left = edge[k + 1] + g * (edge[k] - edge[k + 1])
+        tops[k], ends[k] = (
+            right if right < tops[k] else tops[k],
+            right if right > ends[k] else ends[k],
+        )
+        tops[k + o], ends[k + o] = (
+            left if left < tops[k + o] else tops[k + o],
+            left if left > ends[k + o] else ends[k + o],
+        )
 
 # %% ../../nbs/20_render/10_raster.ipynb #c19185aa
 @compiled
-def _deposit(tops: np.ndarray, ends: np.ndarray, weight: np.ndarray, sub: int, x0: int, columns: int, cover: np.ndarray, out: np.ndarray) -> None:
-    "Add ink to `columns` pixel columns from `x0`; `cover` is a column of zeros and is left as zeros."
-    unit, one, k = _F(255/sub), _U(1), _U(0)
+def _deposit(
+    tops: np.ndarray,
+    ends: np.ndarray,
+    weight: np.ndarray,
+    sub: int,
+    x0: int,
+    columns: int,
+    cover: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Add ink to `columns` pixel columns from `x0`; `cover` is a column of zeros and is left as
+    zeros."""
+    unit = _F(255 / sub)
+    one = _U(1)
+    k = _U(0)
     for x in range(_U(x0), _U(x0 + columns)):
-        first, last = _U(len(cover)), _U(0)
+        first = _U(len(cover))
+        last = _U(0)
         for _ in range(sub):
-            a, b, w = tops[k], ends[k], weight[k]
+            a = tops[k]
+            b = ends[k]
+            w = weight[k]
             k += one
             if a < b:
-                i, j = _U(a), _U(b)
-                first, last = i if i < first else first, j if j > last else last
-                fa, fb = (a - _F(i))*w, (b - _F(j))*w
-                cover[i] += w - fa; cover[i + one] += fa
-                cover[j] -= w - fb; cover[j + one] -= fb
-        y, total = first, _F(0.5)
+                i = _U(a)
+                j = _U(b)
+                first = i if i < first else first
+                last = j if j > last else last
+                fa = (a - _F(i)) * w
+                fb = (b - _F(j)) * w
+                cover[i] += w - fa
+                cover[i + one] += fa
+                cover[j] -= w - fb
+                cover[j + one] -= fb
+        y = first
+        total = _F(0.5)
         while y <= last:
-            total += cover[y]*unit; cover[y] = 0
-            v, u = _U(total) if total < _F(255) else _U(255), _U(out[y, x])
-            out[y, x] = v if u == 0 else u + v - (u*v + _U(127))//_U(255)
+            total += cover[y] * unit
+            cover[y] = 0
+            v = _U(total) if total < _F(255) else _U(255)
+            u = _U(out[y, x])
+            out[y, x] = v if u == 0 else u + v - (u * v + _U(127)) // _U(255)
             y += one
-        if first <= last: cover[last + one] = 0
+        if first <= last:
+            cover[last + one] = 0
 
 # %% ../../nbs/20_render/10_raster.ipynb #2acd736e
 @compiled
-def _draw_thin(signals: np.ndarray, unit: np.ndarray, sub: int, reach: float, pen: np.ndarray, table: np.ndarray, levels: np.ndarray,
-               left: np.ndarray, frac: np.ndarray, out: np.ndarray) -> None:
+def _draw_thin(
+    signals: np.ndarray,
+    unit: np.ndarray,
+    sub: int,
+    reach: float,
+    pen: np.ndarray,
+    table: np.ndarray,
+    levels: np.ndarray,
+    left: np.ndarray,
+    frac: np.ndarray,
+    out: np.ndarray,
+) -> None:
     "Draw every strip of every recording by a thin pen; one thread, no state."
-    most = table[:, 2].max()*sub
-    low, high, way, edge = np.empty(most, _F), np.empty(most, _F), np.empty(most, _F), np.empty(most + 1, _F)
-    cover, radius = np.zeros(out.shape[1] + 3, np.float32), pen.max()
+    most = table[:, 2].max() * sub
+    low = np.empty(most, _F)
+    high = np.empty(most, _F)
+    way = np.empty(most, _F)
+    edge = np.empty(most + 1, _F)
+    cover = np.zeros(out.shape[1] + 3, np.float32)
+    radius = pen.max()
     for n in range(len(signals)):
         for s in range(len(table)):
             lead, x0, columns, top, bottom, at = table[s]
-            m, base, scale = columns*sub, levels[s, 0], levels[s, 1]*unit[n]
-            a, b, w, e = low[:m], high[:m], way[:m], edge[:m + 1]
-            _extremes(signals[n, lead], left[at:at + m + 1], frac[at:at + m + 1], a, b, w, e)
+            m = columns * sub
+            base = levels[s, 0]
+            scale = levels[s, 1] * unit[n]
+            a = low[:m]
+            b = high[:m]
+            w = way[:m]
+            e = edge[: m + 1]
+            _extremes(signals[n, lead], left[at : at + m + 1], frac[at : at + m + 1], a, b, w, e)
             _rows(a, b, e, base, scale, _F(top) + radius, _F(bottom) - radius)
-            _thin(a, b, w, scale, radius, 2*reach)
+            _thin(a, b, w, scale, radius, 2 * reach)
             _deposit(a, b, w, sub, x0, columns, cover, out[n])
 
 # %% ../../nbs/20_render/10_raster.ipynb #b838a19d
 @compiled
-def _draw_thick(signals: np.ndarray, unit: np.ndarray, sub: int, reach: float, pen: np.ndarray, table: np.ndarray, levels: np.ndarray,
-                left: np.ndarray, frac: np.ndarray, out: np.ndarray) -> None:
+def _draw_thick(
+    signals: np.ndarray,
+    unit: np.ndarray,
+    sub: int,
+    reach: float,
+    pen: np.ndarray,
+    table: np.ndarray,
+    levels: np.ndarray,
+    left: np.ndarray,
+    frac: np.ndarray,
+    out: np.ndarray,
+) -> None:
     "The same by a wider pen; apart, so that it is compiled only where it is used."
-    most = table[:, 2].max()*sub
-    low, high, way, edge = np.empty(most, _F), np.empty(most, _F), np.empty(most, _F), np.empty(most + 1, _F)
-    tops, ends, whole = np.empty(most, _F), np.empty(most, _F), np.ones(most, _F)
-    cover, radius = np.zeros(out.shape[1] + 3, np.float32), pen.max()
+    most = table[:, 2].max() * sub
+    low = np.empty(most, _F)
+    high = np.empty(most, _F)
+    way = np.empty(most, _F)
+    edge = np.empty(most + 1, _F)
+    tops = np.empty(most, _F)
+    ends = np.empty(most, _F)
+    whole = np.ones(most, _F)
+    cover = np.zeros(out.shape[1] + 3, np.float32)
+    radius = pen.max()
     for n in range(len(signals)):
         for s in range(len(table)):
             lead, x0, columns, top, bottom, at = table[s]
-            m = columns*sub
-            a, b, e = low[:m], high[:m], edge[:m + 1]
-            _extremes(signals[n, lead], left[at:at + m + 1], frac[at:at + m + 1], a, b, way[:m], e)
-            _rows(a, b, e, levels[s, 0], levels[s, 1]*unit[n], _F(top) + radius, _F(bottom) - radius)
+            m = columns * sub
+            a = low[:m]
+            b = high[:m]
+            e = edge[: m + 1]
+            _extremes(
+                signals[n, lead], left[at : at + m + 1], frac[at : at + m + 1], a, b, way[:m], e
+            )
+            _rows(
+                a, b, e, levels[s, 0], levels[s, 1] * unit[n], _F(top) + radius, _F(bottom) - radius
+            )
             _thick(a, b, e, reach, pen, tops[:m], ends[:m])
             _deposit(tops[:m], ends[:m], whole[:m], sub, x0, columns, cover, out[n])
+
 
 def _draw(signals: np.ndarray, unit: np.ndarray, plan: Plan, out: np.ndarray) -> None:
     "Draw signals [N, 12, T] in steps of `unit` [N] mV into ink [N, H, W] of zeros."
     (_draw_thin if plan.thin else _draw_thick)(signals, unit, plan.sub, plan.reach, *plan[3:], out)
 
 # %% ../../nbs/20_render/10_raster.ipynb #038e8f26
-def ink(signals: np.ndarray, # [N, 12, T] mV, leads in standard order; NaN where there is no trace; int16 is drawn as it is
-        fs: float, # sampling rate, Hz
-        layout: str | Layout, # a name of `LAYOUTS`, or a layout
-        size: Size, # pixels: the side, or (height, width)
-        threads: int = 1, # threads over recordings; leave at 1 in loader workers
-        unit: float | np.ndarray = 1., # mV per step of the signals, one number or one per recording
-        out: np.ndarray | None = None, # uint8 [N, H, W] of zeros, drawn upon; made where None
-       ) -> np.ndarray: # uint8 [N, H, W], 255 = the pixel is covered by the trace
-    "The traces alone, as coverage; values off a strip are drawn at its edge (see `clipped`). The bytes do not depend on batch or threads."
-    l, shape = get_layout(layout), shape_of(layout, size)
+def ink(
+    signals: np.ndarray,  # [N, 12, T] mV, leads in standard order; NaN where there is no trace; int16 is drawn as it is
+    fs: float,  # sampling rate, Hz
+    layout: str | Layout,  # a name of `LAYOUTS`, or a layout
+    size: Size,  # pixels: the side, or (height, width)
+    threads: int = 1,  # threads over recordings; leave at 1 in loader workers
+    unit: float | np.ndarray = 1.0,  # mV per step of the signals, one number or one per recording
+    out: np.ndarray | None = None,  # uint8 [N, H, W] of zeros, drawn upon; made where None
+) -> np.ndarray:  # uint8 [N, H, W], 255 = the pixel is covered by the trace
+    """The traces alone, as coverage; values off a strip are drawn at its edge (see `clipped`). The
+    bytes do not depend on batch or threads."""
+    l = get_layout(layout)
+    shape = shape_of(layout, size)
     x = signals_for(l, signals, fs)
-    plan, out = _plan(l, shape, float(fs), x.shape[2]), np.zeros((len(x), *shape), np.uint8) if out is None else out
+    plan = _plan(l, shape, float(fs), x.shape[2])
+    out = np.zeros((len(x), *shape), np.uint8) if out is None else out
     if out.shape != (len(x), *shape) or out.dtype != np.uint8:
-        raise EcgvisError(f'{out.dtype} {out.shape} to draw upon', field='out', expected=f'uint8 {(len(x), *shape)}')
+        raise EcgvisError(
+            f'{out.dtype} {out.shape} to draw upon',
+            field='out',
+            expected=f'uint8 {(len(x), *shape)}',
+        )
     units = np.ascontiguousarray(np.broadcast_to(np.asarray(unit, np.float32), len(x)))
-    if threads <= 1 or len(x) < 2: _draw(x, units, plan, out)
+    if threads <= 1 or len(x) < 2:
+        _draw(x, units, plan, out)
     else:
         cuts = np.linspace(0, len(x), min(threads, len(x)) + 1).astype(int)
-        with ThreadPoolExecutor(threads) as pool: list(pool.map(lambda a, b: _draw(x[a:b], units[a:b], plan, out[a:b]), cuts[:-1], cuts[1:]))
+        with ThreadPoolExecutor(threads) as pool:
+            list(
+                pool.map(
+                    lambda a, b: _draw(x[a:b], units[a:b], plan, out[a:b]), cuts[:-1], cuts[1:]
+                )
+            )
     return out
 
 # %% ../../nbs/20_render/10_raster.ipynb #e7be4a7e
-def clipped(signals: np.ndarray, # [N, 12, T] mV
-            fs: float, # sampling rate, Hz
-            layout: str | Layout, # a name of `LAYOUTS`, or a layout
-           ) -> np.ndarray: # int64 [N, 12]
-    "Samples per lead that a layout shows at the edge of a strip because they lie beyond it; a sample in two strips counts twice."
+def clipped(
+    signals: np.ndarray,  # [N, 12, T] mV
+    fs: float,  # sampling rate, Hz
+    layout: str | Layout,  # a name of `LAYOUTS`, or a layout
+) -> np.ndarray:  # int64 [N, 12]
+    """Samples per lead that a layout shows at the edge of a strip because they lie beyond it; a
+    sample in two strips counts twice."""
     l = get_layout(layout)
-    x, found = signals_for(l, signals, fs), np.zeros((len(signals), len(LEADS)), np.int64)
+    x = signals_for(l, signals, fs)
+    found = np.zeros((len(signals), len(LEADS)), np.int64)
     for s in strips(l):
-        mm = s.sign*l.gain*x[:, s.lead, int(np.ceil(s.start*fs)):int(np.floor((s.start + s.seconds)*fs)) + 1]
+        mm = (
+            s.sign
+            * l.gain
+            * x[
+                :,
+                s.lead,
+                int(np.ceil(s.start * fs)) : int(np.floor((s.start + s.seconds) * fs)) + 1,
+            ]
+        )
         found[:, s.lead] += ((mm > s.base - s.top) | (mm < s.base - s.bottom)).sum(1)
     return found
 
 # %% ../../nbs/20_render/10_raster.ipynb #ac8ec13b
-def _shares(first: float, step: float, cells: int, scale: float, pixels: tuple[int, int]) -> np.ndarray:
-    "How much of each pixel [a, b) at `scale` per mm lies in each of `cells` cells of `step` mm that begin at `first` mm: float64 [b - a, cells]."
-    edges = np.arange(pixels[0], pixels[1] + 1)/scale
-    return np.diff(np.clip(edges[:, None] - (first + step*np.arange(cells)), 0, step), axis=0)*scale
+def _shares(
+    first: float, step: float, cells: int, scale: float, pixels: tuple[int, int]
+) -> np.ndarray:
+    """How much of each pixel [a, b) at `scale` per mm lies in each of `cells` cells of `step` mm
+    that begin at `first` mm: float64 [b - a, cells]."""
+    edges = np.arange(pixels[0], pixels[1] + 1) / scale
+    return (
+        np.diff(np.clip(edges[:, None] - (first + step * np.arange(cells)), 0, step), axis=0)
+        * scale
+    )
+
 
 def _lines(at: np.ndarray, width: float, scale: float, count: int) -> np.ndarray:
     "How much of each of `count` pixels is covered by lines of `width` mm centred `at` mm."
     out = np.zeros(count)
     for x in at:
-        a, b = max(0, int((x - width/2)*scale)), min(count, int((x + width/2)*scale) + 1)
-        if a < b: out[a:b] += _shares(x - width/2, width, 1, scale, (a, b))[:, 0]
+        a = max(0, int((x - width / 2) * scale))
+        b = min(count, int((x + width / 2) * scale) + 1)
+        if a < b:
+            out[a:b] += _shares(x - width / 2, width, 1, scale, (a, b))[:, 0]
     return np.minimum(out, 1)
+
 
 def _blend(page: np.ndarray, colour: str, cover: np.ndarray, y: int = 0, x: int = 0) -> None:
     "Lay `colour` over a picture in 0..1, in place, with coverage 0..1, from pixel (y, x) on."
-    part = page[y:y + cover.shape[0], x:x + cover.shape[1]]
-    part += cover[..., None].astype(np.float32)*(np.array(matplotlib.colors.to_rgb(colour), np.float32) - part)
+    part = page[y : y + cover.shape[0], x : x + cover.shape[1]]
+    part += cover[..., None].astype(np.float32) * (
+        np.array(matplotlib.colors.to_rgb(colour), np.float32) - part
+    )
 
 # %% ../../nbs/20_render/10_raster.ipynb #8f2a7146
 def _grid(page: np.ndarray, l: Layout) -> None:
-    "Squared paper through the corner of the first strip: minor lines of 0.1 mm every mm, major ones of 0.2 mm in place of every fifth."
+    """Squared paper through the corner of the first strip: minor lines of 0.1 mm every mm, major
+    ones of 0.2 mm in place of every fifth."""
     minor: list[np.ndarray] = []
     major: list[np.ndarray] = []
-    for count, length, origin in ((page.shape[0], l.height, l.margin), (page.shape[1], l.width, l.gutter)):
+    for count, length, origin in (
+        (page.shape[0], l.height, l.margin),
+        (page.shape[1], l.width, l.gutter),
+    ):
         k = np.arange(-np.ceil(origin), np.ceil(length - origin) + 1)
         for cover, lines, width in ((minor, k[k % 5 != 0], 0.1), (major, k[k % 5 == 0], 0.2)):
-            cover.append(_lines(origin + lines, width, count/length, count))
-    free = np.outer(1 - major[0] - minor[0], 1 - major[1] - minor[1])         # of any line
-    white = np.outer(1 - major[0], 1 - major[1])                              # of major lines
-    _blend(page, l.minor_colour, (white - free)/np.maximum(white, 1e-9))
+            cover.append(_lines(origin + lines, width, count / length, count))
+    free = np.outer(1 - major[0] - minor[0], 1 - major[1] - minor[1])  # of any line
+    white = np.outer(1 - major[0], 1 - major[1])  # of major lines
+    _blend(page, l.minor_colour, (white - free) / np.maximum(white, 1e-9))
     _blend(page, l.major_colour, 1 - white)
+
 
 def _bars(page: np.ndarray, l: Layout) -> None:
     "The separators: bars of 6 mm where one strip follows another."
-    scale = page.shape[0]/l.height, page.shape[1]/l.width
+    scale = page.shape[0] / l.height, page.shape[1] / l.width
     for s in strips(l):
         if s.x > l.gutter:
-            down = _lines(np.array([s.base]), 6., scale[0], page.shape[0])
-            across = _lines(np.array([s.x]), l.trace_width/72*25.4, scale[1], page.shape[1])
-            y, x = np.flatnonzero(down), np.flatnonzero(across)
+            down = _lines(np.array([s.base]), 6.0, scale[0], page.shape[0])
+            across = _lines(np.array([s.x]), l.trace_width / 72 * 25.4, scale[1], page.shape[1])
+            y = np.flatnonzero(down)
+            x = np.flatnonzero(across)
             _blend(page, l.trace_colour, np.outer(down[y], across[x]), y[0], x[0])
 
 # %% ../../nbs/20_render/10_raster.ipynb #44d89dd6
-FINE = 40. # pixels per mm at which words are drawn
+FINE = 40.0  # pixels per mm at which words are drawn
+
 
 @lru_cache(maxsize=64)
 def _word(text: str, size: float) -> np.ndarray:
-    "A word of `size` mm at `FINE` pixels per mm, 0..1: the baseline is `size` below the top, the start a quarter of it from the left."
-    font = ImageFont.truetype(str(Path(matplotlib.get_data_path())/'fonts/ttf/DejaVuSans.ttf'), size*FINE)
-    picture = Image.new('L', (int(font.getlength(text) + size*FINE/2), int(size*FINE*1.3)))
-    ImageDraw.Draw(picture).text((round(size*FINE/4), round(size*FINE)), text, fill=255, font=font, anchor='ls')
-    return np.asarray(picture, np.float32)/255
+    """A word of `size` mm at `FINE` pixels per mm, 0..1: the baseline is `size` below the top, the
+    start a quarter of it from the left."""
+    font = ImageFont.truetype(
+        str(Path(matplotlib.get_data_path()) / 'fonts/ttf/DejaVuSans.ttf'), size * FINE
+    )
+    picture = Image.new('L', (int(font.getlength(text) + size * FINE / 2), int(size * FINE * 1.3)))
+    ImageDraw.Draw(picture).text(
+        (round(size * FINE / 4), round(size * FINE)), text, fill=255, font=font, anchor='ls'
+    )
+    return np.asarray(picture, np.float32) / 255
+
 
 def _names(page: np.ndarray, l: Layout) -> None:
     "Print the lead names."
     for name in lead_names(l):
-        word, cover = _word(name.text, name.size), []
-        for first, cells, count, length in ((name.y - round(name.size*FINE)/FINE, word.shape[0], page.shape[0], l.height),
-                                            (name.x - round(name.size*FINE/4)/FINE, word.shape[1], page.shape[1], l.width)):
-            a, b = max(0, int(first*count/length)), min(count, int((first + cells/FINE)*count/length) + 1)
-            cover.append((a, _shares(first, 1/FINE, cells, count/length, (a, b))))
+        word = _word(name.text, name.size)
+        cover = []
+        for first, cells, count, length in (
+            (name.y - round(name.size * FINE) / FINE, word.shape[0], page.shape[0], l.height),
+            (name.x - round(name.size * FINE / 4) / FINE, word.shape[1], page.shape[1], l.width),
+        ):
+            a = max(0, int(first * count / length))
+            b = min(count, int((first + cells / FINE) * count / length) + 1)
+            cover.append((a, _shares(first, 1 / FINE, cells, count / length, (a, b))))
         (y, down), (x, across) = cover
         _blend(page, l.text_colour, down @ word @ across.T, y, x)
 
 # %% ../../nbs/20_render/10_raster.ipynb #c6b8bebd
 def _pulses(page: np.ndarray, l: Layout) -> None:
     "Calibration pulses: 1 mV for 0.2 s at the left of each row, drawn by the pen of the traces."
-    tops = [l.margin + r*l.pitch*l.gain for r in range(l.rows)]
-    where = tuple(Strip(0, 1, 0., 0.4, l.margin, y, y + l.pitch*l.gain/2, 0., l.height) for y in tops)
+    tops = [l.margin + r * l.pitch * l.gain for r in range(l.rows)]
+    where = tuple(
+        Strip(0, 1, 0.0, 0.4, l.margin, y, y + l.pitch * l.gain / 2, 0.0, l.height) for y in tops
+    )
     pulse = np.zeros((1, len(LEADS), 4000), np.float32)
     pulse[..., 1000:3000] = 1
     out = np.zeros((1, *page.shape[:2]), np.uint8)
-    _draw(pulse, np.ones(1, np.float32), _plan(l, page.shape[:2], 10_000., 4000, where), out)
-    wide = int(np.ceil(l.gutter*page.shape[1]/l.width)) + 1
-    _blend(page, l.trace_colour, out[0, :, :wide]/255)
+    _draw(pulse, np.ones(1, np.float32), _plan(l, page.shape[:2], 10_000.0, 4000, where), out)
+    wide = int(np.ceil(l.gutter * page.shape[1] / l.width)) + 1
+    _blend(page, l.trace_colour, out[0, :, :wide] / 255)
 
 # %% ../../nbs/20_render/10_raster.ipynb #26c7d133
 @lru_cache(maxsize=128)
 def _paper(l: Layout, size: tuple[int, int]) -> np.ndarray:
     page = np.full((*size, 3), matplotlib.colors.to_rgb(l.paper_colour), np.float32)
-    if l.grid: _grid(page, l)
-    if l.separators: _bars(page, l)
-    if l.calibration: _pulses(page, l)
-    if l.lead_names: _names(page, l)
-    out = (page*255 + 0.5).astype(np.uint8)
+    if l.grid:
+        _grid(page, l)
+    if l.separators:
+        _bars(page, l)
+    if l.calibration:
+        _pulses(page, l)
+    if l.lead_names:
+        _names(page, l)
+    out = (page * 255 + 0.5).astype(np.uint8)
     out.flags.writeable = False
     return out
 
-def paper(layout: str | Layout, # a name of `LAYOUTS`, or a layout
-          size: Size, # pixels: the side, or (height, width)
-         ) -> np.ndarray: # uint8 [H, W, 3], read-only: it is shared
+
+def paper(
+    layout: str | Layout,  # a name of `LAYOUTS`, or a layout
+    size: Size,  # pixels: the side, or (height, width)
+) -> np.ndarray:  # uint8 [H, W, 3], read-only: it is shared
     "All of a chart but the traces: grid, separators, lead names, calibration pulses."
     l = get_layout(layout)
     return _paper(l, shape_of(l, size))
 
 # %% ../../nbs/20_render/10_raster.ipynb #b018856b
-def trace_colour(layout: str | Layout) -> np.ndarray: # float32 [3], 0..1
-    "The colour of the traces; a picture in 0..1 is `paper/255*(1 - ink/255) + trace_colour*ink/255`."
+def trace_colour(layout: str | Layout) -> np.ndarray:  # float32 [3], 0..1
+    """The colour of the traces; a picture in 0..1 is `paper/255*(1 - ink/255) +
+    trace_colour*ink/255`."""
     return np.array(matplotlib.colors.to_rgb(get_layout(layout).trace_colour), np.float32)
+
 
 @compiled
 def _compose(cover: np.ndarray, under: np.ndarray, colour: np.ndarray, out: np.ndarray) -> None:
     "Blend flat pictures in integers, rounded; pixels without ink are copied."
     for n in range(len(cover)):
-        row, picture = cover[n], out[n]
-        for k in range(len(under)): picture[k] = under[k]
+        row = cover[n]
+        picture = out[n]
+        for k in range(len(under)):
+            picture[k] = under[k]
         for p in range(len(row)):
             a = _U(row[p])
             if a:
-                for c in range(_U(3)*_U(p), _U(3)*_U(p) + _U(3)):
-                    v = _U(under[c])*(_U(255) - a) + colour[c - _U(3)*_U(p)]*a + _U(128)
+                for c in range(_U(3) * _U(p), _U(3) * _U(p) + _U(3)):
+                    v = _U(under[c]) * (_U(255) - a) + colour[c - _U(3) * _U(p)] * a + _U(128)
                     picture[c] = (v + (v >> _U(8))) >> _U(8)
 
 # %% ../../nbs/20_render/10_raster.ipynb #2fd23f74
-def compose(ink: np.ndarray, # uint8 [N, H, W], from `ink` with the same layout
-            layout: str | Layout,
-           ) -> np.ndarray: # uint8 RGB [N, H, W, 3]
+def compose(
+    ink: np.ndarray,  # uint8 [N, H, W], from `ink` with the same layout
+    layout: str | Layout,
+) -> np.ndarray:  # uint8 RGB [N, H, W, 3]
     "Lay ink on the paper of its layout."
-    under, colour = paper(layout, ink.shape[1:]), np.round(trace_colour(layout)*255).astype(np.uint32)
+    under = paper(layout, ink.shape[1:])
+    colour = np.round(trace_colour(layout) * 255).astype(np.uint32)
     out = np.empty((*ink.shape, 3), np.uint8)
-    _compose(ink.reshape(len(ink), under.size//3), under.reshape(-1), colour, out.reshape(len(ink), under.size))
+    _compose(
+        ink.reshape(len(ink), under.size // 3),
+        under.reshape(-1),
+        colour,
+        out.reshape(len(ink), under.size),
+    )
     return out
 
-def chart(signals: np.ndarray, # [N, 12, T] mV
-          fs: float, # sampling rate, Hz
-          layout: str | Layout = '4x2.5+II', # a name of `LAYOUTS`, or a layout
-          size: Size = 224, # pixels: the side, or (height, width)
-         ) -> np.ndarray: # uint8 RGB [N, H, W, 3]
+
+def chart(
+    signals: np.ndarray,  # [N, 12, T] mV
+    fs: float,  # sampling rate, Hz
+    layout: str | Layout = '4x2.5+II',  # a name of `LAYOUTS`, or a layout
+    size: Size = 224,  # pixels: the side, or (height, width)
+) -> np.ndarray:  # uint8 RGB [N, H, W, 3]
     "Charts in colour: `compose(ink(...))`."
     return compose(ink(signals, fs, layout, size), layout)
 
 # %% ../../nbs/20_render/10_raster.ipynb #f0852b46
-def save_chart(recording: Recording, # the recording
-               path: str | Path, # the file to write: `.png`, `.svg` or `.pdf`
-               layout: str | Layout = '4x2.5+II', # a name of `LAYOUTS`, or a layout
-               size: Size | None = None, # PNG only: the picture a model sees, in pixels, in place of the figure
-               dpi: float = 300, # resolution of a PNG of the figure
-              ) -> Path:
+def save_chart(
+    recording: Recording,  # the recording
+    path: str | Path,  # the file to write: `.png`, `.svg` or `.pdf`
+    layout: str | Layout = '4x2.5+II',  # a name of `LAYOUTS`, or a layout
+    size: Size
+    | None = None,  # PNG only: the picture a model sees, in pixels, in place of the figure
+    dpi: float = 300,  # resolution of a PNG of the figure
+) -> Path:
     "Write a chart, whole or not at all; the same recording gives the same bytes."
     path = Path(path)
     kind = path.suffix.lower()[1:]
-    if kind not in ('png', 'svg', 'pdf'): raise EcgvisError('charts are not written in this format', file=path, expected='.png, .svg or .pdf')
+    if kind not in ('png', 'svg', 'pdf'):
+        raise EcgvisError(
+            'charts are not written in this format', file=path, expected='.png, .svg or .pdf'
+        )
     if size is not None and kind != 'png':
-        raise EcgvisError('a size in pixels is for PNG only', file=path, field='size', remedy='leave it out, or write a .png')
-    picture = None if size is None else Image.fromarray(chart(np.asarray(recording.signal)[None], recording.fs, layout, size)[0])
-    fig, metadata = figure(recording, layout) if picture is None else None, dict(svg={'Date': None}, pdf={'CreationDate': None}, png={})[kind]
+        raise EcgvisError(
+            'a size in pixels is for PNG only',
+            file=path,
+            field='size',
+            remedy='leave it out, or write a .png',
+        )
+    picture = (
+        None
+        if size is None
+        else Image.fromarray(
+            chart(np.asarray(recording.signal)[None], recording.fs, layout, size)[0]
+        )
+    )
+    fig = figure(recording, layout) if picture is None else None
+    metadata = dict(svg={'Date': None}, pdf={'CreationDate': None}, png={})[kind]
     with atomic(path) as tmp, matplotlib.rc_context({'svg.hashsalt': 'ecgvis'}):
-        if picture is not None: picture.save(tmp, format='PNG')
-        elif fig is not None: fig.savefig(tmp, format=kind, dpi=dpi, metadata=metadata)
+        if picture is not None:
+            picture.save(tmp, format='PNG')
+        elif fig is not None:
+            fig.savefig(tmp, format=kind, dpi=dpi, metadata=metadata)
     return path

@@ -28,8 +28,17 @@ from .book import Chapter, write_book
 from .checklist import cards_section, limits_section, missing_section, tripod_section
 from ..core import EcgvisError, progress
 from ..evaluate.metrics import INTERVAL, read_predictions
-from .evidence import (assess, calibration_section, compared, comparison_section, gap_section, rhythms_section, seeds_section,
-                             steps_section, subgroups_section)
+from ecgvis.report.evidence import (
+    assess,
+    calibration_section,
+    compared,
+    comparison_section,
+    gap_section,
+    rhythms_section,
+    seeds_section,
+    steps_section,
+    subgroups_section,
+)
 from .explanations import explanations_section, failures_section
 from .page import Group, Item, Plot, Row, Section, Table, axes, cell, numbers, slug
 from .costs import costs_section, discussion_section
@@ -42,59 +51,133 @@ from .style import data_name, label, run_ids, source, styles
 # %% ../../nbs/90_report/90_assemble.ipynb #e150bbd3
 def _counts(study: StudyFiles, column: str) -> list[Row]:
     "Listed, usable and excluded recordings per value of an index column, with a total."
-    key, ok = study.index[column].fillna('').astype(str).replace('', 'none or several'), study.index['status'] == 'ok'
-    count = lambda which: {'Listed': int(which.sum()), 'Usable': int((which & ok).sum()), 'Excluded': int((which & ~ok).sum())}
-    rows: list[Row] = [{column.capitalize(): name, **count(key == name)} for name in key.value_counts().index]
+    key = study.index[column].fillna('').astype(str).replace('', 'none or several')
+    ok = study.index['status'] == 'ok'
+    count = lambda which: {
+        'Listed': int(which.sum()),
+        'Usable': int((which & ok).sum()),
+        'Excluded': int((which & ~ok).sum()),
+    }
+    rows: list[Row] = [
+        {column.capitalize(): name, **count(key == name)} for name in key.value_counts().index
+    ]
     return [*rows, {column.capitalize(): 'all', **count(key == key), '_mark': 'total'}]
+
 
 def _excluded(study: StudyFiles, most: int = 200) -> Item | None:
     "The excluded recordings, one by one."
     t = study.index[study.index['status'] != 'ok'] if 'status' in study.index else study.index
-    if t.empty: return None
-    rows: list[Row] = [{'Recording': str(x['id']), 'Reason': str(x['reason']), 'Detail': str(x.get('detail') or '') or None}
-                       for x in t.head(most).to_dict('records')]
+    if t.empty:
+        return None
+    rows: list[Row] = [
+        {
+            'Recording': str(x['id']),
+            'Reason': str(x['reason']),
+            'Detail': str(x.get('detail') or '') or None,
+        }
+        for x in t.head(most).to_dict('records')
+    ]
     more = f', the first {most}; all are in dataset/audit.csv' if len(t) > most else ''
     caption = f'Data: {data_name(study)}, n = {len(t):,} excluded recordings{more}. A list: no interval, no run.'
-    return Group('excluded', f'Excluded recordings ({len(t):,})', [Table('excluded', 'Excluded recordings', caption, rows)], open=False)
+    return Group(
+        'excluded',
+        f'Excluded recordings ({len(t):,})',
+        [Table('excluded', 'Excluded recordings', caption, rows)],
+        open=False,
+    )
 
 # %% ../../nbs/90_report/90_assemble.ipynb #cc855049
 def data_section(study: StudyFiles) -> Section | None:
     "Counts per rhythm and group, exclusions with reasons, notes."
-    s, items = study.summary, list[Item]()
+    s = study.summary
+    items = list[Item]()
     caption = f'Data: {data_name(study)}, n = {s.get("recordings", len(study.index)):,}, all recordings found or listed. Counts: no interval, no run.'
     if s:
-        reasons: list[Row] = [{'Recordings': f'excluded: {k}', 'n': n} for k, n in s.get('reasons', {}).items()]
+        reasons: list[Row] = [
+            {'Recordings': f'excluded: {k}', 'n': n} for k, n in s.get('reasons', {}).items()
+        ]
         total = {'Recordings': 'all', 'n': s.get('recordings', 0), '_mark': 'total'}
-        items.append(Table('exclusions', 'Usable and excluded recordings', caption, [{'Recordings': 'usable', 'n': s.get('ok', 0)}, *reasons, total]))
+        items.append(
+            Table(
+                'exclusions',
+                'Usable and excluded recordings',
+                caption,
+                [{'Recordings': 'usable', 'n': s.get('ok', 0)}, *reasons, total],
+            )
+        )
         notes = [{'Note': k, 'Recordings': n} for k, n in s.get('notes', {}).items()]
-        if notes: items.append(Table('notes', 'Notes on recordings', caption + ' A recording can have several notes and still be usable.', notes))
-    if len(study.index): items += [Table(f'{c}s', f'Recordings per {c}', caption, _counts(study, c)) for c in ('group', 'rhythm') if c in study.index]
-    if len(study.index) and (listed := _excluded(study)): items.append(listed)
-    text = f"Read from {s.get('root') or 'a folder that is not named'} (kind: {s.get('kind', 'unknown')})." if s else ''
+        if notes:
+            items.append(
+                Table(
+                    'notes',
+                    'Notes on recordings',
+                    caption + ' A recording can have several notes and still be usable.',
+                    notes,
+                )
+            )
+    if len(study.index):
+        items += [
+            Table(f'{c}s', f'Recordings per {c}', caption, _counts(study, c))
+            for c in ('group', 'rhythm')
+            if c in study.index
+        ]
+    if len(study.index) and (listed := _excluded(study)):
+        items.append(listed)
+    text = (
+        f'Read from {s.get("root") or "a folder that is not named"} (kind: {s.get("kind", "unknown")}).'
+        if s
+        else ''
+    )
     return Section('Recordings', text, items) if items else None
 
 # %% ../../nbs/90_report/90_assemble.ipynb #72f08157
 def _people(study: StudyFiles, ids: pd.Series) -> Row:
     "Age and sex of some recordings."
-    known = study.index.assign(id=study.index['id'].astype(str)).set_index('id').reindex(ids.astype(str)) if 'id' in study.index else pd.DataFrame()
-    age = pd.to_numeric(known['age'], errors='coerce').dropna() if 'age' in known else pd.Series(dtype=float)
+    known = (
+        study.index.assign(id=study.index['id'].astype(str))
+        .set_index('id')
+        .reindex(ids.astype(str))
+        if 'id' in study.index
+        else pd.DataFrame()
+    )
+    age = (
+        pd.to_numeric(known['age'], errors='coerce').dropna()
+        if 'age' in known
+        else pd.Series(dtype=float)
+    )
     sex = known['sex'].fillna('').astype(str) if 'sex' in known else pd.Series(dtype=str)
-    low, middle, high = age.quantile([.25, .5, .75]) if len(age) else (None,)*3
+    low, middle, high = age.quantile([0.25, 0.5, 0.75]) if len(age) else (None,) * 3
     given = sex[sex.isin(['female', 'male'])]
-    return {'Age, median (quartiles)': f'{middle:.0f} ({low:.0f} to {high:.0f})' if len(age) else None, 'Age not given': len(ids) - len(age),
-            'Female': f'{100*(given == "female").mean():.0f} %' if len(given) else None, 'Sex not given': len(ids) - len(given)}
+    return {
+        'Age, median (quartiles)': f'{middle:.0f} ({low:.0f} to {high:.0f})' if len(age) else None,
+        'Age not given': len(ids) - len(age),
+        'Female': f'{100 * (given == "female").mean():.0f} %' if len(given) else None,
+        'Sex not given': len(ids) - len(given),
+    }
+
 
 def split_section(study: StudyFiles) -> Section | None:
     "Recordings, patients, age and sex per part, and the classes."
-    if study.splits.empty: return None
+    if study.splits.empty:
+        return None
     t = study.splits.assign(label=label_names(study, study.splits.label))
     parts = [p for p in ('train', 'validation', 'test') if (t.part == p).any()]
     names = [*study.classes, *sorted(set(t.label) - set(study.classes))]
-    count = lambda rows: {'Recordings': len(rows), 'Patients': int(rows.patient.nunique()), **{c: int((rows.label == c).sum()) for c in names},
-                          **_people(study, rows.id)}
-    rows: list[Row] = [{'Part': p, **count(t[t.part == p])} for p in parts] + [{'Part': 'all', **count(t), '_mark': 'total'}]
+    count = lambda rows: {
+        'Recordings': len(rows),
+        'Patients': int(rows.patient.nunique()),
+        **{c: int((rows.label == c).sum()) for c in names},
+        **_people(study, rows.id),
+    }
+    rows: list[Row] = [{'Part': p, **count(t[t.part == p])} for p in parts] + [
+        {'Part': 'all', **count(t), '_mark': 'total'}
+    ]
     shared = int((t.groupby('patient').part.nunique() > 1).sum())
-    text = 'No patient is in two parts.' if not shared else f'{shared} patients are in more than one part: the test is not independent.'
+    text = (
+        'No patient is in two parts.'
+        if not shared
+        else f'{shared} patients are in more than one part: the test is not independent.'
+    )
     caption = f'Data: {data_name(study)}, n = {len(t):,} usable recordings of the chosen classes. Counts: no interval, no run.'
     return Section('Split', text, [Table('split', 'Recordings per part and class', caption, rows)])
 
@@ -102,46 +185,80 @@ def split_section(study: StudyFiles) -> Section | None:
 _SEEN = 'The network sees the same drawing, squeezed to its input size.'
 _UNSEEN = 'A layout of the published study that no network of this one saw.'
 
+
 def charts_section(study: StudyFiles, width: int = 960) -> Section | None:
     "One recording per class in each layout of this study and of the published one."
-    if not study.examples: return None
-    e, plots = study.examples, []
+    if not study.examples:
+        return None
+    e = study.examples
+    plots = []
     used = layout_names(study)
     for i, name in enumerate(dict.fromkeys([*used, '4x2.5+II', '2x5'])):
         layout = get_layout(name)
-        pictures = chart(e['signal'], float(np.ravel(e['fs'])[0]), layout, (round(width*layout.height/layout.width), width))
+        pictures = chart(
+            e['signal'],
+            float(np.ravel(e['fs'])[0]),
+            layout,
+            (round(width * layout.height / layout.width), width),
+        )
         who = [f'{label}: {x}' for label, x in zip(label_names(study, e['label']), e['id'])]
-        caption = (f'Data: {data_name(study)}, n = {len(who)}, one recording per class; no interval, no run. '
-                   f'{layout.speed:g} mm/s, {layout.gain:g} mm/mV; large squares 0.2 s and 0.5 mV. ' + (_SEEN if name in used else _UNSEEN))
+        caption = (
+            f'Data: {data_name(study)}, n = {len(who)}, one recording per class; no interval, no run. '
+            f'{layout.speed:g} mm/s, {layout.gain:g} mm/mV; large squares 0.2 s and 0.5 mV. '
+            + (_SEEN if name in used else _UNSEEN)
+        )
         plots.append(Plot(f'charts-{i + 1}', f'Layout {name}', caption, list(zip(who, pictures))))
     return Section('Charts', 'Recordings as pictures.', plots)
 
 # %% ../../nbs/90_report/90_assemble.ipynb #81502448
 def _models(study: StudyFiles) -> list[Row]:
     "Settings of each model, as its first run was trained."
+
     def row(r: Run) -> Row:
-        c, short = r.settings, lambda v: None if v is None else f'{v:.3g}'
-        return {'System': study.systems.get(r.architecture, r.architecture), 'Configuration': r.config,
-                'Input': ', '.join(c.get('layouts') or ()) or None if r.eats == 'chart' else r.eats, 'Picture, px': c.get('size') or None,
-                'Parameters': r.record.get('parameters'),
-                'First weights': str(r.record.get('weights', 'not recorded')), 'Optimiser': c.get('optimizer'), 'Rate': short(c.get('lr')),
-                'Decay': short(c.get('weight_decay')), 'Schedule': c.get('scheduler'), 'Batch': c.get('batch'), 'Epochs at most': c.get('epochs')}
-    return [row(r) for r in {(r.config, r.architecture): r for r in reversed(study.runs)}.values()][::-1]
+        c = r.settings
+        short = lambda v: None if v is None else f'{v:.3g}'
+        return {
+            'System': study.systems.get(r.architecture, r.architecture),
+            'Configuration': r.config,
+            'Input': ', '.join(c.get('layouts') or ()) or None if r.eats == 'chart' else r.eats,
+            'Picture, px': c.get('size') or None,
+            'Parameters': r.record.get('parameters'),
+            'First weights': str(r.record.get('weights', 'not recorded')),
+            'Optimiser': c.get('optimizer'),
+            'Rate': short(c.get('lr')),
+            'Decay': short(c.get('weight_decay')),
+            'Schedule': c.get('scheduler'),
+            'Batch': c.get('batch'),
+            'Epochs at most': c.get('epochs'),
+        }
+
+    return [row(r) for r in {(r.config, r.architecture): r for r in reversed(study.runs)}.values()][
+        ::-1
+    ]
+
 
 def methods_section(study: StudyFiles) -> Section:
     "How models were trained and measured."
     n = sorted({r.metrics.get('draws', 0) for r in study.finished})
-    lines = ['The pictures are charts drawn from the signals; a network sees nothing else of a recording. Published systems that eat anything '
-             'else are named by what they eat.',
-             'Parts are of whole patients. Settings are chosen on validation recordings; the hold-out part answers once, for the results.',
-             f'Intervals: {INTERVAL}, {"/".join(map(str, n)) or "no"} draws; macro averages are over the classes that are present in the hold-out.',
-             'Models are compared on the same patients, with their seeds drawn too; p values are corrected by Holm for the number of pairs.',
-             'Calibration: expected calibration error in 15 bins; one temperature per model, fitted on validation recordings.',
-             'Multiply-accumulates: half of what torch.utils.flop_counter.FlopCounterMode counts in one pass.',
-             'Confusion, subgroups and failures are of the hold-out; a group with fewer than 20 patients has no interval.']
-    if not study.runs: return Section('Training and measures', '', [lines])
+    lines = [
+        'The pictures are charts drawn from the signals; a network sees nothing else of a recording. Published systems that eat anything '
+        'else are named by what they eat.',
+        'Parts are of whole patients. Settings are chosen on validation recordings; the hold-out part answers once, for the results.',
+        f'Intervals: {INTERVAL}, {"/".join(map(str, n)) or "no"} draws; macro averages are over the classes that are present in the hold-out.',
+        'Models are compared on the same patients, with their seeds drawn too; p values are corrected by Holm for the number of pairs.',
+        'Calibration: expected calibration error in 15 bins; one temperature per model, fitted on validation recordings.',
+        'Multiply-accumulates: half of what torch.utils.flop_counter.FlopCounterMode counts in one pass.',
+        'Confusion, subgroups and failures are of the hold-out; a group with fewer than 20 patients has no interval.',
+    ]
+    if not study.runs:
+        return Section('Training and measures', '', [lines])
     caption = f'Data: {data_name(study)}, n: chapter Runs. The first run of each model. Settings: no interval. {run_ids(study.runs)}'
-    return Section('Training and measures', '', [lines, Table('settings', 'Settings of each model', caption, _models(study), 4)])
+    return Section(
+        'Training and measures',
+        '',
+        [lines, Table('settings', 'Settings of each model', caption, _models(study), 4)],
+    )
+
 
 def settings_section(study: StudyFiles) -> Section | None:
     "study.yaml as it stands."
@@ -149,24 +266,61 @@ def settings_section(study: StudyFiles) -> Section | None:
     return Section('Settings', 'study.yaml of this study.', [text]) if study.settings else None
 
 # %% ../../nbs/90_report/90_assemble.ipynb #71d066ea
-_MACRO = {'Macro-F1': 'f1', 'Precision': 'precision', 'Recall': 'recall', 'AUROC': 'auroc', 'AUPRC': 'auprc'}
+_MACRO = {
+    'Macro-F1': 'f1',
+    'Precision': 'precision',
+    'Recall': 'recall',
+    'AUROC': 'auroc',
+    'AUPRC': 'auprc',
+}
+
 
 def _weights(run: Run) -> str:
     "Where the weights came from, in a word."
-    return 'scratch' if (w := str(run.record.get('weights', 'unknown'))).startswith('none') else Path(w).name
+    return (
+        'scratch'
+        if (w := str(run.record.get('weights', 'unknown'))).startswith('none')
+        else Path(w).name
+    )
+
 
 def _result(study: StudyFiles, run: Run, m: dict[str, Any], **more: Any) -> Row:
     "A row of the results table from the metrics `m` of a run."
-    who = {'System': study.systems.get(run.architecture, run.architecture), 'Configuration': run.config, 'Seed': run.seed, **more}
-    return {**who, **{k: m['macro'].get(v) for k, v in _MACRO.items()}, 'Accuracy': m['accuracy'], 'n': m['n'],
-            'Weights': _weights(run), 'Source': 'this study'}
+    who = {
+        'System': study.systems.get(run.architecture, run.architecture),
+        'Configuration': run.config,
+        'Seed': run.seed,
+        **more,
+    }
+    return {
+        **who,
+        **{k: m['macro'].get(v) for k, v in _MACRO.items()},
+        'Accuracy': m['accuracy'],
+        'n': m['n'],
+        'Weights': _weights(run),
+        'Source': 'this study',
+    }
+
 
 def _rows(study: StudyFiles) -> list[Row]:
     "All runs, each architecture followed by its published row; then the published rest."
-    p, order = study.published, list(dict.fromkeys(r.architecture for r in study.finished))
-    fixed = {'n': p['test_recordings'], 'Weights': 'imagenet', 'Source': 'published', '_mark': 'published'}
-    published = {q['architecture']: {'System': q['system'], **{k: q.get(v) for k, v in _MACRO.items()}, 'Accuracy': q['accuracy'], **fixed}
-                 for q in p['overall']}
+    p = study.published
+    order = list(dict.fromkeys(r.architecture for r in study.finished))
+    fixed = {
+        'n': p['test_recordings'],
+        'Weights': 'imagenet',
+        'Source': 'published',
+        '_mark': 'published',
+    }
+    published = {
+        q['architecture']: {
+            'System': q['system'],
+            **{k: q.get(v) for k, v in _MACRO.items()},
+            'Accuracy': q['accuracy'],
+            **fixed,
+        }
+        for q in p['overall']
+    }
     rows: list[Row] = []
     for a in order:
         rows += [_result(study, r, r.test) for r in study.finished if r.architecture == a]
@@ -176,297 +330,644 @@ def _rows(study: StudyFiles) -> list[Row]:
 # %% ../../nbs/90_report/90_assemble.ipynb #794f0abf
 def _per_class(study: StudyFiles, measure: str = 'f1') -> list[Row]:
     "A measure per class of every run; for F1 also the published systems on the same data set."
-    of = lambda r: {c: (r.test['per_class'].get(c) or {}).get(measure) for c in r.metrics['classes']}
-    rows: list[Row] = [{'System': study.systems.get(r.architecture, r.architecture), 'Configuration': r.config, 'Seed': r.seed, 'Input': r.eats,
-                        'Macro': r.test['macro'].get(measure), **of(r), 'n': r.test['n'], 'Source': 'this study'} for r in study.finished]
-    if measure != 'f1': return rows
-    return rows + [{'System': p['system'], 'Input': p['input'], 'Macro': p['macro'], **{c: p.get(c) for c in study.published['classes']},
-                    'Source': 'published', '_mark': 'published'}
-                   for p in study.published['per_class']]
+    of = lambda r: {
+        c: (r.test['per_class'].get(c) or {}).get(measure) for c in r.metrics['classes']
+    }
+    rows: list[Row] = [
+        {
+            'System': study.systems.get(r.architecture, r.architecture),
+            'Configuration': r.config,
+            'Seed': r.seed,
+            'Input': r.eats,
+            'Macro': r.test['macro'].get(measure),
+            **of(r),
+            'n': r.test['n'],
+            'Source': 'this study',
+        }
+        for r in study.finished
+    ]
+    if measure != 'f1':
+        return rows
+    return rows + [
+        {
+            'System': p['system'],
+            'Input': p['input'],
+            'Macro': p['macro'],
+            **{c: p.get(c) for c in study.published['classes']},
+            'Source': 'published',
+            '_mark': 'published',
+        }
+        for p in study.published['per_class']
+    ]
 
 # %% ../../nbs/90_report/90_assemble.ipynb #06f6b3cc
 def _fits(study: StudyFiles) -> str:
     "Whether the published rows speak of the same classes."
     same = study.classes == study.published['classes']
-    return '' if same else f' The published rows are for the classes {", ".join(study.published["classes"])}, not for those here.'
+    return (
+        ''
+        if same
+        else f' The published rows are for the classes {", ".join(study.published["classes"])}, not for those here.'
+    )
+
 
 def results_section(study: StudyFiles) -> Section | None:
     "The tables of results: overall, per layout, per class."
-    runs, fits = study.finished, _fits(study)
+    runs = study.finished
+    fits = _fits(study)
     end = source(study, runs, [r.test for r in runs]) if runs else 'No run of this study.'
     gone = sorted({c for r in runs for c in r.test['absent']})
-    absent = f' Absent from the test part and left out of averages: {", ".join(gone)}.' if gone else ''
-    layouts = [{k: v for k, v in _result(study, r, m, Layout=name).items() if k not in ('Weights', 'Source')}
-               for r in runs for name, m in r.metrics.get('layouts', {}).items()]
+    absent = (
+        f' Absent from the test part and left out of averages: {", ".join(gone)}.' if gone else ''
+    )
+    layouts = [
+        {
+            k: v
+            for k, v in _result(study, r, m, Layout=name).items()
+            if k not in ('Weights', 'Source')
+        }
+        for r in runs
+        for name, m in r.metrics.get('layouts', {}).items()
+    ]
     others = {'precision': 'Precision', 'recall': 'Recall', 'auroc': 'AUROC', 'auprc': 'AUPRC'}
-    per_class = [Table(f'classes-{k}', f'{v} per class', f'{end}{absent}', _per_class(study, k)) for k, v in others.items()]
+    per_class = [
+        Table(f'classes-{k}', f'{v} per class', f'{end}{absent}', _per_class(study, k))
+        for k, v in others.items()
+    ]
     tables: list[Table] = [
-        Table('results', 'Hold-out results, macro averages', f'{end}{absent} Published rows: {study.published["data"]}.{fits}', _rows(study), 4),
-        Table('layouts', 'Results per layout', f'{end} Averaged: mean of the probabilities of a recording over its layouts.', layouts, 4),
-        Table('classes', 'F1 per class', f'{end}{absent} Published rows: same data set, each with its own split, no interval given.{fits}',
-              _per_class(study))]
+        Table(
+            'results',
+            'Hold-out results, macro averages',
+            f'{end}{absent} Published rows: {study.published["data"]}.{fits}',
+            _rows(study),
+            4,
+        ),
+        Table(
+            'layouts',
+            'Results per layout',
+            f'{end} Averaged: mean of the probabilities of a recording over its layouts.',
+            layouts,
+            4,
+        ),
+        Table(
+            'classes',
+            'F1 per class',
+            f'{end}{absent} Published rows: same data set, each with its own split, no interval given.{fits}',
+            _per_class(study),
+        ),
+    ]
     text = 'Each number with its 95 % interval. Published rows are shaded: they were measured on other recordings.'
-    more = [Group('classes-more', 'Precision, recall, AUROC and AUPRC per class', per_class, open=False)]*bool(runs)
-    return Section('Hold-out', text if runs else 'No run has finished; these are the published rows.', [*(t for t in tables if t.rows), *more])
+    more = [
+        Group('classes-more', 'Precision, recall, AUROC and AUPRC per class', per_class, open=False)
+    ] * bool(runs)
+    return Section(
+        'Hold-out',
+        text if runs else 'No run has finished; these are the published rows.',
+        [*(t for t in tables if t.rows), *more],
+    )
 
 # %% ../../nbs/90_report/90_assemble.ipynb #b179c05c
 def elsewhere_section(study: StudyFiles) -> Section:
-    "Published systems on other data sets, with corrected columns, and the sources of all published rows."
+    """Published systems on other data sets, with corrected columns, and the sources of all
+    published rows."""
     sources = study.published['sources']
     names = ('Accuracy', 'F1', 'Sensitivity', 'Specificity', 'Precision', 'AUROC', 'AUPRC')
-    rows: list[Row] = [{'System': p['system'], 'Data': p['data'], 'Labels': p['labels'], **{k: p.get(k.lower()) for k in names},
-                        'Note': p.get('note'), 'Source': sources[p['source']]['text'], '_mark': 'published'} for p in study.published['other_data']]
-    caption = ('Published figures without n and intervals; other recordings, labels and tasks, so that no row compares with another. '
-               "Columns follow the papers: the study's own table prints sensitivity (Yao, Jun) and specificity (Degirmenci) as F1.")
-    quoted = lambda s: f", as quoted by {sources[s['quoted']]['text']}" if 'quoted' in s else ''
-    link = lambda s: Markup('{}{}: <a href="{}">{}</a>').format(s['text'], quoted(s), s['link'], s['link'])
+    rows: list[Row] = [
+        {
+            'System': p['system'],
+            'Data': p['data'],
+            'Labels': p['labels'],
+            **{k: p.get(k.lower()) for k in names},
+            'Note': p.get('note'),
+            'Source': sources[p['source']]['text'],
+            '_mark': 'published',
+        }
+        for p in study.published['other_data']
+    ]
+    caption = (
+        'Published figures without n and intervals; other recordings, labels and tasks, so that no row compares with another. '
+        "Columns follow the papers: the study's own table prints sensitivity (Yao, Jun) and specificity (Degirmenci) as F1."
+    )
+    quoted = lambda s: f', as quoted by {sources[s["quoted"]]["text"]}' if 'quoted' in s else ''
+    link = lambda s: Markup('{}{}: <a href="{}">{}</a>').format(
+        s['text'], quoted(s), s['link'], s['link']
+    )
     table = Table('elsewhere', 'Systems on other data sets', caption, rows)
     return Section('Published elsewhere', '', [table, [link(s) for s in sources.values()]])
 
 # %% ../../nbs/90_report/90_assemble.ipynb #3d1958f1
-def _curve(study: StudyFiles, tests: Sequence[tuple[Run, pd.DataFrame]], name: str, roc: bool) -> Figure:
+def _curve(
+    study: StudyFiles, tests: Sequence[tuple[Run, pd.DataFrame]], name: str, roc: bool
+) -> Figure:
     "ROC or precision-recall curves of one class against the rest, a line per run."
-    fig, ax = axes(name, *(('1 − specificity', 'sensitivity') if roc else ('recall', 'precision')), size=(2.74, 2.82))
+    fig, ax = axes(
+        name,
+        *(('1 − specificity', 'sensitivity') if roc else ('recall', 'precision')),
+        size=(2.74, 2.82),
+    )
     for r, t in tests:
-        if name not in r.metrics['classes'] or not (number := r.test['per_class'][name]['auroc']): continue
-        y, p = (t.label == r.metrics['classes'].index(name)).to_numpy(), t[f'p_{name}'].to_numpy()
+        if name not in r.metrics['classes'] or not (number := r.test['per_class'][name]['auroc']):
+            continue
+        y = (t.label == r.metrics['classes'].index(name)).to_numpy()
+        p = t[f'p_{name}'].to_numpy()
         x, v = roc_curve(y, p)[:2] if roc else precision_recall_curve(y, p)[1::-1]
-        (colour, line), area = styles(study)[r.architecture], number['value'] if roc else average_precision_score(y, p)
-        ax.plot(x, v, color=colour, ls=line, lw=1.4, label=f'{study.systems.get(r.architecture, r.architecture)} · {r.seed}: {area:.3f}')
-    ax.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02), aspect='equal')
-    if roc: ax.plot([0, 1], [0, 1], color='#9aa5b0', lw=.8, ls=':')
+        (colour, line), area = (
+            styles(study)[r.architecture],
+            number['value'] if roc else average_precision_score(y, p),
+        )
+        ax.plot(
+            x,
+            v,
+            color=colour,
+            ls=line,
+            lw=1.4,
+            label=f'{study.systems.get(r.architecture, r.architecture)} · {r.seed}: {area:.3f}',
+        )
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect='equal')
+    if roc:
+        ax.plot([0, 1], [0, 1], color='#9aa5b0', lw=0.8, ls=':')
     size = 4.5 if len(tests) > 8 else 6.5
-    if ax.get_legend_handles_labels()[0]: ax.legend(fontsize=size, loc='lower right' if roc else 'lower left', frameon=False)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize=size, loc='lower right' if roc else 'lower left', frameon=False)
     return fig
 
 # %% ../../nbs/90_report/90_assemble.ipynb #7413c694
 def curves_section(study: StudyFiles) -> Section | None:
     "ROC and precision-recall curves per configuration and class."
-    plots, usable = [], [r for r in study.finished if (r.folder/'predictions.parquet').exists()]
+    plots = []
+    usable = [r for r in study.finished if (r.folder / 'predictions.parquet').exists()]
     for config in dict.fromkeys(r.config for r in usable):
-        tests = [(r, read_predictions(r.folder, r.metrics['classes']).query('part == "test"')) for r in usable if r.config == config]
+        tests = [
+            (r, read_predictions(r.folder, r.metrics['classes']).query('part == "test"'))
+            for r in usable
+            if r.config == config
+        ]
         runs = [r for r, _ in tests]
-        end = source(study, runs, [r.test for r in runs], interval=False) + ' Intervals of the areas: tables per class.'
-        for roc, what, number in ((True, 'ROC', 'AUROC'), (False, 'Precision-recall', 'average precision')):
+        end = (
+            source(study, runs, [r.test for r in runs], interval=False)
+            + ' Intervals of the areas: tables per class.'
+        )
+        for roc, what, number in (
+            (True, 'ROC', 'AUROC'),
+            (False, 'Precision-recall', 'average precision'),
+        ):
             panels = [(c, _curve(study, tests, c, roc)) for c in study.classes]
             caption = f'One class against the rest; {number} in the legend. {end}'
-            plots.append(Plot(f'{what.lower()}-{slug(config)}', f'{what} curves, {config}', caption, panels))
+            plots.append(
+                Plot(f'{what.lower()}-{slug(config)}', f'{what} curves, {config}', caption, panels)
+            )
     return Section('ROC and precision-recall', '', plots) if plots else None
 
 # %% ../../nbs/90_report/90_assemble.ipynb #6adb23f9
 def learning_figures(study: StudyFiles, r: Run) -> list[tuple[str, Figure]]:
     "Loss, macro-F1 and learning rate over the epochs."
-    out, h, colour = [], r.history, styles(study)[r.architecture][0]
-    for title, columns in (('Loss', ('train_loss', 'val_loss')), ('Macro-F1', ('train_f1', 'val_f1')), ('Learning rate', ('lr',))):
-        fig, ax = axes(title, 'epoch', '', (3.5, 2.6), left=.8)
+    out = []
+    h = r.history
+    colour = styles(study)[r.architecture][0]
+    for title, columns in (
+        ('Loss', ('train_loss', 'val_loss')),
+        ('Macro-F1', ('train_f1', 'val_f1')),
+        ('Learning rate', ('lr',)),
+    ):
+        fig, ax = axes(title, 'epoch', '', (3.5, 2.6), left=0.8)
         for c in (c for c in columns if c in h and h[c].notna().any()):
             part = dict(train='training', val='validation', lr='')[c.split('_')[0]]
-            ax.plot(h['epoch'], h[c], color='#8a949e' if part == 'training' else colour, lw=1.5, label=part, marker='.' if len(h) < 3 else None)
-        if len(columns) > 1 and ax.lines: ax.legend(fontsize=7.5, frameon=False)
-        if isinstance(best := r.record.get('best_epoch'), int): ax.axvline(best, color='#9aa5b0', lw=.8, ls=':')
+            ax.plot(
+                h['epoch'],
+                h[c],
+                color='#8a949e' if part == 'training' else colour,
+                lw=1.5,
+                label=part,
+                marker='.' if len(h) < 3 else None,
+            )
+        if len(columns) > 1 and ax.lines:
+            ax.legend(fontsize=7.5, frameon=False)
+        if isinstance(best := r.record.get('best_epoch'), int):
+            ax.axvline(best, color='#9aa5b0', lw=0.8, ls=':')
         ax.xaxis.set_major_locator(MaxNLocator('auto', integer=True))
-        if 'lr' in columns and 'lr' in h and h['lr'].notna().any(): numbers(ax, 'y', h['lr'].tolist())
+        if 'lr' in columns and 'lr' in h and h['lr'].notna().any():
+            numbers(ax, 'y', h['lr'].tolist())
         out.append((title, fig))
     return out
 
 # %% ../../nbs/90_report/90_assemble.ipynb #27143f41
-def confusion_figure(title: str, counts: Sequence[Sequence[int]], classes: Sequence[str], colour: str) -> Figure:
+def confusion_figure(
+    title: str, counts: Sequence[Sequence[int]], classes: Sequence[str], colour: str
+) -> Figure:
     "A confusion matrix: colour and per cent by row, counts in the cells."
-    c, k = np.asarray(counts), len(classes)
-    share, dark = c/np.maximum(c.sum(1, keepdims=True), 1), np.dot(to_rgb(colour), (.299, .587, .114)) < .5
-    side, room = max(2.3, .5*k), .45 + .075*max(map(len, classes))
-    fig, ax = axes(title, 'predicted', 'true', (side + room + .12, side + (down := .5 if k < 6 else room) + .32), left=room, bottom=down)
-    ax.imshow(share, cmap=LinearSegmentedColormap.from_list('run', ['#ffffff', colour]), vmin=0, vmax=1)
+    c = np.asarray(counts)
+    k = len(classes)
+    share = c / np.maximum(c.sum(1, keepdims=True), 1)
+    dark = np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) < 0.5
+    side = max(2.3, 0.5 * k)
+    room = 0.45 + 0.075 * max(map(len, classes))
+    fig, ax = axes(
+        title,
+        'predicted',
+        'true',
+        (side + room + 0.12, side + (down := 0.5 if k < 6 else room) + 0.32),
+        left=room,
+        bottom=down,
+    )
+    ax.imshow(
+        share, cmap=LinearSegmentedColormap.from_list('run', ['#ffffff', colour]), vmin=0, vmax=1
+    )
     for i, j in np.ndindex(k, k):
-        text = f'{c[i, j]:,}' + (f'\n{100*share[i, j]:.1f} %' if c[i].sum() else '')
-        ax.text(j, i, text, ha='center', va='center', fontsize=7.5 if k < 7 else 6, color='white' if dark and share[i, j] > .6 else '#1c2733')
-    ax.set_xticks(range(k), classes, rotation=0 if k < 6 else 90); ax.set_yticks(range(k), classes); ax.grid(visible=False)
+        text = f'{c[i, j]:,}' + (f'\n{100 * share[i, j]:.1f} %' if c[i].sum() else '')
+        ax.text(
+            j,
+            i,
+            text,
+            ha='center',
+            va='center',
+            fontsize=7.5 if k < 7 else 6,
+            color='white' if dark and share[i, j] > 0.6 else '#1c2733',
+        )
+    ax.set_xticks(range(k), classes, rotation=0 if k < 6 else 90)
+    ax.set_yticks(range(k), classes)
+    ax.grid(visible=False)
     return fig
 
 # %% ../../nbs/90_report/90_assemble.ipynb #42ba5587
 def _flat(settings: dict[str, Any], prefix: str = '') -> list[Row]:
     "Nested settings as rows of name and text."
+
     def text(v: Any) -> str:
-        if v is None or v == '': return 'not set'
-        return ', '.join(map(text, v)) or 'not set' if isinstance(v, list) else f'{v:g}' if isinstance(v, float) else str(v)
-    one = lambda k, v: _flat(v, f'{prefix}{k}.') if isinstance(v, dict) else [{'Setting': f'{prefix}{k}', 'Value': text(v)}]
+        if v is None or v == '':
+            return 'not set'
+        return (
+            ', '.join(map(text, v)) or 'not set'
+            if isinstance(v, list)
+            else f'{v:g}'
+            if isinstance(v, float)
+            else str(v)
+        )
+
+    one = lambda k, v: (
+        _flat(v, f'{prefix}{k}.')
+        if isinstance(v, dict)
+        else [{'Setting': f'{prefix}{k}', 'Value': text(v)}]
+    )
     return [row for k, v in settings.items() for row in one(k, v)]
+
 
 def _learned(study: StudyFiles, r: Run, name: str) -> Plot:
     "The learning curves of a run."
-    n = ', '.join(f'{k} {v:,}' for k, v in (r.record.get('recordings') or {}).items()) or 'not recorded'
+    n = (
+        ', '.join(f'{k} {v:,}' for k, v in (r.record.get('recordings') or {}).items())
+        or 'not recorded'
+    )
     caption = f'Dotted line: the epoch kept. Data: {data_name(study)}, n: {n}. No interval: one run, {r.id}.'
-    for again in r.record.get('restarts') or []: caption += f' Begun again after epoch {again["epoch"]}: {again["reason"]}.'
+    for again in r.record.get('restarts') or []:
+        caption += f' Begun again after epoch {again["epoch"]}: {again["reason"]}.'
     return Plot(f'learning-{name}', 'Learning curves', caption, learning_figures(study, r))
+
 
 def _run_items(study: StudyFiles, r: Run) -> list[Item]:
     "Curves, confusion matrices and the record of one run."
-    name, colour, items = slug(r.id.replace('/', '-')), styles(study)[r.architecture][0], list[Item]()
-    if len(r.history): items.append(_learned(study, r, name))
+    name = slug(r.id.replace('/', '-'))
+    colour = styles(study)[r.architecture][0]
+    items = list[Item]()
+    if len(r.history):
+        items.append(_learned(study, r, name))
     if r.test:
         tests = r.metrics.get('layouts') or {'Test': r.test}
-        panels = [(k, confusion_figure(k, m['confusion'], r.metrics['classes'], colour)) for k, m in tests.items()]
+        panels = [
+            (k, confusion_figure(k, m['confusion'], r.metrics['classes'], colour))
+            for k, m in tests.items()
+        ]
         caption = f'Counts, and per cent of the true class. {source(study, [r], [r.test], interval=False)}'
-        items.append(Plot(f'confusion-{name}', 'Confusion matrices', caption + ' Intervals of precision and recall: tables per class.', panels))
-    record = [{'File': file, **row} for file, d in (('run.json', r.record), ('config.json', r.settings)) for row in _flat(d)]
+        items.append(
+            Plot(
+                f'confusion-{name}',
+                'Confusion matrices',
+                caption + ' Intervals of precision and recall: tables per class.',
+                panels,
+            )
+        )
+    record = [
+        {'File': file, **row}
+        for file, d in (('run.json', r.record), ('config.json', r.settings))
+        for row in _flat(d)
+    ]
     caption = f'Settings, seeds, versions, device and weights. Data: {data_name(study)}, n and settings as they stand: no interval. Run: {r.id}.'
-    if record: items.append(Group(f'record-{name}', 'Run record', [Table(f'record-{name}', 'Run record', caption, record)], open=False))
+    if record:
+        items.append(
+            Group(
+                f'record-{name}',
+                'Run record',
+                [Table(f'record-{name}', 'Run record', caption, record)],
+                open=False,
+            )
+        )
     return items
 
 # %% ../../nbs/90_report/90_assemble.ipynb #18a385c3
 def runs_section(study: StudyFiles) -> Section | None:
     "Everything about each run."
-    title = lambda r: f"{label(study, r)}{'' if r.test else ' (not finished)'}"
-    groups = [Group(f"run-{slug(r.id.replace('/', '-'))}", title(r), _run_items(study, r), open=len(study.runs) <= 4) for r in study.runs]
-    return Section('Runs', 'A click on the name of a run folds it away or opens it.', groups) if groups else None
+    title = lambda r: f'{label(study, r)}{"" if r.test else " (not finished)"}'
+    groups = [
+        Group(
+            f'run-{slug(r.id.replace("/", "-"))}',
+            title(r),
+            _run_items(study, r),
+            open=len(study.runs) <= 4,
+        )
+        for r in study.runs
+    ]
+    return (
+        Section('Runs', 'A click on the name of a run folds it away or opens it.', groups)
+        if groups
+        else None
+    )
 
 # %% ../../nbs/90_report/90_assemble.ipynb #80dfc994
-def records(study: StudyFiles) -> tuple[list[Chapter], list[str]]: # and what cannot be read
+def records(study: StudyFiles) -> tuple[list[Chapter], list[str]]:  # and what cannot be read
     "The executed notebooks of the models."
-    found, told = list[Chapter](), list[str]()
+    found = list[Chapter]()
+    told = list[str]()
     for path in sorted(study.folder.glob('*/*/architecture.ipynb')):
         config, name = path.parts[-3:-1]
-        try: nbformat.validate(nbformat.read(path, 4))
+        try:
+            nbformat.validate(nbformat.read(path, 4))
         except (nbformat.ValidationError, OSError, *DAMAGED) as e:
             told.append(f'{config}/{name}/architecture.ipynb: cannot be read ({type(e).__name__})')
-        else: found.append(Chapter(f'record-{slug(config)}-{slug(name)}', f'{study.systems.get(name, name)} · {config}', record=path))
+        else:
+            found.append(
+                Chapter(
+                    f'record-{slug(config)}-{slug(name)}',
+                    f'{study.systems.get(name, name)} · {config}',
+                    record=path,
+                )
+            )
     return found, told
+
 
 def records_section(study: StudyFiles) -> Section:
     "Links to the lab records, or what is missing."
     found, told = records(study)
     lines = [Markup('<a href="{}.html">{}</a>').format(c.name, c.title) for c in found] + told
-    gone = ('Missing: no model was trained by its run notebook (`ecgvis submit`, or nbs/runs/architecture.ipynb), so there is no executed '
-            'notebook to show.')
-    return Section('Lab records', 'The executed notebook of each model, with all it printed and drew.' if found else '', [lines or [gone]])
+    gone = (
+        'Missing: no model was trained by its run notebook (`ecgvis submit`, or nbs/runs/architecture.ipynb), so there is no executed '
+        'notebook to show.'
+    )
+    return Section(
+        'Lab records',
+        'The executed notebook of each model, with all it printed and drew.' if found else '',
+        [lines or [gone]],
+    )
 
 # %% ../../nbs/90_report/90_assemble.ipynb #614094fd
 def _classes_changed(study: StudyFiles) -> list[str]:
     "Which groups were merged into a class, and how many usable recordings are in none."
-    if study.splits.empty or study.index.empty: return []
+    if study.splits.empty or study.index.empty:
+        return []
     ok = study.index[study.index.status == 'ok'].astype({'id': str})
-    label = ok['id'].map(dict(zip(study.splits['id'].astype(str), label_names(study, study.splits['label']))))
-    groups, out = ok['group'].fillna('').astype(str), ok[label.isna()]
+    label = ok['id'].map(
+        dict(zip(study.splits['id'].astype(str), label_names(study, study.splits['label'])))
+    )
+    groups = ok['group'].fillna('').astype(str)
+    out = ok[label.isna()]
     merged = groups[label.notna()].groupby(label[label.notna()]).unique()
-    lines = [f'Classes merged: {" and ".join(sorted(names))} are one class, {name}.' for name, names in merged.items() if len(names) > 1]
-    counts = ', '.join(f'{g or "no group"} {n:,}' for g, n in groups[out.index].value_counts().items())
-    return lines + ([f'Classes dropped: {len(out):,} usable recordings are in no class of this study ({counts}).'] if len(out) else [])
+    lines = [
+        f'Classes merged: {" and ".join(sorted(names))} are one class, {name}.'
+        for name, names in merged.items()
+        if len(names) > 1
+    ]
+    counts = ', '.join(
+        f'{g or "no group"} {n:,}' for g, n in groups[out.index].value_counts().items()
+    )
+    return lines + (
+        [
+            f'Classes dropped: {len(out):,} usable recordings are in no class of this study ({counts}).'
+        ]
+        if len(out)
+        else []
+    )
+
 
 def _banners(study: StudyFiles) -> list[str]:
     "What the reader must know before any number."
-    s, lines = study.summary, []
-    if study.settings.get('rehearsal'): lines.append('A rehearsal: all answers are made up, no network was trained.')
-    if s.get('simulated'): lines.append('The recordings are simulated. The results show that the programs work; they say nothing about patients.')
+    s = study.summary
+    lines = []
+    if study.settings.get('rehearsal'):
+        lines.append('A rehearsal: all answers are made up, no network was trained.')
+    if s.get('simulated'):
+        lines.append(
+            'The recordings are simulated. The results show that the programs work; they say nothing about patients.'
+        )
     scratch = [r for r in study.runs if str(r.record.get('weights', '')).startswith('none')]
     told = f'Weights: none (trained from scratch) in {len(scratch)} of {len(study.runs)} runs. Published rows started from ImageNet weights.'
     lines += [told] if scratch else []
     lines += [f'Classes: {choice}.' for choice in s.get('choices') or ()] + _classes_changed(study)
     out = sum((s.get('reasons') or {}).values())
     if s and s.get('ok', 0) + out != s.get('recordings', 0):
-        lines.append(f"The counts do not add up: {s.get('ok')} usable and {out} excluded, but {s.get('recordings')} listed.")
-    if unfinished := len(study.runs) - len(study.finished): lines.append(f'{unfinished} of {len(study.runs)} runs are not finished.')
-    return lines + (['No run has finished: this report has no results yet.'] if not study.finished else [])
+        lines.append(
+            f'The counts do not add up: {s.get("ok")} usable and {out} excluded, but {s.get("recordings")} listed.'
+        )
+    if unfinished := len(study.runs) - len(study.finished):
+        lines.append(f'{unfinished} of {len(study.runs)} runs are not finished.')
+    return lines + (
+        ['No run has finished: this report has no results yet.'] if not study.finished else []
+    )
 
 # %% ../../nbs/90_report/90_assemble.ipynb #6a8c6726
 def _dates(study: StudyFiles) -> str:
     "When the files were written that the report was made from."
     newest = lambda paths: max((p.stat().st_mtime for p in paths if p.is_file()), default=None)
     day = lambda when: when and pd.Timestamp(when, unit='s', tz='UTC')
-    data, runs = day(newest((study.folder/'dataset').glob('*.*'))), day(newest(p for r in study.runs for p in r.folder.glob('*.*')))
+    data = day(newest((study.folder / 'dataset').glob('*.*')))
+    runs = day(newest(p for r in study.runs for p in r.folder.glob('*.*')))
     named = (('data files of', data), ('newest run', runs))
-    return ' · '.join(f'{what} {when:%Y-%m-%d %H:%M} UTC' for what, when in named if when) or 'no data files yet'
+    return (
+        ' · '.join(f'{what} {when:%Y-%m-%d %H:%M} UTC' for what, when in named if when)
+        or 'no data files yet'
+    )
+
 
 def _facts(study: StudyFiles) -> list[tuple[str, str]]:
     "The study in a few numbers."
-    s, f1 = study.summary, [r.test['macro']['f1'] for r in study.finished]
-    facts = [('recordings found or listed', f"{s['recordings']:,}"), ('of them usable', f"{s['ok']:,}")] if 'recordings' in s and 'ok' in s else []
+    s = study.summary
+    f1 = [r.test['macro']['f1'] for r in study.finished]
+    facts = (
+        [('recordings found or listed', f'{s["recordings"]:,}'), ('of them usable', f'{s["ok"]:,}')]
+        if 'recordings' in s and 'ok' in s
+        else []
+    )
     facts += [('classes', str(len(study.classes)))] if study.classes else []
     facts += [('finished runs', f'{len(f1)} of {len(study.runs)}')]
-    if len(f1) == 1: facts.append((f"macro-F1 on the hold-out, 95 % interval {cell(f1[0])['interval']}", cell(f1[0])['text']))
+    if len(f1) == 1:
+        facts.append(
+            (
+                f'macro-F1 on the hold-out, 95 % interval {cell(f1[0])["interval"]}',
+                cell(f1[0])['text'],
+            )
+        )
     values = [x['value'] for x in f1]
-    if len(f1) > 1: facts.append(('macro-F1 on the hold-out, lowest to highest run', f'{min(values):.3f}–{max(values):.3f}'))
+    if len(f1) > 1:
+        facts.append(
+            (
+                'macro-F1 on the hold-out, lowest to highest run',
+                f'{min(values):.3f}–{max(values):.3f}',
+            )
+        )
     return facts
 
 # %% ../../nbs/90_report/90_assemble.ipynb #965a0159
 def _best_lines(study: StudyFiles) -> list[str]:
     "The best run in sentences."
-    if not study.finished: return []
+    if not study.finished:
+        return []
     best = max(study.finished, key=lambda r: r.test['macro']['f1']['value'])
-    f1, top = best.test['macro']['f1'], max(study.published['overall'], key=lambda p: p['f1'])
-    span = f" (95 % interval {cell(f1)['interval']})" if f1['low'] is not None else ''
+    f1 = best.test['macro']['f1']
+    top = max(study.published['overall'], key=lambda p: p['f1'])
+    span = f' (95 % interval {cell(f1)["interval"]})' if f1['low'] is not None else ''
     fits = '' if study.classes == study.published['classes'] else ', other classes'
-    n = f"n = {best.test['n']:,} charts of {best.test['patients']:,} patients"
-    lines = [f"Highest macro-F1 on the hold-out: {f1['value']:.3f}{span}, by {label(study, best)}, {n}.",
-             f"Highest published one: {top['f1']:.3f}, {top['system']}, another hold-out{fits}, n = {study.published['test_recordings']:,}, "
-             'no interval given.']
+    n = f'n = {best.test["n"]:,} charts of {best.test["patients"]:,} patients'
+    lines = [
+        f'Highest macro-F1 on the hold-out: {f1["value"]:.3f}{span}, by {label(study, best)}, {n}.',
+        f'Highest published one: {top["f1"]:.3f}, {top["system"]}, another hold-out{fits}, n = {study.published["test_recordings"]:,}, '
+        'no interval given.',
+    ]
     pairs = compared(study, 'pairs')
-    if len(pairs): lines.append(f'{int((pairs["p_holm"] < .05).sum())} of {len(pairs)} differences between models hold after correction.')
+    if len(pairs):
+        lines.append(
+            f'{int((pairs["p_holm"] < 0.05).sum())} of {len(pairs)} differences between models hold after correction.'
+        )
     return lines
+
 
 def short_section(study: StudyFiles) -> Section:
     "What came out, in sentences."
-    s, lines, gone = study.summary, list[str](), missing(study)
-    if {'recordings', 'ok'} <= set(s): lines.append(f"{s['ok']:,} of {s['recordings']:,} recordings are usable; classes {', '.join(study.classes)}.")
+    s = study.summary
+    lines = list[str]()
+    gone = missing(study)
+    if {'recordings', 'ok'} <= set(s):
+        lines.append(
+            f'{s["ok"]:,} of {s["recordings"]:,} recordings are usable; classes {", ".join(study.classes)}.'
+        )
     lines += _best_lines(study)
-    told = Markup('Missing: {} parts that a study can have; <a href="limits.html#what-is-missing">chapter Limits</a> lists them.')
-    return Section('In short', '', [lines + [told.format(len(gone))]*bool(gone)])
+    told = Markup(
+        'Missing: {} parts that a study can have; <a href="limits.html#what-is-missing">chapter Limits</a> lists them.'
+    )
+    return Section('In short', '', [lines + [told.format(len(gone))] * bool(gone)])
 
 # %% ../../nbs/90_report/90_assemble.ipynb #e7ae8351
 Maker = Callable[[StudyFiles], Section | None]
 
+
 def contents_section(study: StudyFiles) -> Section:
     "The chapters and what they are about."
     link = Markup('<a href="{}.html">{}</a>: {}')
-    return Section('Chapters', '', [[link.format(name, title, ABOUT[name]) for name, (title, _) in CHAPTERS.items() if name in ABOUT]])
+    return Section(
+        'Chapters',
+        '',
+        [
+            [
+                link.format(name, title, ABOUT[name])
+                for name, (title, _) in CHAPTERS.items()
+                if name in ABOUT
+            ]
+        ],
+    )
 
-ABOUT = dict(data='recordings, exclusions, the split', methods='charts, training, measures, settings',
-             results='macro-F1 and all other measures beside the published ones, seeds, comparison of models, curves',
-             evidence='calibration, subgroups, rhythms, failures, published systems elsewhere', search='how settings were found',
-             costs='accuracy against parameters, size, operations, time', explanations='what the models looked at, and whether that can be believed',
-             runs='learning curves, confusion matrices, the record of each run', limits='what weakens the conclusions, what is missing',
-             checklist='TRIPOD+AI, item by item', cards='a card for each final model')
+
+ABOUT = dict(
+    data='recordings, exclusions, the split',
+    methods='charts, training, measures, settings',
+    results='macro-F1 and all other measures beside the published ones, seeds, comparison of models, curves',
+    evidence='calibration, subgroups, rhythms, failures, published systems elsewhere',
+    search='how settings were found',
+    costs='accuracy against parameters, size, operations, time',
+    explanations='what the models looked at, and whether that can be believed',
+    runs='learning curves, confusion matrices, the record of each run',
+    limits='what weakens the conclusions, what is missing',
+    checklist='TRIPOD+AI, item by item',
+    cards='a card for each final model',
+)
 
 CHAPTERS: dict[str, tuple[str, tuple[Maker, ...]]] = dict(
     index=('Overview', (short_section, contents_section)),
     data=('Data', (data_section, split_section)),
     methods=('Methods', (charts_section, methods_section, settings_section)),
-    results=('Results', (results_section, systems_section, cross_section, steps_section, seeds_section, comparison_section, curves_section,
-                         gap_section)),
-    evidence=('Evidence', (calibration_section, subgroups_section, rhythms_section, failures_section, elsewhere_section)),
+    results=(
+        'Results',
+        (
+            results_section,
+            systems_section,
+            cross_section,
+            steps_section,
+            seeds_section,
+            comparison_section,
+            curves_section,
+            gap_section,
+        ),
+    ),
+    evidence=(
+        'Evidence',
+        (
+            calibration_section,
+            subgroups_section,
+            rhythms_section,
+            failures_section,
+            elsewhere_section,
+        ),
+    ),
     search=('Search', (search_section,)),
     costs=('Costs', (costs_section, discussion_section)),
     explanations=('Explanations', (explanations_section,)),
     runs=('Runs', (runs_section, records_section)),
     limits=('Limits', (limits_section, missing_section)),
     checklist=('Checklist', (tripod_section,)),
-    cards=('Model cards', (cards_section,)))
+    cards=('Model cards', (cards_section,)),
+)
 
 # %% ../../nbs/90_report/90_assemble.ipynb #ad6f92c6
 def _sections(study: StudyFiles, makers: Sequence[Maker]) -> list[Section]:
     "The sections of a chapter that have something to show."
-    out, failed = list[Section](), list[str]()
+    out = list[Section]()
+    failed = list[str]()
     for make in makers:
-        try: section = make(study)
-        except EcgvisError as e: failed.append(f"{make.__name__.removesuffix('_section')}: {e.line}")
-        except DAMAGED as e: failed.append(f"{make.__name__.removesuffix('_section')}: a file is damaged ({type(e).__name__}: {e})")
-        else: out += [section] if section else []
-    if not out and not failed: out = [Section('Nothing yet', 'The study folder has no files for this chapter.', [])]
+        try:
+            section = make(study)
+        except EcgvisError as e:
+            failed.append(f'{make.__name__.removesuffix("_section")}: {e.line}')
+        except DAMAGED as e:
+            failed.append(
+                f'{make.__name__.removesuffix("_section")}: a file is damaged ({type(e).__name__}: {e})'
+            )
+        else:
+            out += [section] if section else []
+    if not out and not failed:
+        out = [Section('Nothing yet', 'The study folder has no files for this chapter.', [])]
     return out + ([Section('Could not be shown', '', [failed])] if failed else [])
+
 
 def _head(study: StudyFiles, told: Sequence[str]) -> str:
     "What stands above the first section: dates, banners, numbers."
     banners = ''.join(f'<p class="banner">{escape(x)}</p>' for x in [*_banners(study), *told])
-    facts = ''.join(f'<div><b>{escape(v)}</b><span>{escape(k)}</span></div>' for k, v in _facts(study))
+    facts = ''.join(
+        f'<div><b>{escape(v)}</b><span>{escape(k)}</span></div>' for k, v in _facts(study)
+    )
     return f'<p>{escape(_dates(study))}</p>{banners}<div class="facts">{facts}</div>'
 
 # %% ../../nbs/90_report/90_assemble.ipynb #b9434db7
-def report(study: str | Path # the folder of a study, runs/<study>
-          ) -> Path: # <study>/report/index.html
-    "Make the report of a study from its files alone: a book of HTML pages with its figures and tables. EcgvisError for a folder that is no study."
+def report(
+    study: str | Path,  # the folder of a study, runs/<study>
+) -> Path:  # <study>/report/index.html
+    """Make the report of a study from its files alone: a book of HTML pages with its figures and
+    tables. EcgvisError for a folder that is no study."""
     folder = open_study(study).folder
     told = assess(folder)
-    s, chapters = open_study(folder), list[Chapter]()
-    for name, (title, makers) in progress(CHAPTERS.items(), 'reporting', 'chapters', total=len(CHAPTERS)):
-        chapters.append(Chapter(name, title, _sections(s, makers), _head(s, told) if name == 'index' else ''))
+    s = open_study(folder)
+    chapters = list[Chapter]()
+    for name, (title, makers) in progress(
+        CHAPTERS.items(), 'reporting', 'chapters', total=len(CHAPTERS)
+    ):
+        chapters.append(
+            Chapter(name, title, _sections(s, makers), _head(s, told) if name == 'index' else '')
+        )
     footer = f'Made by ecgvis {__version__} from the files of the study folder.'
-    return write_book(s.folder/'report', f'ECG chart study: {s.name}', [*chapters, *records(s)[0]], footer)
+    return write_book(
+        s.folder / 'report', f'ECG chart study: {s.name}', [*chapters, *records(s)[0]], footer
+    )

@@ -28,98 +28,196 @@ from .page import Section, item_html, put, slug, template
 @dataclass(frozen=True)
 class Chapter:
     "A page of the book."
-    name: str # of its file; the first one is index
+
+    name: str  # of its file; the first one is index
     title: str
     sections: Sequence[Section] = ()
-    head: str = '' # HTML under the title
-    record: Path | None = None # the notebook that is the chapter; it is not in the list of chapters
+    head: str = ''  # HTML under the title
+    # the notebook that is the chapter; it is not in the list of chapters
+    record: Path | None = None
 
 # %% ../../nbs/90_report/10_book.ipynb #cb6b3946
 def _escape(text: str) -> str:
     "Plain text as Markdown."
     return re.sub(r'([\\`*_{}\[\]<>#|$~^])', r'\\\1', text)
 
+
 def _shown(html: str, what: str) -> NotebookNode:
     "A cell that shows HTML."
-    return new_code_cell(f'# {what}', outputs=[new_output('display_data', {'text/html': f'<div class="ecg">\n{html}\n</div>', 'text/plain': what})])
+    return new_code_cell(
+        f'# {what}',
+        outputs=[
+            new_output(
+                'display_data',
+                {'text/html': f'<div class="ecg">\n{html}\n</div>', 'text/plain': what},
+            )
+        ],
+    )
+
 
 def _named(cells: list[NotebookNode]) -> list[NotebookNode]:
-    "Cells with names that depend on nothing but their place and text, so that the same book has the same files."
-    for i, c in enumerate(cells): c['id'] = hashlib.sha256(f'{i} {c.source}'.encode()).hexdigest()[:12]
+    """Cells with names that depend on nothing but their place and text, so that the same book has
+    the same files."""
+    for i, c in enumerate(cells):
+        c['id'] = hashlib.sha256(f'{i} {c.source}'.encode()).hexdigest()[:12]
     return cells
 
-def chapter_notebook(c: Chapter,
-                     folder: Path, # of the book, where figures/ and tables/ go
-                     written: set[Path], # files written so far; those of the chapter are added
-                    ) -> NotebookNode:
+
+def chapter_notebook(
+    c: Chapter,
+    folder: Path,  # of the book, where figures/ and tables/ go
+    written: set[Path],  # files written so far; those of the chapter are added
+) -> NotebookNode:
     "A chapter as a notebook with outputs, and no need to run."
-    if c.record: return nbformat.read(c.record, 4)
-    cells = [new_raw_cell('---\n' + yaml.safe_dump(dict(title=c.title), allow_unicode=True) + '---')]
-    if c.head: cells.append(_shown(c.head, 'at first'))
+    if c.record:
+        return nbformat.read(c.record, 4)
+    cells = [
+        new_raw_cell('---\n' + yaml.safe_dump(dict(title=c.title), allow_unicode=True) + '---')
+    ]
+    if c.head:
+        cells.append(_shown(c.head, 'at first'))
     for s in c.sections:
-        cells.append(new_markdown_cell(f'<a id="{slug(s.title)}"></a>\n\n## {_escape(s.title)}' + (f'\n\n{_escape(s.text)}' if s.text else '')))
-        cells += [_shown(item_html(item, folder, written), 'text' if isinstance(item, str) else getattr(item, 'title', 'list')) for item in s.items]
-    return new_notebook(cells=_named(cells), metadata=dict(kernelspec=dict(display_name='Python 3', language='python', name='python3')))
+        cells.append(
+            new_markdown_cell(
+                f'<a id="{slug(s.title)}"></a>\n\n## {_escape(s.title)}'
+                + (f'\n\n{_escape(s.text)}' if s.text else '')
+            )
+        )
+        cells += [
+            _shown(
+                item_html(item, folder, written),
+                'text' if isinstance(item, str) else getattr(item, 'title', 'list'),
+            )
+            for item in s.items
+        ]
+    return new_notebook(
+        cells=_named(cells),
+        metadata=dict(kernelspec=dict(display_name='Python 3', language='python', name='python3')),
+    )
 
 # %% ../../nbs/90_report/10_book.ipynb #c2509c73
 def _pages(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
     "What the template knows of each chapter."
-    known = [dict(name=c.name, title=c.title, record=c.record is not None, parts=[(slug(s.title), s.title) for s in c.sections]) for c in chapters]
+    known = [
+        dict(
+            name=c.name,
+            title=c.title,
+            record=c.record is not None,
+            parts=[(slug(s.title), s.title) for s in c.sections],
+        )
+        for c in chapters
+    ]
     shown = [p for p in known if not p['record']]
-    for a, b in zip(shown, shown[1:]): a['next'], b['previous'] = b, a
+    for a, b in zip(shown, shown[1:]):
+        a['next'], b['previous'] = b, a
     return known
 
-def _convert(chapters: Sequence[Chapter], notebooks: Sequence[NotebookNode], folder: Path, title: str, footer: str) -> list[tuple[Path, bytes]]:
+
+def _convert(
+    chapters: Sequence[Chapter],
+    notebooks: Sequence[NotebookNode],
+    folder: Path,
+    title: str,
+    footer: str,
+) -> list[tuple[Path, bytes]]:
     "All pages, by nbconvert."
-    made, plain = HTMLExporter(template_name='basic', exclude_input=True), HTMLExporter(template_name='basic')
-    frame, pages = template('report.html'), _pages(chapters)
+    made = HTMLExporter(template_name='basic', exclude_input=True)
+    plain = HTMLExporter(template_name='basic')
+    frame = template('report.html')
+    pages = _pages(chapters)
+
     def page(c: Chapter, p: dict[str, Any], nb: NotebookNode) -> bytes:
-        body = (plain if c.record else made).from_notebook_node(NotebookNode(nb, cells=[x for x in nb.cells if x.cell_type != 'raw']))[0]
-        if not c.record: body = f'<h1>{escape(c.title)}</h1>\n{body}'
-        return str(frame.render(title=title, page=p, pages=[q for q in pages if not q['record']], body=Markup(body), footer=footer)).encode()
-    return [(folder/f'{c.name}.html', page(c, p, nb)) for c, p, nb in zip(chapters, pages, notebooks, strict=True)]
+        body = (plain if c.record else made).from_notebook_node(
+            NotebookNode(nb, cells=[x for x in nb.cells if x.cell_type != 'raw'])
+        )[0]
+        if not c.record:
+            body = f'<h1>{escape(c.title)}</h1>\n{body}'
+        return str(
+            frame.render(
+                title=title,
+                page=p,
+                pages=[q for q in pages if not q['record']],
+                body=Markup(body),
+                footer=footer,
+            )
+        ).encode()
+
+    return [
+        (folder / f'{c.name}.html', page(c, p, nb))
+        for c, p, nb in zip(chapters, pages, notebooks, strict=True)
+    ]
 
 # %% ../../nbs/90_report/10_book.ipynb #b4e74bf7
 def project(chapters: Sequence[Chapter], title: str, footer: str) -> dict[str, Any]:
     "The `_quarto.yml` of a book."
-    p = yaml.safe_load((files('ecgvis')/'_quarto.yml').read_text(encoding='utf-8'))
+    p = yaml.safe_load((files('ecgvis') / '_quarto.yml').read_text(encoding='utf-8'))
     names = [f'{c.name}.ipynb' for c in chapters]
     p['project'] = {'type': 'website', 'output-dir': '_site', 'render': names}
-    sidebar = p['website']['sidebar'] | {'contents': [n for n, c in zip(names, chapters) if not c.record]}
+    sidebar = p['website']['sidebar'] | {
+        'contents': [n for n, c in zip(names, chapters) if not c.record]
+    }
     p['website'] |= {'title': title, 'page-footer': footer, 'sidebar': sidebar}
     p['format']['html'] |= {'css': 'items.css', 'code-tools': False}
     p['execute'] = {'enabled': False, 'echo': False}
     return p
 
+
 def _quarto(program: str, source: Path, folder: Path) -> list[tuple[Path, bytes]]:
     "All pages, by Quarto."
-    shutil.rmtree(source/'_site', ignore_errors=True)
-    done = subprocess.run([program, 'render', str(source)], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    shutil.rmtree(source / '_site', ignore_errors=True)
+    done = subprocess.run(
+        [program, 'render', str(source)], capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
     if done.returncode:
-        raise EcgvisError(f'quarto could not make the book: {(done.stderr or done.stdout).strip()[-1000:]}', file=source,
-                          remedy='mend what it says, or take quarto off the PATH: the book is then made without it')
-    found = [(folder/p.relative_to(source/'_site'), p.read_bytes()) for p in sorted((source/'_site').rglob('*')) if p.is_file()]
-    shutil.rmtree(source/'_site')
+        raise EcgvisError(
+            f'quarto could not make the book: {(done.stderr or done.stdout).strip()[-1000:]}',
+            file=source,
+            remedy='mend what it says, or take quarto off the PATH: the book is then made without it',
+        )
+    found = [
+        (folder / p.relative_to(source / '_site'), p.read_bytes())
+        for p in sorted((source / '_site').rglob('*'))
+        if p.is_file()
+    ]
+    shutil.rmtree(source / '_site')
     return found
 
 # %% ../../nbs/90_report/10_book.ipynb #6fb20506
-OWN = ('figures', 'tables', 'source', 'site_libs') # folders of a book, from which old files go
+OWN = ('figures', 'tables', 'source', 'site_libs')  # folders of a book, from which old files go
 
-def write_book(folder: Path, # where the pages, figures/, tables/ and source/ go
-               title: str,
-               chapters: Sequence[Chapter], # the first one is named index
-               footer: str = '', # of each page
-              ) -> Path: # <folder>/index.html
-    "Write a book of HTML pages that opens offline, with its notebooks in source/. EcgvisError where Quarto is there and fails."
-    written, source = set[Path](), folder/'source'
+
+def write_book(
+    folder: Path,  # where the pages, figures/, tables/ and source/ go
+    title: str,
+    chapters: Sequence[Chapter],  # the first one is named index
+    footer: str = '',  # of each page
+) -> Path:  # <folder>/index.html
+    """Write a book of HTML pages that opens offline, with its notebooks in source/. EcgvisError
+    where Quarto is there and fails."""
+    written = set[Path]()
+    source = folder / 'source'
     notebooks = [chapter_notebook(c, folder, written) for c in chapters]
-    css = (files('ecgvis')/'items.css').read_bytes()
-    for c, nb in zip(chapters, notebooks, strict=True): put(source/f'{c.name}.ipynb', (nbformat.writes(nb) + '\n').encode(), written)
-    put(source/'_quarto.yml', yaml.safe_dump(project(chapters, title, footer), sort_keys=False, allow_unicode=True).encode(), written)
-    for place in (source, folder): put(place/'items.css', css, written)
+    css = (files('ecgvis') / 'items.css').read_bytes()
+    for c, nb in zip(chapters, notebooks, strict=True):
+        put(source / f'{c.name}.ipynb', (nbformat.writes(nb) + '\n').encode(), written)
+    put(
+        source / '_quarto.yml',
+        yaml.safe_dump(
+            project(chapters, title, footer), sort_keys=False, allow_unicode=True
+        ).encode(),
+        written,
+    )
+    for place in (source, folder):
+        put(place / 'items.css', css, written)
     program = shutil.which('quarto')
-    pages = _quarto(program, source, folder) if program else _convert(chapters, notebooks, folder, title, footer)
-    for path, data in sorted(pages, key=lambda page: page[0].name == 'index.html'): put(path, data, written)
-    own = [*folder.glob('*.html'), *(p for d in OWN for p in (folder/d).rglob('*'))]
-    for old in [p for p in own if p.is_file() and p not in written]: old.unlink()
-    return folder/'index.html'
+    pages = (
+        _quarto(program, source, folder)
+        if program
+        else _convert(chapters, notebooks, folder, title, footer)
+    )
+    for path, data in sorted(pages, key=lambda page: page[0].name == 'index.html'):
+        put(path, data, written)
+    own = [*folder.glob('*.html'), *(p for d in OWN for p in (folder / d).rglob('*'))]
+    for old in [p for p in own if p.is_file() and p not in written]:
+        old.unlink()
+    return folder / 'index.html'

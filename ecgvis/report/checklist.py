@@ -21,77 +21,138 @@ from .style import data_name, label, run_ids, source
 # %% ../../nbs/90_report/70_checklist.ipynb #7f22835d
 AUTHOR = 'author to state'
 
-def _listed(counts: Mapping[Any, Any]) -> str: return ', '.join(f'{k} {v:,}' for k, v in counts.items()) or 'none'
+
+def _listed(counts: Mapping[Any, Any]) -> str:
+    return ', '.join(f'{k} {v:,}' for k, v in counts.items()) or 'none'
+
 
 def _sources(s: StudyFiles) -> str | None:
-    if not s.summary: return None
-    kind = 'simulated recordings' if s.summary.get('simulated') else f"recordings of kind {s.summary.get('kind')}"
-    return f"{s.summary.get('recordings', 0):,} {kind}; the name and the source of the data set: {AUTHOR}"
+    if not s.summary:
+        return None
+    kind = (
+        'simulated recordings'
+        if s.summary.get('simulated')
+        else f'recordings of kind {s.summary.get("kind")}'
+    )
+    return f'{s.summary.get("recordings", 0):,} {kind}; the name and the source of the data set: {AUTHOR}'
+
 
 def _eligible(s: StudyFiles) -> str | None:
-    if not s.summary: return None
-    return f"usable {s.summary.get('ok', 0):,}; excluded {s.summary.get('excluded', 0):,}: {_listed(s.summary.get('reasons') or {})}"
+    if not s.summary:
+        return None
+    return f'usable {s.summary.get("ok", 0):,}; excluded {s.summary.get("excluded", 0):,}: {_listed(s.summary.get("reasons") or {})}'
+
 
 def _prepared(s: StudyFiles) -> str | None:
     d = s.settings.get('data') or {}
-    if not {'fs', 'seconds'} <= set(d): return None
-    return f"signals at {d['fs']:g} Hz, {d['seconds']:g} s; charts in the layouts {', '.join(layout_names(s))}"
+    if not {'fs', 'seconds'} <= set(d):
+        return None
+    return f'signals at {d["fs"]:g} Hz, {d["seconds"]:g} s; charts in the layouts {", ".join(layout_names(s))}'
+
 
 def _outcome(s: StudyFiles) -> str | None:
-    return f"the rhythm of the recording as one of {', '.join(s.classes)}; who read the recordings, and how: {AUTHOR}" if s.classes else None
+    return (
+        f'the rhythm of the recording as one of {", ".join(s.classes)}; who read the recordings, and how: {AUTHOR}'
+        if s.classes
+        else None
+    )
+
 
 def _parts(s: StudyFiles) -> str | None:
-    if s.splits.empty: return None
+    if s.splits.empty:
+        return None
     n = s.splits.groupby('part', sort=False)['patient'].nunique().to_dict()
     return f'recordings of one patient are in one part; patients: {_listed(n)}'
 
 # %% ../../nbs/90_report/70_checklist.ipynb #6a76c9f6
 def _size(s: StudyFiles) -> str | None:
-    if s.splits.empty: return None
-    counts = pd.Series(label_names(s, s.splits.label[s.splits.part == 'test'])).value_counts().to_dict()
+    if s.splits.empty:
+        return None
+    counts = (
+        pd.Series(label_names(s, s.splits.label[s.splits.part == 'test'])).value_counts().to_dict()
+    )
     return f'all usable recordings; hold-out by class: {_listed(counts)}; why so many are enough: {AUTHOR}'
+
 
 def _predictors(s: StudyFiles) -> str:
     others = sorted({r.eats for r in s.runs} - {'chart'})
-    trees = '; the trees on features also know age, sex and, where there are any, the measurements of the machine' if 'features' in others else ''
-    return ('the twelve-lead recording alone, as a chart; no other variable enters' if not others else
-            f'the twelve-lead recording, as a chart; for published systems as {", ".join(others)}{trees}')
+    trees = (
+        '; the trees on features also know age, sex and, where there are any, the measurements of the machine'
+        if 'features' in others
+        else ''
+    )
+    return (
+        'the twelve-lead recording alone, as a chart; no other variable enters'
+        if not others
+        else f'the twelve-lead recording, as a chart; for published systems as {", ".join(others)}{trees}'
+    )
+
 
 def _models(s: StudyFiles) -> str | None:
-    if not s.runs: return None
-    names, search = dict.fromkeys(s.systems.get(r.architecture, r.architecture) for r in s.runs), s.settings.get('search')
-    steps = [k for k in ('head', 'bayes', 'refine') if search.get(k) is not None] if isinstance(search, dict) else []
-    return (f"{', '.join(names)}; settings chosen on validation recordings" + (f" by the steps {', '.join(steps)}" if steps else '')
-            + '; the hold-out was used once, for the results')
+    if not s.runs:
+        return None
+    names = dict.fromkeys(s.systems.get(r.architecture, r.architecture) for r in s.runs)
+    search = s.settings.get('search')
+    steps = (
+        [k for k in ('head', 'bayes', 'refine') if search.get(k) is not None]
+        if isinstance(search, dict)
+        else []
+    )
+    return (
+        f'{", ".join(names)}; settings chosen on validation recordings'
+        + (f' by the steps {", ".join(steps)}' if steps else '')
+        + '; the hold-out was used once, for the results'
+    )
+
 
 def _measures(s: StudyFiles) -> str | None:
-    return f'macro and per-class F1, precision, recall, AUROC and AUPRC, accuracy; intervals: {INTERVAL}' if s.finished else None
+    return (
+        f'macro and per-class F1, precision, recall, AUROC and AUPRC, accuracy; intervals: {INTERVAL}'
+        if s.finished
+        else None
+    )
+
 
 def _performance(s: StudyFiles) -> str | None:
-    if not s.finished: return None
+    if not s.finished:
+        return None
     best = max(s.finished, key=lambda r: r.test['macro']['f1']['value'])
     f1 = best.test['macro']['f1']
-    span = f", 95 % interval {f1['low']:.3f} to {f1['high']:.3f}" if f1['low'] is not None else ''
-    return f"chapter Results; highest macro-F1 {f1['value']:.3f}{span}, {label(s, best)}"
+    span = f', 95 % interval {f1["low"]:.3f} to {f1["high"]:.3f}' if f1['low'] is not None else ''
+    return f'chapter Results; highest macro-F1 {f1["value"]:.3f}{span}, {label(s, best)}'
+
 
 def _people(s: StudyFiles) -> str | None:
-    if not {'age', 'sex'} <= set(s.index) or s.index.empty: return None
+    if not {'age', 'sex'} <= set(s.index) or s.index.empty:
+        return None
     ok = s.index[s.index.status == 'ok']
-    age, sex = pd.to_numeric(ok.age, errors='coerce').dropna(), ok.sex.fillna('').replace('', 'not given').value_counts().to_dict()
-    low, middle, high = age.quantile([.25, .5, .75]) if len(age) else (0, 0, 0)
-    years = f'age {middle:.0f} (quartiles {low:.0f} to {high:.0f}), n = {len(age):,}' if len(age) else 'ages not given'
+    age = pd.to_numeric(ok.age, errors='coerce').dropna()
+    sex = ok.sex.fillna('').replace('', 'not given').value_counts().to_dict()
+    low, middle, high = age.quantile([0.25, 0.5, 0.75]) if len(age) else (0, 0, 0)
+    years = (
+        f'age {middle:.0f} (quartiles {low:.0f} to {high:.0f}), n = {len(age):,}'
+        if len(age)
+        else 'ages not given'
+    )
     return f'{years}; sex: {_listed(sex)}'
+
 
 def _versions(s: StudyFiles) -> str | None:
     found = next((r.record['versions'] for r in s.runs if r.record.get('versions')), None)
-    return f"ecgvis {__version__}; {', '.join(f'{k} {v}' for k, v in found.items())}; settings in study.yaml" if found else None
+    return (
+        f'ecgvis {__version__}; {", ".join(f"{k} {v}" for k, v in found.items())}; settings in study.yaml'
+        if found
+        else None
+    )
 
 # %% ../../nbs/90_report/70_checklist.ipynb #32f7b91a
 Answer = str | Callable[[StudyFiles], str | None] | None
 
+
 def _has(name: str, there: str) -> Callable[[StudyFiles], str | None]:
     "A text where the study has tables of that name."
-    return lambda s: there if any((s.folder/'comparison').glob(f'{name}*.csv')) else None
+    return lambda s: there if any((s.folder / 'comparison').glob(f'{name}*.csv')) else None
+
 
 TRIPOD: tuple[tuple[str, str, Answer], ...] = (
     ('1', 'Title: model development or evaluation, population, outcome', None),
@@ -110,46 +171,144 @@ TRIPOD: tuple[tuple[str, str, Answer], ...] = (
     ('8b', 'Methods: who assessed the outcome', None),
     ('8c', 'Methods: blinding of that assessment', None),
     ('9a', 'Methods: choice of predictors', _predictors),
-    ('9b', 'Methods: definition of predictors', lambda s: f'charts in the layouts {", ".join(layout_names(s))}; chapter Methods shows them'),
+    (
+        '9b',
+        'Methods: definition of predictors',
+        lambda s: f'charts in the layouts {", ".join(layout_names(s))}; chapter Methods shows them',
+    ),
     ('9c', 'Methods: who assessed the predictors', 'nobody: charts are drawn by a program'),
     ('10', 'Methods: sample size', _size),
-    ('11', 'Methods: missing data', lambda s: None if not s.summary else
-        f'recordings that cannot be used are left out, none is imputed; {_eligible(s)}'),
+    (
+        '11',
+        'Methods: missing data',
+        lambda s: (
+            None
+            if not s.summary
+            else f'recordings that cannot be used are left out, none is imputed; {_eligible(s)}'
+        ),
+    ),
     ('12a', 'Methods: how the data were used and parted', _parts),
-    ('12b', 'Methods: handling of predictors',
-        'pixels of the chart, normalised as the weights expect; augmented in training only, as config.json says'),
+    (
+        '12b',
+        'Methods: handling of predictors',
+        'pixels of the chart, normalised as the weights expect; augmented in training only, as config.json says',
+    ),
     ('12c', 'Methods: type of model, tuning, internal validation', _models),
-    ('12d', 'Methods: differences between groups of patients or places',
-        _has('subgroups', 'results by age, sex, source and layout: chapter Evidence')),
+    (
+        '12d',
+        'Methods: differences between groups of patients or places',
+        _has('subgroups', 'results by age, sex, source and layout: chapter Evidence'),
+    ),
     ('12e', 'Methods: measures of performance', _measures),
-    ('12f', 'Methods: updating of the model',
-        _has('calibration', 'temperature scaling on validation recordings, reported beside the raw probabilities')),
-    ('12g', 'Methods: how predictions were made', lambda s:
-        'weights in model.safetensors of each run; `ecgvis predict` applies them' if s.runs else None),
-    ('13', 'Methods: class imbalance', 'no resampling and no class weights; macro averages count each class alike'),
+    (
+        '12f',
+        'Methods: updating of the model',
+        _has(
+            'calibration',
+            'temperature scaling on validation recordings, reported beside the raw probabilities',
+        ),
+    ),
+    (
+        '12g',
+        'Methods: how predictions were made',
+        lambda s: (
+            'weights in model.safetensors of each run; `ecgvis predict` applies them'
+            if s.runs
+            else None
+        ),
+    ),
+    (
+        '13',
+        'Methods: class imbalance',
+        'no resampling and no class weights; macro averages count each class alike',
+    ),
     ('14', 'Methods: fairness', None),
-    ('15', 'Methods: output of the model', 'a probability per class; the answer is the largest, no threshold is set'),
-    ('16', 'Methods: differences between training and evaluation data', lambda s: None if s.splits.empty else
-        f'one source, parted by patient at random; another source: {AUTHOR}'),
-    ('17', 'Ethical approval', None), ('18a', 'Funding', None), ('18b', 'Conflicts of interest', None),
-    ('18c', 'Protocol', lambda s: f'the settings are study.yaml, in chapter Methods; a protocol: {AUTHOR}' if s.settings else None),
-    ('18d', 'Registration', None), ('18e', 'Sharing of data', None),
+    (
+        '15',
+        'Methods: output of the model',
+        'a probability per class; the answer is the largest, no threshold is set',
+    ),
+    (
+        '16',
+        'Methods: differences between training and evaluation data',
+        lambda s: (
+            None
+            if s.splits.empty
+            else f'one source, parted by patient at random; another source: {AUTHOR}'
+        ),
+    ),
+    ('17', 'Ethical approval', None),
+    ('18a', 'Funding', None),
+    ('18b', 'Conflicts of interest', None),
+    (
+        '18c',
+        'Protocol',
+        lambda s: (
+            f'the settings are study.yaml, in chapter Methods; a protocol: {AUTHOR}'
+            if s.settings
+            else None
+        ),
+    ),
+    ('18d', 'Registration', None),
+    ('18e', 'Sharing of data', None),
     ('18f', 'Sharing of code', _versions),
     ('19', 'Patient and public involvement', None),
-    ('20a', 'Results: flow of participants', lambda s: None if not _eligible(s) or not _parts(s) else f'{_eligible(s)}; {_parts(s)}'),
+    (
+        '20a',
+        'Results: flow of participants',
+        lambda s: None if not _eligible(s) or not _parts(s) else f'{_eligible(s)}; {_parts(s)}',
+    ),
     ('20b', 'Results: characteristics', _people),
-    ('20c', 'Results: comparison of development and evaluation data', lambda s: None if s.splits.empty else 'chapter Data, table of the split'),
-    ('21', 'Results: numbers in each analysis', lambda s: None if not s.finished else
-        'hold-out ' + ', '.join(sorted({f"n = {r.test['n']:,} charts of {r.test['patients']:,} patients" for r in s.finished}))),
-    ('22', 'Results: the full model', lambda s: 'weights and settings in the run folders; chapter Model cards' if s.runs else None),
+    (
+        '20c',
+        'Results: comparison of development and evaluation data',
+        lambda s: None if s.splits.empty else 'chapter Data, table of the split',
+    ),
+    (
+        '21',
+        'Results: numbers in each analysis',
+        lambda s: (
+            None
+            if not s.finished
+            else 'hold-out '
+            + ', '.join(
+                sorted(
+                    {
+                        f'n = {r.test["n"]:,} charts of {r.test["patients"]:,} patients'
+                        for r in s.finished
+                    }
+                )
+            )
+        ),
+    ),
+    (
+        '22',
+        'Results: the full model',
+        lambda s: (
+            'weights and settings in the run folders; chapter Model cards' if s.runs else None
+        ),
+    ),
     ('23a', 'Results: performance with intervals', _performance),
-    ('23b', 'Results: differences in performance between groups', _has('subgroups', 'chapter Evidence, subgroups')),
+    (
+        '23b',
+        'Results: differences in performance between groups',
+        _has('subgroups', 'chapter Evidence, subgroups'),
+    ),
     ('24', 'Results: updating', None),
     ('25', 'Discussion: interpretation, fairness', None),
-    ('26', 'Discussion: limitations', lambda s: f'chapter Limits lists those that the files show; others: {AUTHOR}'),
-    ('27a', 'Use: input of poor quality', 'recordings that fail the audit are refused with the reason, in training and by `ecgvis predict`'),
+    (
+        '26',
+        'Discussion: limitations',
+        lambda s: f'chapter Limits lists those that the files show; others: {AUTHOR}',
+    ),
+    (
+        '27a',
+        'Use: input of poor quality',
+        'recordings that fail the audit are refused with the reason, in training and by `ecgvis predict`',
+    ),
     ('27b', 'Use: who handles it, and what they must know', None),
-    ('27c', 'Use: next steps of research', None))
+    ('27c', 'Use: next steps of research', None),
+)
 
 # %% ../../nbs/90_report/70_checklist.ipynb #6d59feb4
 def answer(study: StudyFiles, of: Answer) -> str:
@@ -157,77 +316,167 @@ def answer(study: StudyFiles, of: Answer) -> str:
     found = of(study) if callable(of) else of
     return found or AUTHOR
 
+
 def tripod_section(study: StudyFiles) -> Section:
     "The checklist."
-    rows: list[Row] = [{'Item': k, 'What': what, 'Answer': answer(study, of)} for k, what, of in TRIPOD]
+    rows: list[Row] = [
+        {'Item': k, 'What': what, 'Answer': answer(study, of)} for k, what, of in TRIPOD
+    ]
     open_ = sum(r['Answer'] == AUTHOR for r in rows)
-    caption = (f'Items after Collins et al. 2024, doi 10.1136/bmj-2023-078378, in other words. Answers are from the files of {data_name(study)}; '
-               f'n = {len(rows)} items, {open_} of them the author\'s to state. No intervals. {run_ids(study.runs) if study.runs else "No run yet."}')
-    return Section('TRIPOD+AI', 'What a prediction study has to report.', [Table('tripod', 'Checklist', caption, rows)])
+    caption = (
+        f'Items after Collins et al. 2024, doi 10.1136/bmj-2023-078378, in other words. Answers are from the files of {data_name(study)}; '
+        f"n = {len(rows)} items, {open_} of them the author's to state. No intervals. {run_ids(study.runs) if study.runs else 'No run yet.'}"
+    )
+    return Section(
+        'TRIPOD+AI',
+        'What a prediction study has to report.',
+        [Table('tripod', 'Checklist', caption, rows)],
+    )
 
 # %% ../../nbs/90_report/70_checklist.ipynb #dd21e290
 def _facts(study: StudyFiles, r: Run) -> list[Row]:
     "What the model is, as names and values."
-    n, c = r.record.get('recordings') or {}, r.settings
-    kind = f"{study.summary.get('kind') or 'unknown'} recordings"
-    seen = 'simulated recordings: it has seen no patient' if study.summary.get('simulated') else kind
-    size = f'{p:,} parameters' if (p := r.record.get('parameters')) else f'trees on {r.record.get("features", 0):,} features'
-    facts = {'Model': f'{study.systems.get(r.architecture, r.architecture)}, {size}',
-             'File': f'{r.id.replace("/seed", "/final/seed")}/model.safetensors' if p else 'none is kept: the trees are grown again in minutes',
-             'Input': f"a chart of {c.get('size') or 'its own size in'} px, layouts {', '.join(c.get('layouts') or ('not recorded',))}"
-                      if r.eats == 'chart' else r.eats,
-             'Output': f"probabilities of {', '.join(c.get('classes') or ('classes not recorded',))}",
-             'Trained on': f"{seen}; {_listed({k: v for k, v in n.items() if k != 'test'})}",
-             'First weights': str(r.record.get('weights', 'not recorded')),
-             'Use': 'research on charts like those it was trained on; `ecgvis predict RECORDING --out runs` asks it',
-             'Not for': 'diagnosis, or any decision on a patient: it is no medical device',
-             'Intended users and setting': AUTHOR, 'Licence of weights and data': AUTHOR,
-             'Made with': ', '.join(f'{k} {v}' for k, v in {'ecgvis': __version__, **(r.record.get('versions') or {})}.items())}
+    n = r.record.get('recordings') or {}
+    c = r.settings
+    kind = f'{study.summary.get("kind") or "unknown"} recordings'
+    seen = (
+        'simulated recordings: it has seen no patient' if study.summary.get('simulated') else kind
+    )
+    size = (
+        f'{p:,} parameters'
+        if (p := r.record.get('parameters'))
+        else f'trees on {r.record.get("features", 0):,} features'
+    )
+    facts = {
+        'Model': f'{study.systems.get(r.architecture, r.architecture)}, {size}',
+        'File': f'{r.id.replace("/seed", "/final/seed")}/model.safetensors'
+        if p
+        else 'none is kept: the trees are grown again in minutes',
+        'Input': f'a chart of {c.get("size") or "its own size in"} px, layouts {", ".join(c.get("layouts") or ("not recorded",))}'
+        if r.eats == 'chart'
+        else r.eats,
+        'Output': f'probabilities of {", ".join(c.get("classes") or ("classes not recorded",))}',
+        'Trained on': f'{seen}; {_listed({k: v for k, v in n.items() if k != "test"})}',
+        'First weights': str(r.record.get('weights', 'not recorded')),
+        'Use': 'research on charts like those it was trained on; `ecgvis predict RECORDING --out runs` asks it',
+        'Not for': 'diagnosis, or any decision on a patient: it is no medical device',
+        'Intended users and setting': AUTHOR,
+        'Licence of weights and data': AUTHOR,
+        'Made with': ', '.join(
+            f'{k} {v}'
+            for k, v in {'ecgvis': __version__, **(r.record.get('versions') or {})}.items()
+        ),
+    }
     return [{'What': k, 'Answer': v} for k, v in facts.items()]
+
 
 def _present(study: StudyFiles, r: Run) -> list[Row]:
     "How good it is on the hold-out: all, then class by class."
     t = r.test
     names = dict(f1='F1', precision='Precision', recall='Recall', auroc='AUROC')
-    rows: list[Row] = [{'Class': c, 'n': m.get('support'), **{name: m.get(k) for k, name in names.items()}} for c, m in t['per_class'].items() if m]
-    return [*rows, {'Class': 'all (macro)', 'n': t['n'], **{name: t['macro'][k] for k, name in names.items()}, '_mark': 'total'}]
+    rows: list[Row] = [
+        {'Class': c, 'n': m.get('support'), **{name: m.get(k) for k, name in names.items()}}
+        for c, m in t['per_class'].items()
+        if m
+    ]
+    return [
+        *rows,
+        {
+            'Class': 'all (macro)',
+            'n': t['n'],
+            **{name: t['macro'][k] for k, name in names.items()},
+            '_mark': 'total',
+        },
+    ]
+
 
 def cards_section(study: StudyFiles) -> Section | None:
     "A card for each final model."
+
     def card(r: Run) -> Group:
         name = r.id.replace('/', '-')
         told = f'Data: {data_name(study)}, n and settings from run.json and config.json. No interval: facts. Run: {r.id}.'
         items: list[Item] = [Table(f'card-{name}', 'What it is', told, _facts(study, r))]
-        items.append(Table(f'card-results-{name}', 'How good it is', source(study, [r], [r.test]), _present(study, r)))
+        items.append(
+            Table(
+                f'card-results-{name}',
+                'How good it is',
+                source(study, [r], [r.test]),
+                _present(study, r),
+            )
+        )
         return Group(f'model-{name}', label(study, r), items, open=len(study.finished) <= 4)
-    return Section('Model cards', 'One for each final model.', [card(r) for r in study.finished]) if study.finished else None
+
+    return (
+        Section('Model cards', 'One for each final model.', [card(r) for r in study.finished])
+        if study.finished
+        else None
+    )
 
 # %% ../../nbs/90_report/70_checklist.ipynb #e429570a
-FEW = 20 # charts of a class in the hold-out, under which its numbers say little
+FEW = 20  # charts of a class in the hold-out, under which its numbers say little
+
 
 def limits(study: StudyFiles) -> list[str]:
     "What weakens the conclusions."
-    s, runs, lines = study.summary, study.finished, list[str]()
-    if s.get('simulated'): lines.append('The recordings are simulated: nothing here speaks of patients.')
-    lines.append('One data set and one hold-out part of it: no external test. How the models do elsewhere is not known.')
-    seeds = {m: len({r.seed for r in runs if (r.config, r.architecture) == m}) for m in {(r.config, r.architecture) for r in runs}}
+    s = study.summary
+    runs = study.finished
+    lines = list[str]()
+    if s.get('simulated'):
+        lines.append('The recordings are simulated: nothing here speaks of patients.')
+    lines.append(
+        'One data set and one hold-out part of it: no external test. How the models do elsewhere is not known.'
+    )
+    seeds = {
+        m: len({r.seed for r in runs if (r.config, r.architecture) == m})
+        for m in {(r.config, r.architecture) for r in runs}
+    }
     if once := sum(v < 2 for v in seeds.values()):
-        lines.append(f'{once} of {len(seeds)} models were trained with one seed: how much another one would change is not known for them.')
-    if runs: lines.append('Intervals are over patients of the hold-out; they hold neither the variation of training itself nor that of the split.')
-    if len(seeds) > 1: lines.append(f'{len(seeds)} models were compared on the same hold-out: the best of them is partly the luckiest.')
+        lines.append(
+            f'{once} of {len(seeds)} models were trained with one seed: how much another one would change is not known for them.'
+        )
+    if runs:
+        lines.append(
+            'Intervals are over patients of the hold-out; they hold neither the variation of training itself nor that of the split.'
+        )
+    if len(seeds) > 1:
+        lines.append(
+            f'{len(seeds)} models were compared on the same hold-out: the best of them is partly the luckiest.'
+        )
     scratch = sum(str(r.record.get('weights', '')).startswith('none') for r in runs)
-    if scratch: lines.append(f'{scratch} of {len(runs)} runs began from random weights, the published ones from ImageNet weights.')
+    if scratch:
+        lines.append(
+            f'{scratch} of {len(runs)} runs began from random weights, the published ones from ImageNet weights.'
+        )
     if s.get('excluded'):
-        lines.append(f"{s['excluded']:,} of {s['recordings']:,} recordings were left out; the results hold for recordings that pass the same audit.")
-    small = sorted({c for r in runs for c, m in r.test['per_class'].items() if m and (m.get('support') or 0) < FEW})
-    if small: lines.append(f'Fewer than {FEW} charts of the hold-out are of the classes {", ".join(small)}: their numbers say little.')
+        lines.append(
+            f'{s["excluded"]:,} of {s["recordings"]:,} recordings were left out; the results hold for recordings that pass the same audit.'
+        )
+    small = sorted(
+        {
+            c
+            for r in runs
+            for c, m in r.test['per_class'].items()
+            if m and (m.get('support') or 0) < FEW
+        }
+    )
+    if small:
+        lines.append(
+            f'Fewer than {FEW} charts of the hold-out are of the classes {", ".join(small)}: their numbers say little.'
+        )
     return lines + [f'Labels are taken as given; how sure they are: {AUTHOR}.']
+
 
 def limits_section(study: StudyFiles) -> Section:
     "Limits that the files show, and what the study folder lacks."
     return Section('Limits', 'As far as the files of the study show them.', [limits(study)])
 
+
 def missing_section(study: StudyFiles) -> Section:
     "The list of what the study folder lacks."
     lines = missing(study)
-    return Section('What is missing', '' if lines else 'Nothing: every part that a study can have is here.', [lines] if lines else [])
+    return Section(
+        'What is missing',
+        '' if lines else 'Nothing: every part that a study can have is here.',
+        [lines] if lines else [],
+    )

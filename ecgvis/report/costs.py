@@ -23,137 +23,256 @@ from ..runs import Run, StudyFiles
 from .style import MARKERS, data_name, run_ids, source, styles
 
 # %% ../../nbs/90_report/50_costs.ipynb #9508b23e
-def front(cost: Any, # [n]
-          value: Any, # [n]
-         ) -> np.ndarray: # bool [n]
-    "Which points no other one beats: none that costs no more is better, none that is as good costs less."
-    c, v = np.asarray(cost, float), np.asarray(value, float)
+def front(
+    cost: Any,  # [n]
+    value: Any,  # [n]
+) -> np.ndarray:  # bool [n]
+    """Which points no other one beats: none that costs no more is better, none that is as good
+    costs less."""
+    c = np.asarray(cost, float)
+    v = np.asarray(value, float)
     beaten = ((c <= c[:, None]) & (v >= v[:, None]) & ((c < c[:, None]) | (v > v[:, None]))).any(1)
     return np.asarray(~beaten)
 
-def near(cost: Sequence[float], value: Sequence[float], high: Sequence[float]) -> np.ndarray: # bool [n]
+
+def near(
+    cost: Sequence[float], value: Sequence[float], high: Sequence[float]
+) -> np.ndarray:  # bool [n]
     "Which points off the front have an interval that reaches the best one that costs no more."
-    c, v = np.asarray(cost, float), np.asarray(value, float)
+    c = np.asarray(cost, float)
+    v = np.asarray(value, float)
     return ~front(c, v) & (np.asarray(high, float) >= [v[c <= x].max() for x in c])
 
 # %% ../../nbs/90_report/50_costs.ipynb #c6ebc0b7
 @dataclass(frozen=True)
 class Cost:
     "A cost of a model."
+
     title: str
-    unit: str # for the axis
-    of: Callable[[Run], Any] # its value; None where it is not known
-    measured: bool = False # on a machine: values of another machine cannot stand beside it
-    counted: bool = False # of the network alone: the published macro-F1 can stand beside it
+    unit: str  # for the axis
+    of: Callable[[Run], Any]  # its value; None where it is not known
+    measured: bool = False  # on a machine: values of another machine cannot stand beside it
+    counted: bool = False  # of the network alone: the published macro-F1 can stand beside it
+
 
 def epoch_seconds(r: Run) -> float | None:
     "Median seconds per epoch of a run."
     return float(r.history['seconds'].median()) if 'seconds' in r.history else None
 
+
 def _count(name: str, scale: float) -> Callable[[Run], float | None]:
     "A count of costs.json; the parameters also stand in run.json."
+
     def of(r: Run) -> float | None:
-        value = r.costs.get('counts', {}).get(name) or (r.record.get(name) if name == 'parameters' else None)
-        return None if value is None else value/scale
+        value = r.costs.get('counts', {}).get(name) or (
+            r.record.get(name) if name == 'parameters' else None
+        )
+        return None if value is None else value / scale
+
     return of
+
 
 def _measured(*path: str) -> Callable[[Run], float | None]:
     "The latest measurement of a run."
+
     def of(r: Run) -> float | None:
         found = (r.costs.get('measurements') or [{}])[-1]
-        for name in path: found = found.get(name) or {}
+        for name in path:
+            found = found.get(name) or {}
         return found if isinstance(found, (int, float)) else None
+
     return of
 
-COSTS = (Cost('Parameters', 'parameters, million', _count('parameters', 1e6), counted=True),
-         Cost('Disk', 'weights, MB', _count('weights_bytes', 1e6), counted=True),
-         Cost('Multiply-accumulates', 'GMACs per chart', _count('macs', 1e9), counted=True),
-         Cost('Latency', 'ms per chart, alone (median)', _measured('latency', 'p50_ms'), True),
-         Cost('Training', 'seconds per epoch (median)', epoch_seconds))
+
+COSTS = (
+    Cost('Parameters', 'parameters, million', _count('parameters', 1e6), counted=True),
+    Cost('Disk', 'weights, MB', _count('weights_bytes', 1e6), counted=True),
+    Cost('Multiply-accumulates', 'GMACs per chart', _count('macs', 1e9), counted=True),
+    Cost('Latency', 'ms per chart, alone (median)', _measured('latency', 'p50_ms'), True),
+    Cost('Training', 'seconds per epoch (median)', epoch_seconds),
+)
+
 
 def machine_of(r: Run) -> str:
     "What a run's costs were measured on."
     m = (r.costs.get('measurements') or [{}])[-1].get('machine', {})
-    return f"{m.get('cpu', '')} {m.get('device', '')}".strip()
+    return f'{m.get("cpu", "")} {m.get("device", "")}'.strip()
 
 # %% ../../nbs/90_report/50_costs.ipynb #0f3c1f64
 def _beside(x: Sequence[float]) -> list[float]:
     "Shifts in points that put equal values side by side."
-    return [7*(x[:i].count(v) - (x.count(v) - 1)/2) for i, v in enumerate(x)]
+    return [7 * (x[:i].count(v) - (x.count(v) - 1) / 2) for i, v in enumerate(x)]
+
 
 def _scatter(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> Figure:
     "Macro-F1 with its interval against a cost, and the front."
     fig, ax = axes(cost.title, cost.unit, 'macro-F1', (4.3, 3.3))
     configs = list(dict.fromkeys(r.config for r in study.runs))
-    x, f1 = [float(cost.of(r)) for r in runs], [r.test['macro']['f1'] for r in runs]
-    value, high = [v['value'] for v in f1], [v['value'] if v['high'] is None else v['high'] for v in f1]
+    x = [float(cost.of(r)) for r in runs]
+    f1 = [r.test['macro']['f1'] for r in runs]
+    value = [v['value'] for v in f1]
+    high = [v['value'] if v['high'] is None else v['high'] for v in f1]
     best = front(x, value)
     steps = sorted((a, v) for a, v, b in zip(x, value, best) if b)
-    ax.step([a for a, _ in steps] + [max(x)], [v for _, v in steps] + [steps[-1][1]], where='post', color='#9aa5b0', lw=1, zorder=1)
+    ax.step(
+        [a for a, _ in steps] + [max(x)],
+        [v for _, v in steps] + [steps[-1][1]],
+        where='post',
+        color='#9aa5b0',
+        lw=1,
+        zorder=1,
+    )
     for r, at, v, on, close, shift in zip(runs, x, f1, best, near(x, value, high), _beside(x)):
-        colour, moved = styles(study)[r.architecture][0], ax.transData + ScaledTranslation(shift/72, 0, fig.dpi_scale_trans)
-        if v['low'] is not None: ax.plot([at, at], [v['low'], v['high']], color=colour, lw=1.2, alpha=.7, transform=moved)
-        ax.update_datalim([(at, y) for y in v.values() if isinstance(y, float)])   # what is moved does not count by itself
-        ax.plot(at, v['value'], list(MARKERS)[configs.index(r.config) % len(MARKERS)], color=colour, ms=7, markeredgewidth=1.3, transform=moved,
-                markerfacecoloralt='white', fillstyle='full' if on else 'left' if close else 'none')
+        colour = styles(study)[r.architecture][0]
+        moved = ax.transData + ScaledTranslation(shift / 72, 0, fig.dpi_scale_trans)
+        if v['low'] is not None:
+            ax.plot(
+                [at, at], [v['low'], v['high']], color=colour, lw=1.2, alpha=0.7, transform=moved
+            )
+        # what is moved does not count by itself
+        ax.update_datalim([(at, y) for y in v.values() if isinstance(y, float)])
+        ax.plot(
+            at,
+            v['value'],
+            list(MARKERS)[configs.index(r.config) % len(MARKERS)],
+            color=colour,
+            ms=7,
+            markeredgewidth=1.3,
+            transform=moved,
+            markerfacecoloralt='white',
+            fillstyle='full' if on else 'left' if close else 'none',
+        )
     known = {r.architecture: at for r, at in zip(runs, x)}
-    told = [(known[p['architecture']], p['f1']) for p in study.published['overall'] if p['architecture'] in known]
-    if cost.counted: ax.plot([a for a, _ in told], [v for _, v in told], 'x', color='#7a858f', ms=6, ls='')
+    told = [
+        (known[p['architecture']], p['f1'])
+        for p in study.published['overall']
+        if p['architecture'] in known
+    ]
+    if cost.counted:
+        ax.plot([a for a, _ in told], [v for _, v in told], 'x', color='#7a858f', ms=6, ls='')
     numbers(ax, 'x', x)
     ax.autoscale_view()
     return fig
+
 
 def _names(study: StudyFiles, runs: Sequence[Run]) -> Figure:
     "The legend of the panels, as a panel of its own."
     known = list(dict.fromkeys(r.architecture for r in runs))
     configs = dict(zip(dict.fromkeys(r.config for r in study.runs), MARKERS))
-    dots = [Line2D([], [], marker='o', ls='', color=styles(study)[a][0], label=study.systems.get(a, a)) for a in known]
-    dots += [Line2D([], [], marker=m, ls='', color='#5a6875', label=c) for c, m in configs.items() if any(r.config == c for r in runs)]
-    fig = Figure((4.2, .5 + .2*len(dots)))
-    fig.legend(handles=dots, loc='upper left', frameon=False, fontsize=8.5, title='Colours and markers', title_fontsize=8.5, alignment='left')
+    dots = [
+        Line2D([], [], marker='o', ls='', color=styles(study)[a][0], label=study.systems.get(a, a))
+        for a in known
+    ]
+    dots += [
+        Line2D([], [], marker=m, ls='', color='#5a6875', label=c)
+        for c, m in configs.items()
+        if any(r.config == c for r in runs)
+    ]
+    fig = Figure((4.2, 0.5 + 0.2 * len(dots)))
+    fig.legend(
+        handles=dots,
+        loc='upper left',
+        frameon=False,
+        fontsize=8.5,
+        title='Colours and markers',
+        title_fontsize=8.5,
+        alignment='left',
+    )
     return fig
 
 # %% ../../nbs/90_report/50_costs.ipynb #fb5c2c0d
-WHO, TRAINING = ('System', 'Configuration', 'Seed'), ('Epochs', 'Seconds per epoch', 'Total minutes', 'Training, Wh', 'Source')
+WHO = ('System', 'Configuration', 'Seed')
+TRAINING = ('Epochs', 'Seconds per epoch', 'Total minutes', 'Training, Wh', 'Source')
+
 
 def _row(study: StudyFiles, r: Run) -> Row:
     "What a run cost."
-    counts, last, spent = r.costs.get('counts', {}), _measured, r.record.get('seconds')
-    by = lambda name: {f'{name}, %': counts[f'{name}_difference_percent']} if counts.get(f'{name}_difference_percent') is not None else {}
-    measured = {'Latency p50, ms': last('latency', 'p50_ms')(r), 'p99, ms': last('latency', 'p99_ms')(r),
-                'Charts/s': last('throughput', 'charts_per_second')(r),
-                'Peak memory, MB': last('memory', 'inference_batch', 'peak_mb')(r)} if r.costs else {}
+    counts = r.costs.get('counts', {})
+    last = _measured
+    spent = r.record.get('seconds')
+    by = lambda name: (
+        {f'{name}, %': counts[f'{name}_difference_percent']}
+        if counts.get(f'{name}_difference_percent') is not None
+        else {}
+    )
+    measured = (
+        {
+            'Latency p50, ms': last('latency', 'p50_ms')(r),
+            'p99, ms': last('latency', 'p99_ms')(r),
+            'Charts/s': last('throughput', 'charts_per_second')(r),
+            'Peak memory, MB': last('memory', 'inference_batch', 'peak_mb')(r),
+        }
+        if r.costs
+        else {}
+    )
     energy = {'Training, Wh': last('energy', 'training_watt_hours')(r)} if r.costs else {}
-    return {'System': study.systems.get(r.architecture, r.architecture), 'Configuration': r.config, 'Seed': r.seed,
-            'Parameters': r.record.get('parameters'), 'Weights, MB': COSTS[1].of(r), 'GMACs': COSTS[2].of(r), **by('torchinfo'), **by('thop'),
-            **measured, 'Epochs': r.record.get('epochs'), 'Seconds per epoch': epoch_seconds(r),
-            'Total minutes': None if spent is None else spent/60, **energy, 'Source': 'this study'}
+    return {
+        'System': study.systems.get(r.architecture, r.architecture),
+        'Configuration': r.config,
+        'Seed': r.seed,
+        'Parameters': r.record.get('parameters'),
+        'Weights, MB': COSTS[1].of(r),
+        'GMACs': COSTS[2].of(r),
+        **by('torchinfo'),
+        **by('thop'),
+        **measured,
+        'Epochs': r.record.get('epochs'),
+        'Seconds per epoch': epoch_seconds(r),
+        'Total minutes': None if spent is None else spent / 60,
+        **energy,
+        'Source': 'this study',
+    }
+
 
 def cost_rows(study: StudyFiles) -> list[Row]:
     "What each run cost; then the published seconds per epoch."
-    published: list[Row] = [{'System': p['system'], 'Seconds per epoch': float(p['seconds']), 'Source': f"published, approximate, {p['device']}",
-                             '_mark': 'published'} for p in study.published['epochs']]
+    published: list[Row] = [
+        {
+            'System': p['system'],
+            'Seconds per epoch': float(p['seconds']),
+            'Source': f'published, approximate, {p["device"]}',
+            '_mark': 'published',
+        }
+        for p in study.published['epochs']
+    ]
     return [*(_row(study, r) for r in study.finished), *published]
 
 # %% ../../nbs/90_report/50_costs.ipynb #9ced7b4f
 def _panels(study: StudyFiles) -> tuple[list[tuple[str, Figure]], list[str]]:
     "A panel per cost that at least one run has, and what was left out of which."
-    panels, told, runs = list[tuple[str, Figure]](), list[str](), study.finished
+    panels = list[tuple[str, Figure]]()
+    told = list[str]()
+    runs = study.finished
     machines = [machine_of(r) for r in runs if r.costs]
     here = max(set(machines), key=machines.count) if machines else ''
     for cost in COSTS:
         known = [r for r in runs if cost.of(r) and (not cost.measured or machine_of(r) == here)]
-        if known: panels.append((cost.title, _scatter(study, cost, known)))
-        if len(known) < len(runs): told.append(f'{cost.title}: {len(known)} of {len(runs)} runs')
-    return panels + [('names', _names(study, runs))]*bool(panels), told
+        if known:
+            panels.append((cost.title, _scatter(study, cost, known)))
+        if len(known) < len(runs):
+            told.append(f'{cost.title}: {len(known)} of {len(runs)} runs')
+    return panels + [('names', _names(study, runs))] * bool(panels), told
+
 
 def _times(study: StudyFiles) -> Figure | None:
     "Time per epoch against total time of training."
-    known = [(r, t, r.record['seconds']/60) for r in study.finished if (t := epoch_seconds(r)) and r.record.get('seconds')]
-    if not known: return None
+    known = [
+        (r, t, r.record['seconds'] / 60)
+        for r in study.finished
+        if (t := epoch_seconds(r)) and r.record.get('seconds')
+    ]
+    if not known:
+        return None
     fig, ax = axes('Training time', 'seconds per epoch (median)', 'total, minutes', (4.3, 3.3))
     configs = list(dict.fromkeys(r.config for r in study.runs))
-    for r, x, y in known: ax.plot(x, y, list(MARKERS)[configs.index(r.config) % len(MARKERS)], color=styles(study)[r.architecture][0], ms=7)
+    for r, x, y in known:
+        ax.plot(
+            x,
+            y,
+            list(MARKERS)[configs.index(r.config) % len(MARKERS)],
+            color=styles(study)[r.architecture][0],
+            ms=7,
+        )
     numbers(ax, 'x', [x for _, x, _ in known])
     numbers(ax, 'y', [y for _, _, y in known])
     return fig
@@ -162,55 +281,106 @@ def _times(study: StudyFiles) -> Figure | None:
 def costs_section(study: StudyFiles) -> Section | None:
     "Macro-F1 against each cost with its front, time per epoch against total time, and the table."
     runs = study.finished
-    if not runs: return None
+    if not runs:
+        return None
     (panels, told), times, tests = _panels(study), _times(study), [r.test for r in runs]
-    if times: panels.insert(-1 if panels else 0, ('Training time', times))
+    if times:
+        panels.insert(-1 if panels else 0, ('Training time', times))
     where = sorted({m for r in runs if (m := machine_of(r))})
-    machines = f' Measured on: {"; ".join(where)}.' if where else ' No costs were measured yet: `ecgvis costs` does it.'
-    caption = ('Filled: on the Pareto front (grey line). Half filled: the interval reaches the front. Hollow: another model costs no more and '
-               'is better. Equal costs stand side by side. Grey crosses: published macro-F1 of the same architecture, another hold-out, no interval. '
-               f'{source(study, runs, tests)}{machines}{" In part only: " + "; ".join(told) + "." if told else ""}')
+    machines = (
+        f' Measured on: {"; ".join(where)}.'
+        if where
+        else ' No costs were measured yet: `ecgvis costs` does it.'
+    )
+    caption = (
+        'Filled: on the Pareto front (grey line). Half filled: the interval reaches the front. Hollow: another model costs no more and '
+        'is better. Equal costs stand side by side. Grey crosses: published macro-F1 of the same architecture, another hold-out, no interval. '
+        f'{source(study, runs, tests)}{machines}{" In part only: " + "; ".join(told) + "." if told else ""}'
+    )
     items: list[Item] = [Plot('pareto', 'Accuracy against cost', caption, panels)] if panels else []
     rows = cost_rows(study)
     own = [{k: v for k, v in r.items() if k not in TRAINING} for r in rows if '_mark' not in r]
     end = f'Data: {data_name(study)}. Measured once per run: no interval here; those of the medians are in costs.json.{machines} {run_ids(runs)}'
-    items.append(Table('costs', 'What an answer costs', 'MACs: torch.utils.flop_counter.FlopCounterMode / 2; torchinfo and thop as their difference '
-                       f'from it. Latency: one chart alone; charts per second: in batches; how memory was had: costs.json. {end}', own, 2))
+    items.append(
+        Table(
+            'costs',
+            'What an answer costs',
+            'MACs: torch.utils.flop_counter.FlopCounterMode / 2; torchinfo and thop as their difference '
+            f'from it. Latency: one chart alone; charts per second: in batches; how memory was had: costs.json. {end}',
+            own,
+            2,
+        )
+    )
     spent = [{k: v for k, v in r.items() if k in (*WHO, *TRAINING, '_mark')} for r in rows]
-    items.append(Table('training-costs', 'What training cost', f'Energy: an estimate; how it was had: costs.json. {end}', spent, 2))
+    items.append(
+        Table(
+            'training-costs',
+            'What training cost',
+            f'Energy: an estimate; how it was had: costs.json. {end}',
+            spent,
+            2,
+        )
+    )
     return Section('Costs', 'What a correct answer costs to train and to ask for.', items)
 
 # %% ../../nbs/90_report/50_costs.ipynb #a848e4f4
-def _model(study: StudyFiles, r: Run) -> str: return f'{study.systems.get(r.architecture, r.architecture)} · {r.config}'
+def _model(study: StudyFiles, r: Run) -> str:
+    return f'{study.systems.get(r.architecture, r.architecture)} · {r.config}'
+
 
 def _front_line(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
     "Who is on the front of a cost, cheapest first."
     known = sorted((r for r in runs if cost.of(r)), key=lambda r: float(cost.of(r)))
-    if len(known) < 2: return ''
+    if len(known) < 2:
+        return ''
     on = front([float(cost.of(r)) for r in known], [r.test['macro']['f1']['value'] for r in known])
-    names = [f"{_model(study, r)} ({cost.of(r):.3g}: {r.test['macro']['f1']['value']:.3f})" for r, x in zip(known, on) if x]
-    return f"{cost.title} ({cost.unit}: macro-F1), on the front: {', '.join(names)}; {len(known) - len(names)} of {len(known)} are off it."
+    names = [
+        f'{_model(study, r)} ({cost.of(r):.3g}: {r.test["macro"]["f1"]["value"]:.3f})'
+        for r, x in zip(known, on)
+        if x
+    ]
+    return f'{cost.title} ({cost.unit}: macro-F1), on the front: {", ".join(names)}; {len(known) - len(names)} of {len(known)} are off it.'
 
 # %% ../../nbs/90_report/50_costs.ipynb #852ff925
 def _equals(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
     "The cheapest model that the best one does not beat beyond chance."
     pairs = compared(study, 'pairs')
     known = {f'{r.config}/{r.architecture}': r for r in runs if cost.of(r)}
-    if pairs.empty or len(known) < 2: return ''
-    top = pairs['a'].iloc[0] # pairs are of models in order, the best first
-    if top not in known: return ''
-    level = pairs[(pairs['a'] == top) & (pairs['p_holm'] >= .05) & pairs['b'].isin(list(known))]
+    if pairs.empty or len(known) < 2:
+        return ''
+    top = pairs['a'].iloc[0]  # pairs are of models in order, the best first
+    if top not in known:
+        return ''
+    level = pairs[(pairs['a'] == top) & (pairs['p_holm'] >= 0.05) & pairs['b'].isin(list(known))]
     cheaper = [x for x in each(level) if cost.of(known[x.b]) < cost.of(known[top])]
-    if not cheaper: return f'{cost.title}: no cheaper model is level with the best one, {_model(study, known[top])}.'
+    if not cheaper:
+        return f'{cost.title}: no cheaper model is level with the best one, {_model(study, known[top])}.'
     x = min(cheaper, key=lambda x: cost.of(known[x.b]))
-    ratio = cost.of(known[top])/cost.of(known[x.b])
-    return (f'{cost.title}: the best model, {_model(study, known[top])}, costs {ratio:.3g} times as much as {_model(study, known[x.b])}, '
-            f'which it does not beat beyond chance: {x.difference:+.3f} macro-F1 (95 % interval {x.low:+.3f} to {x.high:+.3f}, '
-            f'corrected p = {x.p_holm:.2g}).')
+    ratio = cost.of(known[top]) / cost.of(known[x.b])
+    return (
+        f'{cost.title}: the best model, {_model(study, known[top])}, costs {ratio:.3g} times as much as {_model(study, known[x.b])}, '
+        f'which it does not beat beyond chance: {x.difference:+.3f} macro-F1 (95 % interval {x.low:+.3f} to {x.high:+.3f}, '
+        f'corrected p = {x.p_holm:.2g}).'
+    )
+
 
 def discussion_section(study: StudyFiles) -> Section | None:
-    "What the costs come to, in sentences made from the tables; None where there are fewer than two runs."
-    runs = [r for r in {(r.config, r.architecture): r for r in reversed(study.finished)}.values()][::-1]
-    if len(runs) < 2: return None
-    lines = [line for cost in COSTS for of in (_front_line, _equals) if (line := of(study, cost, runs))]
-    return Section('Is the dearer model worth it?', f'The first seed of each model. {run_ids(runs)}', [lines]) if lines else None
+    """What the costs come to, in sentences made from the tables; None where there are fewer than
+    two runs."""
+    runs = [r for r in {(r.config, r.architecture): r for r in reversed(study.finished)}.values()][
+        ::-1
+    ]
+    if len(runs) < 2:
+        return None
+    lines = [
+        line for cost in COSTS for of in (_front_line, _equals) if (line := of(study, cost, runs))
+    ]
+    return (
+        Section(
+            'Is the dearer model worth it?',
+            f'The first seed of each model. {run_ids(runs)}',
+            [lines],
+        )
+        if lines
+        else None
+    )

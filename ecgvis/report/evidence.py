@@ -18,7 +18,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..evaluate.calibration import calibrate, reliability_figure
-from ..evaluate.comparison import compare_study, comparison_figure, each, ranking_figure, subgroup_figure
+from ecgvis.evaluate.comparison import (
+    compare_study,
+    comparison_figure,
+    each,
+    ranking_figure,
+    subgroup_figure,
+)
 from ..core import EcgvisError, progress, read_json, read_table
 from ..evaluate.metrics import INTERVAL, bootstrap, bounds, read_predictions
 from .page import Group, Item, Plot, Row, Section, Table, axes
@@ -27,34 +33,54 @@ from .search import DAMAGED, read_searches
 from .style import data_name, label, model_colour, run_ids, source, styles
 
 # %% ../../nbs/90_report/30_evidence.ipynb #0df434a1
-def assess(folder: str | Path, # of a study, its runs evaluated
-           draws: int = 10_000, # of the comparison
-          ) -> list[str]: # what could not be done, a line each
-    "Calibrate every finished run and compare them all, unless that was done for the same predictions."
+def assess(
+    folder: str | Path,  # of a study, its runs evaluated
+    draws: int = 10_000,  # of the comparison
+) -> list[str]:  # what could not be done, a line each
+    """Calibrate every finished run and compare them all, unless that was done for the same
+    predictions."""
     told = list[str]()
-    runs = [r for r in open_study(folder).finished if (r.folder/'predictions.parquet').exists()]
-    todo: dict[str, Callable[[], Any]] = {f'calibration of {r.id}': partial(calibrate, r.metrics, r.folder) for r in runs}
-    if runs: todo['comparison of the runs'] = partial(compare_study, folder, draws)
+    runs = [r for r in open_study(folder).finished if (r.folder / 'predictions.parquet').exists()]
+    todo: dict[str, Callable[[], Any]] = {
+        f'calibration of {r.id}': partial(calibrate, r.metrics, r.folder) for r in runs
+    }
+    if runs:
+        todo['comparison of the runs'] = partial(compare_study, folder, draws)
     for what, do in progress(list(todo.items()), 'comparing', 'steps'):
-        try: do()
-        except EcgvisError as e: told.append(f'{what}: {e.line}')
-        except DAMAGED as e: told.append(f'{what}: a file is damaged ({type(e).__name__})')
+        try:
+            do()
+        except EcgvisError as e:
+            told.append(f'{what}: {e.line}')
+        except DAMAGED as e:
+            told.append(f'{what}: a file is damaged ({type(e).__name__})')
     return told
 
-def compared(study: StudyFiles, name: str # models, pairs, subgroups, gaps or failures
-            ) -> pd.DataFrame:
+
+def compared(
+    study: StudyFiles,
+    name: str,  # models, pairs, subgroups, gaps or failures
+) -> pd.DataFrame:
     "A table of the comparison; empty where there is none."
-    path = study.folder/'comparison'/f'{name}.csv'
+    path = study.folder / 'comparison' / f'{name}.csv'
     return read_table(path) if path.exists() else pd.DataFrame()
 
 # %% ../../nbs/90_report/30_evidence.ipynb #b3d7562a
-def _who(study: StudyFiles, r: Run) -> Row: # the first columns of a row
-    return {'System': study.systems.get(r.architecture, r.architecture), 'Configuration': r.config, 'Seed': r.seed}
+def _who(study: StudyFiles, r: Run) -> Row:  # the first columns of a row
+    return {
+        'System': study.systems.get(r.architecture, r.architecture),
+        'Configuration': r.config,
+        'Seed': r.seed,
+    }
+
 
 def _number(value: Any, low: Any, high: Any) -> dict[str, float | None] | None:
     "{value, low, high} of numbers that may be NaN."
-    found = {k: None if v is None or v != v else float(v) for k, v in dict(value=value, low=low, high=high).items()}
+    found = {
+        k: None if v is None or v != v else float(v)
+        for k, v in dict(value=value, low=low, high=high).items()
+    }
     return None if found['value'] is None else found
+
 
 def _firsts(runs: Sequence[Run]) -> list[Run]:
     "The first run of each model: its seeds differ little, and a figure for each would be too many."
@@ -63,250 +89,527 @@ def _firsts(runs: Sequence[Run]) -> list[Run]:
 # %% ../../nbs/90_report/30_evidence.ipynb #5ee65827
 def _steps(study: StudyFiles) -> list[Row]:
     "A row per model with a head step: untrained, head only, full."
-    rows, heads = list[Row](), {(s.folder.parent.name, s.folder.name): s.head_best for s in read_searches(study.folder) if s.head_best}
-    span = lambda v: dict(value=float(np.mean(v)), low=float(min(v)), high=float(max(v))) if v else None
+    rows = list[Row]()
+    heads = {
+        (s.folder.parent.name, s.folder.name): s.head_best
+        for s in read_searches(study.folder)
+        if s.head_best
+    }
+    span = lambda v: (
+        dict(value=float(np.mean(v)), low=float(min(v)), high=float(max(v))) if v else None
+    )
     for r in _firsts(study.finished):
         best = heads.get((r.config, r.architecture))
-        if best: rows.append({k: v for k, v in _who(study, r).items() if k != 'Seed'} | {'Untrained head': span(best.get('untrained')),
-                             'Head only': span(best['folds']), 'All layers': r.test['macro']['f1'], 'Source': 'this study'})
+        if best:
+            rows.append(
+                {k: v for k, v in _who(study, r).items() if k != 'Seed'}
+                | {
+                    'Untrained head': span(best.get('untrained')),
+                    'Head only': span(best['folds']),
+                    'All layers': r.test['macro']['f1'],
+                    'Source': 'this study',
+                }
+            )
     return rows
+
 
 def _steps_figure(study: StudyFiles, rows: Sequence[Row]) -> Figure:
     "A line per model over the three steps."
     fig, ax = axes('Macro-F1 by step', '', '', (5.4, 3.4))
     names = ('Untrained head', 'Head only', 'All layers')
-    known = {study.systems.get(r.architecture, r.architecture): r.architecture for r in study.finished}
+    known = {
+        study.systems.get(r.architecture, r.architecture): r.architecture for r in study.finished
+    }
     for i, row in enumerate(rows):
-        at = [(k + .04*(i - len(rows)/2), row[n]) for k, n in enumerate(names) if row[n]]
+        at = [(k + 0.04 * (i - len(rows) / 2), row[n]) for k, n in enumerate(names) if row[n]]
         colour, line = styles(study)[known[str(row['System'])]]
-        ax.plot([x for x, _ in at], [v['value'] for _, v in at], marker='o', ms=4, lw=1.2, color=colour, ls=line)
-        for x, v in at: ax.plot([x, x], [v['low'] or v['value'], v['high'] or v['value']], color=colour, lw=1)
-    ax.set_xticks(range(3), names); ax.set_ylim(0, 1.02)
+        ax.plot(
+            [x for x, _ in at],
+            [v['value'] for _, v in at],
+            marker='o',
+            ms=4,
+            lw=1.2,
+            color=colour,
+            ls=line,
+        )
+        for x, v in at:
+            ax.plot([x, x], [v['low'] or v['value'], v['high'] or v['value']], color=colour, lw=1)
+    ax.set_xticks(range(3), names)
+    ax.set_ylim(0, 1.02)
     return fig
 
 # %% ../../nbs/90_report/30_evidence.ipynb #1c03f8d8
 def steps_section(study: StudyFiles) -> Section | None:
     "Untrained head, head only, all layers; None where no model has a head step."
-    rows, runs = _steps(study), _firsts(study.finished)
-    if not rows: return None
-    published: list[Row] = [{'System': p['system'], 'Untrained head': p['untrained'], 'Head only': p['head'], 'All layers': p['full'],
-                             'Source': 'published', '_mark': 'published'} for p in study.published['steps']]
-    caption = ('Untrained head and head only: macro-F1 on validation folds, mean, lowest and highest fold. '
-               'All layers: the hold-out, with its interval. ' + source(study, runs, [r.test for r in runs]))
-    return Section('From an untrained head to the whole network', '', [
-        Plot('steps', 'Macro-F1 by step of training', f'Colours: families of networks. {caption}', [('steps', _steps_figure(study, rows))]),
-        Table('steps', 'Macro-F1 by step of training', caption, [*rows, *published])])
+    rows = _steps(study)
+    runs = _firsts(study.finished)
+    if not rows:
+        return None
+    published: list[Row] = [
+        {
+            'System': p['system'],
+            'Untrained head': p['untrained'],
+            'Head only': p['head'],
+            'All layers': p['full'],
+            'Source': 'published',
+            '_mark': 'published',
+        }
+        for p in study.published['steps']
+    ]
+    caption = (
+        'Untrained head and head only: macro-F1 on validation folds, mean, lowest and highest fold. '
+        'All layers: the hold-out, with its interval. '
+        + source(study, runs, [r.test for r in runs])
+    )
+    return Section(
+        'From an untrained head to the whole network',
+        '',
+        [
+            Plot(
+                'steps',
+                'Macro-F1 by step of training',
+                f'Colours: families of networks. {caption}',
+                [('steps', _steps_figure(study, rows))],
+            ),
+            Table('steps', 'Macro-F1 by step of training', caption, [*rows, *published]),
+        ],
+    )
 
 # %% ../../nbs/90_report/30_evidence.ipynb #3554460b
-def _of_seeds(study: StudyFiles) -> dict[tuple[str, str], list[float]]: # macro-F1 by architecture and configuration
+def _of_seeds(
+    study: StudyFiles,
+) -> dict[tuple[str, str], list[float]]:  # macro-F1 by architecture and configuration
     "Models that were trained with two or more seeds."
     groups: dict[tuple[str, str], list[float]] = {}
-    for r in study.finished: groups.setdefault((r.architecture, r.config), []).append(r.test['macro']['f1']['value'])
+    for r in study.finished:
+        groups.setdefault((r.architecture, r.config), []).append(r.test['macro']['f1']['value'])
     return {k: v for k, v in groups.items() if len(v) > 1}
+
 
 def _mean(v: Sequence[float]) -> dict[str, float | None]:
     "Mean over seeds with a 95 % t interval."
     from scipy.stats import t
-    half = float(t.ppf(.975, len(v) - 1))*float(np.std(v, ddof=1))/len(v)**.5
-    return dict(value=float(np.mean(v)), low=max(0., float(np.mean(v)) - half), high=min(1., float(np.mean(v)) + half))
+
+    half = float(t.ppf(0.975, len(v) - 1)) * float(np.std(v, ddof=1)) / len(v) ** 0.5
+    return dict(
+        value=float(np.mean(v)),
+        low=max(0.0, float(np.mean(v)) - half),
+        high=min(1.0, float(np.mean(v)) + half),
+    )
+
 
 def _seeds(study: StudyFiles) -> list[Row]:
     "Mean and spread of macro-F1 over seeds; then the published ones."
-    rows: list[Row] = [{'System': study.systems.get(a, a), 'Configuration': c, 'Runs': len(v), 'Mean': _mean(v),
-                        'SD': float(np.std(v, ddof=1)), 'Min': min(v), 'Median': float(np.median(v)), 'Max': max(v), 'Source': 'this study'}
-                       for (a, c), v in _of_seeds(study).items()]
+    rows: list[Row] = [
+        {
+            'System': study.systems.get(a, a),
+            'Configuration': c,
+            'Runs': len(v),
+            'Mean': _mean(v),
+            'SD': float(np.std(v, ddof=1)),
+            'Min': min(v),
+            'Median': float(np.median(v)),
+            'Max': max(v),
+            'Source': 'this study',
+        }
+        for (a, c), v in _of_seeds(study).items()
+    ]
     names = ('System', 'Configuration', 'Runs', 'Mean', 'SD', 'Min', 'Median', 'Max')
-    return rows + [{**{k: p.get(k.lower()) for k in names}, 'Source': f"published; {p['note']}", '_mark': 'published'}
-                   for p in study.published['seeds']]
+    return rows + [
+        {
+            **{k: p.get(k.lower()) for k in names},
+            'Source': f'published; {p["note"]}',
+            '_mark': 'published',
+        }
+        for p in study.published['seeds']
+    ]
 
 # %% ../../nbs/90_report/30_evidence.ipynb #3f5d399a
 def _seeds_figure(study: StudyFiles) -> Figure:
     "A dot per run, a bar at the median; below them what was published."
-    ours, published = list(_of_seeds(study).items()), study.published['seeds']
-    fig, ax = axes('Macro-F1 of each seed', 'macro-F1', '', (5.4, .9 + .3*(len(ours) + len(published))), left=2.1)
+    ours = list(_of_seeds(study).items())
+    published = study.published['seeds']
+    fig, ax = axes(
+        'Macro-F1 of each seed',
+        'macro-F1',
+        '',
+        (5.4, 0.9 + 0.3 * (len(ours) + len(published))),
+        left=2.1,
+    )
     for i, ((a, _), v) in enumerate(ours):
         colour = model_colour(study, a)
-        ax.plot(v, i + np.linspace(-.18, .18, len(v)), 'o', color=colour, ms=4, alpha=.7)
-        ax.plot([np.median(v)]*2, [i - .32, i + .32], color=colour, lw=2)
+        ax.plot(v, i + np.linspace(-0.18, 0.18, len(v)), 'o', color=colour, ms=4, alpha=0.7)
+        ax.plot([np.median(v)] * 2, [i - 0.32, i + 0.32], color=colour, lw=2)
     for i, p in enumerate(published, len(ours)):
         span = [p['min'], p['max']] if 'min' in p else [p['mean'] - p['sd'], p['mean'] + p['sd']]
         ax.plot(span, [i, i], '|-', color='#7a858f', lw=1, ms=6)
-        ax.plot([p.get('median', p['mean'])]*2, [i - .32, i + .32], color='#7a858f', lw=2)
-    names = [f'{study.systems.get(a, a)} · {c}' for (a, c), _ in ours] + [f"published · {p['configuration']}" for p in published]
-    ax.set_yticks(range(len(names)), names); ax.set_ylim(len(names) - .4, -.6); ax.tick_params(axis='y', labelsize=7)
+        ax.plot([p.get('median', p['mean'])] * 2, [i - 0.32, i + 0.32], color='#7a858f', lw=2)
+    names = [f'{study.systems.get(a, a)} · {c}' for (a, c), _ in ours] + [
+        f'published · {p["configuration"]}' for p in published
+    ]
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.tick_params(axis='y', labelsize=7)
     return fig
+
 
 def seeds_section(study: StudyFiles) -> Section | None:
     "The spread over seeds; None where each model has one."
-    if not _of_seeds(study): return None
+    if not _of_seeds(study):
+        return None
     groups = _of_seeds(study)
     runs = [r for r in study.finished if (r.architecture, r.config) in groups]
     end = source(study, runs, [r.test for r in runs], interval=False)
     caption = f'Mean: with a 95 % t interval over the seeds. SD: sample standard deviation. {end}'
     look = 'Dots: runs; bars: medians. Grey: published, lowest to highest, or mean and standard deviation.'
-    return Section('Seeds', 'The same model trained again with another seed.', [
-        Plot('seeds', 'Macro-F1 over seeds', f'{look} {caption}', [('seeds', _seeds_figure(study))]),
-        Table('seeds', 'Macro-F1 over seeds', caption, _seeds(study), 4)])
+    return Section(
+        'Seeds',
+        'The same model trained again with another seed.',
+        [
+            Plot(
+                'seeds',
+                'Macro-F1 over seeds',
+                f'{look} {caption}',
+                [('seeds', _seeds_figure(study))],
+            ),
+            Table('seeds', 'Macro-F1 over seeds', caption, _seeds(study), 4),
+        ],
+    )
 
 # %% ../../nbs/90_report/30_evidence.ipynb #79c83d69
 def _gap(study: StudyFiles, title: str, of: Callable[[dict[str, Any]], Any]) -> Figure:
     "F1 on train (hollow) and test (filled, with interval), a line per run."
-    fig, ax = axes(title, 'F1', '', (3.7, .85 + .24*max(2, len(study.finished))), left=1.8)
+    fig, ax = axes(title, 'F1', '', (3.7, 0.85 + 0.24 * max(2, len(study.finished))), left=1.8)
     for i, r in enumerate(study.finished):
-        colour, train, test = styles(study)[r.architecture][0], of(r.metrics['parts'].get('train', {})), of(r.test)
-        if train: ax.plot(train['value'], i, 'o', mfc='white', mec=colour, ms=6)
-        if not test: continue
+        colour = styles(study)[r.architecture][0]
+        train = of(r.metrics['parts'].get('train', {}))
+        test = of(r.test)
+        if train:
+            ax.plot(train['value'], i, 'o', mfc='white', mec=colour, ms=6)
+        if not test:
+            continue
         ax.plot(test['value'], i, 'o', color=colour, ms=6)
-        if test['low'] is not None: ax.plot([test['low'], test['high']], [i, i], color=colour, lw=1.6)
+        if test['low'] is not None:
+            ax.plot([test['low'], test['high']], [i, i], color=colour, lw=1.6)
     ax.set_yticks(range(len(study.finished)), [label(study, r) for r in study.finished])
-    ax.set_ylim(len(study.finished) - .5, -.5)
+    ax.set_ylim(len(study.finished) - 0.5, -0.5)
     ax.tick_params(axis='y', labelsize=7)
     ax.xaxis.set_major_locator(MaxNLocator(4))
     return fig
 
+
 def _gap_rows(study: StudyFiles) -> list[Row]:
     "Training, test and their difference of each run."
-    table, runs = compared(study, 'gaps'), {r.id: r for r in study.finished}
-    if 'measure' not in table: return []
-    three = lambda x: {'Training': _number(x.train_value, x.train_low, x.train_high), 'Test': _number(x.test_value, x.test_low, x.test_high),
-                       'Difference': _number(x.gap, x.low, x.high)}
-    return [_who(study, runs[x.run]) | {'Measure': x.measure} | three(x) for x in each(table) if x.run in runs]
+    table = compared(study, 'gaps')
+    runs = {r.id: r for r in study.finished}
+    if 'measure' not in table:
+        return []
+    three = lambda x: {
+        'Training': _number(x.train_value, x.train_low, x.train_high),
+        'Test': _number(x.test_value, x.test_low, x.test_high),
+        'Difference': _number(x.gap, x.low, x.high),
+    }
+    return [
+        _who(study, runs[x.run]) | {'Measure': x.measure} | three(x)
+        for x in each(table)
+        if x.run in runs
+    ]
 
 # %% ../../nbs/90_report/30_evidence.ipynb #53846d4b
 def gap_section(study: StudyFiles) -> Section | None:
     "F1 on the training and the test part, overall and per class."
-    if not study.finished: return None
+    if not study.finished:
+        return None
     of_class = lambda c: lambda m: m and (m['per_class'].get(c) or {}).get('f1')
-    panels = [('macro', _gap(study, 'Macro-F1', lambda m: m and m['macro']['f1'])), *((c, _gap(study, c, of_class(c))) for c in study.classes)]
+    panels = [
+        ('macro', _gap(study, 'Macro-F1', lambda m: m and m['macro']['f1'])),
+        *((c, _gap(study, c, of_class(c))) for c in study.classes),
+    ]
     end = source(study, study.finished, [r.test for r in study.finished])
     caption = f'Hollow: training part. Filled, with interval: test part. {end}'
     items: list[Item] = [Plot('train-test', 'F1 on training and test recordings', caption, panels)]
     if rows := _gap_rows(study):
-        table = Table('train-test', 'Training, test and difference', f'Difference: training less test; the two parts share no patient. {end}', rows)
+        table = Table(
+            'train-test',
+            'Training, test and difference',
+            f'Difference: training less test; the two parts share no patient. {end}',
+            rows,
+        )
         items.append(Group('train-test-table', 'All measures', [table], open=False))
     return Section('Training against test', '', items)
 
 # %% ../../nbs/90_report/30_evidence.ipynb #f8124613
 def _calibrated(study: StudyFiles) -> list[tuple[Run, dict[str, Any]]]:
     "Runs with a calibration.json."
-    return [(r, read_json(r.folder/'calibration.json')) for r in study.finished if (r.folder/'calibration.json').exists()]
+    return [
+        (r, read_json(r.folder / 'calibration.json'))
+        for r in study.finished
+        if (r.folder / 'calibration.json').exists()
+    ]
+
 
 def _calibration_row(study: StudyFiles, r: Run, c: dict[str, Any]) -> Row:
     "Errors before and after, and the temperature."
-    before, after = c['before'], c.get('after') or {}
+    before = c['before']
+    after = c.get('after') or {}
     three = lambda m: _number(m['value'], m['low'], m['high']) if m else None
     return _who(study, r) | {
-        'ECE': three(before['ece']), 'ECE by luck': before['ece']['honest'], 'p': before['ece']['p'], 'Brier': three(before['brier']),
-        'Log loss': three(before['nll']), 'Overconfidence': three(before['overconfidence']), 'Temperature': three(c.get('temperature')),
-        'ECE after': three(after.get('ece')), 'Brier after': three(after.get('brier')), 'Log loss after': three(after.get('nll')),
-        'Note': c['fitted']['reason'] or None}
+        'ECE': three(before['ece']),
+        'ECE by luck': before['ece']['honest'],
+        'p': before['ece']['p'],
+        'Brier': three(before['brier']),
+        'Log loss': three(before['nll']),
+        'Overconfidence': three(before['overconfidence']),
+        'Temperature': three(c.get('temperature')),
+        'ECE after': three(after.get('ece')),
+        'Brier after': three(after.get('brier')),
+        'Log loss after': three(after.get('nll')),
+        'Note': c['fitted']['reason'] or None,
+    }
 
 # %% ../../nbs/90_report/30_evidence.ipynb #e983c253
 def calibration_section(study: StudyFiles) -> Section | None:
     "Reliability of each model, and its errors before and after temperature scaling."
     known = _calibrated(study)
-    if not known: return None
-    runs, firsts = [r for r, _ in known], _firsts([r for r, _ in known])
+    if not known:
+        return None
+    runs = [r for r, _ in known]
+    firsts = _firsts([r for r, _ in known])
     end = source(study, runs, [r.test for r in runs])
-    panels = [(label(study, r), reliability_figure(read_table(r.folder/'reliability.parquet'), label(study, r), styles(study)[r.architecture][0]))
-              for r in firsts if (r.folder/'reliability.parquet').exists()]
-    caption = ('ECE: expected calibration error of the answer given; by luck: what it would be of a model that is honest, and p, how likely one '
-               'would look as bad. Overconfidence: mean confidence less accuracy. Temperature: fitted on validation recordings, above 1 where '
-               f'the model is too sure. {end}')
+    panels = [
+        (
+            label(study, r),
+            reliability_figure(
+                read_table(r.folder / 'reliability.parquet'),
+                label(study, r),
+                styles(study)[r.architecture][0],
+            ),
+        )
+        for r in firsts
+        if (r.folder / 'reliability.parquet').exists()
+    ]
+    caption = (
+        'ECE: expected calibration error of the answer given; by luck: what it would be of a model that is honest, and p, how likely one '
+        'would look as bad. Overconfidence: mean confidence less accuracy. Temperature: fitted on validation recordings, above 1 where '
+        f'the model is too sure. {end}'
+    )
     what = 'Share of right answers by the probability of the answer, with intervals; below, how many charts. The first seed of each model.'
     rows = [_calibration_row(study, r, c) for r, c in known]
-    return Section('Calibration', 'A probability can be taken at its word where the points lie on the dotted line.', [
-        *([Plot('reliability', 'Reliability', f'{what} {end}', panels)]*bool(panels)), Table('calibration', 'Calibration', caption, rows)])
+    return Section(
+        'Calibration',
+        'A probability can be taken at its word where the points lie on the dotted line.',
+        [
+            *([Plot('reliability', 'Reliability', f'{what} {end}', panels)] * bool(panels)),
+            Table('calibration', 'Calibration', caption, rows),
+        ],
+    )
 
 # %% ../../nbs/90_report/30_evidence.ipynb #52e138d8
 def _names(study: StudyFiles, models: Iterable[str]) -> dict[str, str]:
     "`config/architecture` in words."
-    return {m: f'{study.systems.get(a, a)} · {c}' for m in models for c, a in [str(m).split('/', 1)]}
+    return {
+        m: f'{study.systems.get(a, a)} · {c}' for m in models for c, a in [str(m).split('/', 1)]
+    }
+
 
 def _model_rows(study: StudyFiles, models: pd.DataFrame) -> list[Row]:
     names = _names(study, models['model'])
-    return [{'Model': names[x.model], 'Seeds': int(x.seeds), 'Macro-F1': _number(x.value, x.low, x.high),
-             'SD of seeds': _number(x.seed_sd, None, None), 'Best in': f'{100*x.best:.0f} %', 'n': int(x.recordings)} for x in each(models)]
+    return [
+        {
+            'Model': names[x.model],
+            'Seeds': int(x.seeds),
+            'Macro-F1': _number(x.value, x.low, x.high),
+            'SD of seeds': _number(x.seed_sd, None, None),
+            'Best in': f'{100 * x.best:.0f} %',
+            'n': int(x.recordings),
+        }
+        for x in each(models)
+    ]
+
 
 def _pair_rows(study: StudyFiles, pairs: pd.DataFrame) -> list[Row]:
     names = _names(study, [*pairs['a'], *pairs['b']])
-    return [{'A': names[x.a], 'B': names[x.b], 'A less B': _number(x.difference, x.low, x.high), 'p': float(x.p), 'p, corrected': float(x.p_holm),
-             'Holds': 'yes' if x.p_holm < .05 else 'no'} for x in each(pairs)]
+    return [
+        {
+            'A': names[x.a],
+            'B': names[x.b],
+            'A less B': _number(x.difference, x.low, x.high),
+            'p': float(x.p),
+            'p, corrected': float(x.p_holm),
+            'Holds': 'yes' if x.p_holm < 0.05 else 'no',
+        }
+        for x in each(pairs)
+    ]
 
 # %% ../../nbs/90_report/30_evidence.ipynb #8a9428b8
 def comparison_section(study: StudyFiles) -> Section | None:
     "Models by macro-F1 and their differences; None where there are none to compare."
-    models, pairs, about = compared(study, 'models'), compared(study, 'pairs'), study.folder/'comparison'/'done.json'
-    if 'value' not in models or models.empty or not about.exists(): return None
-    facts, names = read_json(about), _names(study, models['model'])
+    models = compared(study, 'models')
+    pairs = compared(study, 'pairs')
+    about = study.folder / 'comparison' / 'done.json'
+    if 'value' not in models or models.empty or not about.exists():
+        return None
+    facts = read_json(about)
+    names = _names(study, models['model'])
     colours = {m: model_colour(study, str(m).split('/', 1)[1]) for m in models['model']}
     panels = [('ranking', ranking_figure(models, colours, names))]
-    if len(pairs): panels.append(('pairs', comparison_figure(pairs, names)))
+    if len(pairs):
+        panels.append(('pairs', comparison_figure(pairs, names)))
     runs = [r for r in study.finished if r.id in facts['runs']]
     n = f'{models["recordings"].iloc[0]:,} recordings of {models["patients"].iloc[0]:,} patients'
-    end = (f'Data: {data_name(study)}, hold-out test part, n = {n}. '
-           f'Intervals: {INTERVAL}, and over seeds, {facts["draws"]:,} draws, paired. {run_ids(runs)}')
-    sure = int((pairs['p_holm'] < .05).sum()) if len(pairs) else 0
-    text = f'{sure} of {len(pairs)} differences hold after correction for their number (Holm).' if len(pairs) else 'One model: nothing to compare.'
-    items: list[Item] = [Plot('comparison', 'Models compared', f'Bold, framed: differences that hold after correction. {end}', panels)]
+    end = (
+        f'Data: {data_name(study)}, hold-out test part, n = {n}. '
+        f'Intervals: {INTERVAL}, and over seeds, {facts["draws"]:,} draws, paired. {run_ids(runs)}'
+    )
+    sure = int((pairs['p_holm'] < 0.05).sum()) if len(pairs) else 0
+    text = (
+        f'{sure} of {len(pairs)} differences hold after correction for their number (Holm).'
+        if len(pairs)
+        else 'One model: nothing to compare.'
+    )
+    items: list[Item] = [
+        Plot(
+            'comparison',
+            'Models compared',
+            f'Bold, framed: differences that hold after correction. {end}',
+            panels,
+        )
+    ]
     best = f'Best in: share of the draws in which the model is the best. {end}'
     items.append(Table('models', 'Models by macro-F1', best, _model_rows(study, models), 4))
-    table = Table('pairs', 'Differences between models', f'Corrected: Holm. {end}', _pair_rows(study, pairs), 4)
-    if len(pairs): items.append(Group('pairs', f'All {len(pairs)} pairs', [table], open=False))
-    items += [[f"Left out: {x['run']}, {x['reason']}." for x in facts['left_out']]]*bool(facts['left_out'])
+    table = Table(
+        'pairs',
+        'Differences between models',
+        f'Corrected: Holm. {end}',
+        _pair_rows(study, pairs),
+        4,
+    )
+    if len(pairs):
+        items.append(Group('pairs', f'All {len(pairs)} pairs', [table], open=False))
+    items += [[f'Left out: {x["run"]}, {x["reason"]}.' for x in facts['left_out']]] * bool(
+        facts['left_out']
+    )
     return Section('Comparison of models', text, items)
 
 # %% ../../nbs/90_report/30_evidence.ipynb #50d4a1cf
 def _subgroup_rows(study: StudyFiles, table: pd.DataFrame) -> list[Row]:
-    runs, word = {r.id: r for r in study.finished}, lambda v: None if v is None or v != v or v == '' else str(v)
-    return [_who(study, runs[x.run]) | {'By': x.factor, 'Group': str(x.group), 'n': int(x.n), 'Patients': int(x.patients),
-            'Macro-F1': _number(x.f1, x.f1_low, x.f1_high), 'Accuracy': _number(x.accuracy, x.accuracy_low, x.accuracy_high),
-            'Classes': int(x.classes), 'Absent': word(x.absent), 'No interval': word(x.reason)} for x in each(table) if x.run in runs]
+    runs = {r.id: r for r in study.finished}
+    word = lambda v: None if v is None or v != v or v == '' else str(v)
+    return [
+        _who(study, runs[x.run])
+        | {
+            'By': x.factor,
+            'Group': str(x.group),
+            'n': int(x.n),
+            'Patients': int(x.patients),
+            'Macro-F1': _number(x.f1, x.f1_low, x.f1_high),
+            'Accuracy': _number(x.accuracy, x.accuracy_low, x.accuracy_high),
+            'Classes': int(x.classes),
+            'Absent': word(x.absent),
+            'No interval': word(x.reason),
+        }
+        for x in each(table)
+        if x.run in runs
+    ]
+
 
 def subgroups_section(study: StudyFiles) -> Section | None:
     "Macro-F1 by age band, sex, source and layout."
     table = compared(study, 'subgroups')
     runs = [r for r in study.finished if 'run' in table and (table['run'] == r.id).any()]
-    if not runs: return None
-    one = lambda r: subgroup_figure(table[table['run'] == r.id], styles(study)[r.architecture][0], label(study, r))
+    if not runs:
+        return None
+    one = lambda r: subgroup_figure(
+        table[table['run'] == r.id], styles(study)[r.architecture][0], label(study, r)
+    )
     panels = [(label(study, r), one(r)) for r in _firsts(runs)]
     end = source(study, runs, [r.test for r in runs])
     text = 'A difference between groups can come from their rhythms as well as from the model: macro-F1 is over the classes that a group has.'
     caption = f'Macro-F1 by group; hollow: too few patients for an interval. The first seed of each model. {end}'
     about = f'Classes: how many the average is over; absent ones are left out of it. {end}'
-    whole = Group('subgroups-table', 'All groups of all runs', [Table('subgroups', 'Subgroups', about, _subgroup_rows(study, table))], open=False)
-    return Section('Subgroups', text, [Plot('subgroups', 'Macro-F1 by group', caption, panels), whole])
+    whole = Group(
+        'subgroups-table',
+        'All groups of all runs',
+        [Table('subgroups', 'Subgroups', about, _subgroup_rows(study, table))],
+        open=False,
+    )
+    return Section(
+        'Subgroups', text, [Plot('subgroups', 'Macro-F1 by group', caption, panels), whole]
+    )
 
 # %% ../../nbs/90_report/30_evidence.ipynb #22fb3dfc
 def _by_rhythm(study: StudyFiles, r: Run, draws: int = 500) -> dict[str, dict[str, float | None]]:
     "Share of right answers of a run by rhythm of the recording."
     t = read_predictions(r.folder, r.metrics['classes']).query('part == "test"')
     names = study.index.assign(id=study.index['id'].astype(str)).set_index('id')['rhythm']
-    right = t[[f'p_{c}' for c in r.metrics['classes']]].to_numpy().argmax(1) == t['label'].to_numpy()
-    t = t.assign(right=right, one=1., rhythm=names.reindex(t['id'].astype(str)).to_numpy())
+    right = (
+        t[[f'p_{c}' for c in r.metrics['classes']]].to_numpy().argmax(1) == t['label'].to_numpy()
+    )
+    t = t.assign(right=right, one=1.0, rhythm=names.reindex(t['id'].astype(str)).to_numpy())
     found = dict[str, dict[str, float | None]]()
     for rhythm, rows in t.groupby('rhythm'):
         each = rows.groupby('patient')[['right', 'one']].sum().to_numpy(float)
-        value, drawn = float(rows['right'].mean()), [b @ each for b in bootstrap(len(each), draws)]
-        low, high = bounds(value, np.concatenate([d[:, 0]/d[:, 1] for d in drawn]), len(each)) if len(each) > 4 else (None, None)
+        value = float(rows['right'].mean())
+        drawn = [b @ each for b in bootstrap(len(each), draws)]
+        low, high = (
+            bounds(value, np.concatenate([d[:, 0] / d[:, 1] for d in drawn]), len(each))
+            if len(each) > 4
+            else (None, None)
+        )
         found[str(rhythm)] = dict(value=value, low=low, high=high)
     return found
 
+
 def rhythms_section(study: StudyFiles) -> Section | None:
     "Right answers by rhythm, and the published results on rhythms."
-    runs = [r for r in study.finished if (r.folder/'predictions.parquet').exists()]
-    if not runs or not {'id', 'rhythm'} <= set(study.index): return None
+    runs = [r for r in study.finished if (r.folder / 'predictions.parquet').exists()]
+    if not runs or not {'id', 'rhythm'} <= set(study.index):
+        return None
     each = {r.id: _by_rhythm(study, r) for r in _firsts(runs)}
-    order = sorted({k for v in each.values() for k in v}, key=lambda k: -int((study.index['rhythm'] == k).sum()))
+    order = sorted(
+        {k for v in each.values() for k in v},
+        key=lambda k: -int((study.index['rhythm'] == k).sum()),
+    )
     rows = [_who(study, r) | {k: each[r.id].get(k) for k in order} for r in _firsts(runs)]
     end = source(study, _firsts(runs), [r.test for r in _firsts(runs)])
     p = study.published['granular']
-    own: list[Row] = [_who(study, r) | {'Classes': len(r.metrics['classes']), 'Macro-F1': r.test['macro']['f1'], 'Accuracy': r.test['accuracy'],
-                      'Source': 'this study'} for r in runs if len(r.metrics['classes']) > 4]
-    told = [{'System': p['system'], 'Classes': p['classes'], 'Macro-F1': p['f1'], 'Accuracy': p['accuracy'], 'Source': f"published; {p['note']}",
-             '_mark': 'published'}]
+    own: list[Row] = [
+        _who(study, r)
+        | {
+            'Classes': len(r.metrics['classes']),
+            'Macro-F1': r.test['macro']['f1'],
+            'Accuracy': r.test['accuracy'],
+            'Source': 'this study',
+        }
+        for r in runs
+        if len(r.metrics['classes']) > 4
+    ]
+    told = [
+        {
+            'System': p['system'],
+            'Classes': p['classes'],
+            'Macro-F1': p['f1'],
+            'Accuracy': p['accuracy'],
+            'Source': f'published; {p["note"]}',
+            '_mark': 'published',
+        }
+    ]
     caption = f'Share of the recordings of each rhythm that were put into their class; no interval below five patients. {end}'
-    text = '' if own else 'This study was trained on groups. To train on the rhythms themselves, make another study with classes: rhythm11.'
-    return Section('Rhythms', text, [
-        Table('rhythms', 'Right answers by rhythm', caption, rows),
-        Table('granular', 'Trained on rhythms', f'{end if own else "Published alone."}', [*own, *told])])
+    text = (
+        ''
+        if own
+        else 'This study was trained on groups. To train on the rhythms themselves, make another study with classes: rhythm11.'
+    )
+    return Section(
+        'Rhythms',
+        text,
+        [
+            Table('rhythms', 'Right answers by rhythm', caption, rows),
+            Table(
+                'granular',
+                'Trained on rhythms',
+                f'{end if own else "Published alone."}',
+                [*own, *told],
+            ),
+        ],
+    )

@@ -26,123 +26,222 @@ from .style import data_name, label, run_ids, source
 @dataclass(frozen=True, eq=False)
 class Explanation:
     "A recording that was explained by a run."
+
     run: Run
-    folder: Path # saliency/<recording>
-    facts: dict[str, Any] # explain.json
+    folder: Path  # saliency/<recording>
+    facts: dict[str, Any]  # explain.json
 
     @property
-    def id(self) -> str: return str(self.facts.get('recording') or self.folder.name)
-    @property
-    def name(self) -> str: return f"{self.run.id}/{self.folder.name}".replace('/', '-')
+    def id(self) -> str:
+        return str(self.facts.get('recording') or self.folder.name)
 
-def explanations(study: StudyFiles) -> tuple[list[Explanation], list[str]]: # and what could not be read
+    @property
+    def name(self) -> str:
+        return f'{self.run.id}/{self.folder.name}'.replace('/', '-')
+
+
+def explanations(
+    study: StudyFiles,
+) -> tuple[list[Explanation], list[str]]:  # and what could not be read
     "All that was explained in a study."
-    found, told = list[Explanation](), list[str]()
+    found = list[Explanation]()
+    told = list[str]()
     for r in study.runs:
-        for folder in sorted(p for p in (r.folder/'saliency').glob('*') if p.is_dir()):
-            try: facts = read_json(folder/'explain.json')
-            except EcgvisError as e: told.append(f'{r.id}, {folder.name}: explain.json: {e.line}')
+        for folder in sorted(p for p in (r.folder / 'saliency').glob('*') if p.is_dir()):
+            try:
+                facts = read_json(folder / 'explain.json')
+            except EcgvisError as e:
+                told.append(f'{r.id}, {folder.name}: explain.json: {e.line}')
             else:
-                if isinstance(facts.get('layouts'), dict): found.append(Explanation(r, folder, facts))
-                else: told.append(f'{r.id}, {folder.name}: explain.json names no layouts')
+                if isinstance(facts.get('layouts'), dict):
+                    found.append(Explanation(r, folder, facts))
+                else:
+                    told.append(f'{r.id}, {folder.name}: explain.json names no layouts')
     return found, told
 
 # %% ../../nbs/90_report/60_explanations.ipynb #08238072
 def _verdicts(study: StudyFiles, e: Explanation) -> list[Row]:
     "A row per layout and method."
+
     def row(layout: str, method: str, v: dict[str, Any]) -> Row:
         rho = v.get('rho')
-        return {'System': study.systems.get(e.run.architecture, e.run.architecture), 'Configuration': e.run.config, 'Recording': e.id,
-                'Class': e.facts.get('target'), 'Layout': layout, 'Method': method.replace('_', ' '),
-                'Verdict': 'passes' if not v.get('fails') else 'fails: ' + '; '.join(v['fails']),
-                'Deletion': v.get('deletion'), 'by chance': v.get('deletion_chance'), 'by edges': v.get('deletion_edges'),
-                'Insertion': v.get('insertion'), 'by chance ': v.get('insertion_chance'), 'by edges ': v.get('insertion_edges'),
-                'Shuffled weights': v.get('random_weights'), 'Infidelity': v.get('infidelity'), 'Sensitivity': v.get('sensitivity'),
-                'Other layout': None if rho is None else dict(value=rho, low=v.get('rho_low'), high=v.get('rho_high'))}
-    return [row(layout, m, v) for layout, told in e.facts['layouts'].items() for m, v in (told.get('methods') or {}).items()]
+        return {
+            'System': study.systems.get(e.run.architecture, e.run.architecture),
+            'Configuration': e.run.config,
+            'Recording': e.id,
+            'Class': e.facts.get('target'),
+            'Layout': layout,
+            'Method': method.replace('_', ' '),
+            'Verdict': 'passes' if not v.get('fails') else 'fails: ' + '; '.join(v['fails']),
+            'Deletion': v.get('deletion'),
+            'by chance': v.get('deletion_chance'),
+            'by edges': v.get('deletion_edges'),
+            'Insertion': v.get('insertion'),
+            'by chance ': v.get('insertion_chance'),
+            'by edges ': v.get('insertion_edges'),
+            'Shuffled weights': v.get('random_weights'),
+            'Infidelity': v.get('infidelity'),
+            'Sensitivity': v.get('sensitivity'),
+            'Other layout': None
+            if rho is None
+            else dict(value=rho, low=v.get('rho_low'), high=v.get('rho_high')),
+        }
+
+    return [
+        row(layout, m, v)
+        for layout, told in e.facts['layouts'].items()
+        for m, v in (told.get('methods') or {}).items()
+    ]
+
 
 def _passes(rows: Sequence[Row]) -> list[Row]:
     "How many maps of each method pass."
     t = pd.DataFrame(rows)
     by = ['System', 'Configuration', 'Layout', 'Method']
-    counts = t.assign(Pass=t['Verdict'].eq('passes')).groupby(by, sort=False)['Pass'].agg(Maps='size', Pass='sum').reset_index()
+    counts = (
+        t.assign(Pass=t['Verdict'].eq('passes'))
+        .groupby(by, sort=False)['Pass']
+        .agg(Maps='size', Pass='sum')
+        .reset_index()
+    )
     return [{str(k): v for k, v in row.items()} for row in counts.to_dict('records')]
 
 # %% ../../nbs/90_report/60_explanations.ipynb #807e4a62
 def _pictures(e: Explanation) -> list[tuple[str, Panel]]:
     "The figures of an explanation, the overview first."
     files = sorted(e.folder.glob('*.png'), key=lambda p: (p.stem != 'maps', p.stem))
-    return [('all layouts and methods' if p.stem == 'maps' else p.stem.replace('_', ' '), p) for p in files]
+    return [
+        ('all layouts and methods' if p.stem == 'maps' else p.stem.replace('_', ' '), p)
+        for p in files
+    ]
+
 
 def _answer(layout: dict[str, Any]) -> str:
     "The likeliest class under a layout."
     p = layout.get('probabilities') or {}
     return f'{(best := max(p, key=p.__getitem__))}, {p[best]:.2f}' if p else 'not recorded'
 
+
 def _shown(study: StudyFiles, e: Explanation) -> Item:
     "One explanation, folded."
-    panels, answers = _pictures(e), '; '.join(f'{k}: {_answer(v)}' for k, v in e.facts['layouts'].items())
-    caption = (f"What speaks for {e.facts.get('target')} (orange) and against it (blue); the verdict stands on each figure. Answers: {answers}. "
-               f"Waves: {e.facts.get('beats', 'not recorded')}. Data: {data_name(study)}, n = 1 recording, {e.id}. No interval: one recording. "
-               f'{run_ids([e.run])}')
+    panels = _pictures(e)
+    answers = '; '.join(f'{k}: {_answer(v)}' for k, v in e.facts['layouts'].items())
+    caption = (
+        f'What speaks for {e.facts.get("target")} (orange) and against it (blue); the verdict stands on each figure. Answers: {answers}. '
+        f'Waves: {e.facts.get("beats", "not recorded")}. Data: {data_name(study)}, n = 1 recording, {e.id}. No interval: one recording. '
+        f'{run_ids([e.run])}'
+    )
     items: list[Item] = []
-    if (e.folder/'maps.png').exists(): items.append(Plot(f'maps-{e.name}', 'The same patient under each layout', caption, panels[:1]))
-    rest = panels[len(items):]
-    if rest: items.append(Plot(f'saliency-{e.name}', 'On paper', caption, rest))
-    return Group(f'explained-{e.name}', f'{label(study, e.run)}: {e.id}, {e.facts.get("target")}', items or [['Its figures are gone.']], open=False)
+    if (e.folder / 'maps.png').exists():
+        items.append(
+            Plot(f'maps-{e.name}', 'The same patient under each layout', caption, panels[:1])
+        )
+    rest = panels[len(items) :]
+    if rest:
+        items.append(Plot(f'saliency-{e.name}', 'On paper', caption, rest))
+    return Group(
+        f'explained-{e.name}',
+        f'{label(study, e.run)}: {e.id}, {e.facts.get("target")}',
+        items or [['Its figures are gone.']],
+        open=False,
+    )
 
 # %% ../../nbs/90_report/60_explanations.ipynb #fdfa9969
 def explanations_section(study: StudyFiles) -> Section:
     "Saliency maps with their verdicts, or what is missing."
     found, told = explanations(study)
     if not found:
-        lines = ['Missing: no recording was explained in this study. `ecgvis explain RECORDING --run RUN` writes Grad-CAM, Guided Grad-CAM and '
-                 'others into the run, and this chapter shows them.']
+        lines = [
+            'Missing: no recording was explained in this study. `ecgvis explain RECORDING --run RUN` writes Grad-CAM, Guided Grad-CAM and '
+            'others into the run, and this chapter shows them.'
+        ]
         return Section('Explanations', '', [lines + told])
     rows = [row for e in found for row in _verdicts(study, e)]
     runs = list({e.run.id: e.run for e in found}.values())
-    end = (f'Data: {data_name(study)}, n = {len({e.id for e in found})} recordings. No intervals but of the agreement of layouts (rank correlation). '
-           f'{run_ids(runs)}')
-    caption = ('Deletion: mean probability while ink is taken away along the map, low is good; insertion: high is good; each beside the same by '
-               f'chance and by edges. Shuffled weights: rank correlation with the map of a network of random weights, near 0 is good. {end}')
-    text = ('A map that fails is shown with what it fails: it explains less than chance or edges do, or does not depend on the network, or moves '
-            'with the layout.')
+    end = (
+        f'Data: {data_name(study)}, n = {len({e.id for e in found})} recordings. No intervals but of the agreement of layouts (rank correlation). '
+        f'{run_ids(runs)}'
+    )
+    caption = (
+        'Deletion: mean probability while ink is taken away along the map, low is good; insertion: high is good; each beside the same by '
+        f'chance and by edges. Shuffled weights: rank correlation with the map of a network of random weights, near 0 is good. {end}'
+    )
+    text = (
+        'A map that fails is shown with what it fails: it explains less than chance or edges do, or does not depend on the network, or moves '
+        'with the layout.'
+    )
     items: list[Item] = [Table('passes', 'Maps that pass', end, _passes(rows))]
-    items.append(Group('verdicts-all', f'All {len(rows)} verdicts', [Table('verdicts', 'Verdicts', caption, rows, 2)], open=False))
-    return Section('Explanations', text, [*items, *(_shown(study, e) for e in found), *([told]*bool(told))])
+    items.append(
+        Group(
+            'verdicts-all',
+            f'All {len(rows)} verdicts',
+            [Table('verdicts', 'Verdicts', caption, rows, 2)],
+            open=False,
+        )
+    )
+    return Section(
+        'Explanations', text, [*items, *(_shown(study, e) for e in found), *([told] * bool(told))]
+    )
 
 # %% ../../nbs/90_report/60_explanations.ipynb #62dccf8e
-SHOWN = 8 # charts in the gallery
+SHOWN = 8  # charts in the gallery
+
 
 def _chart(study: StudyFiles, id: str, layout: str, width: int = 720) -> np.ndarray | None:
     "The chart of a recording, from the store; None where it is not there."
-    path = study.folder/'dataset'/'store.lmdb'
-    if not path.exists(): return None
-    store, l = open_store(path), get_layout(layout if layout in LAYOUTS else layout_names(study)[0])
-    try: signal = store.signals([id])
-    except (EcgvisError, KeyError): return None
-    return chart(signal, store.meta['fs'], l, (round(width*l.height/l.width), width))[0]
+    path = study.folder / 'dataset' / 'store.lmdb'
+    if not path.exists():
+        return None
+    store = open_store(path)
+    l = get_layout(layout if layout in LAYOUTS else layout_names(study)[0])
+    try:
+        signal = store.signals([id])
+    except (EcgvisError, KeyError):
+        return None
+    return chart(signal, store.meta['fs'], l, (round(width * l.height / l.width), width))[0]
+
 
 def _maps_of(found: Sequence[Explanation], run: str, id: str) -> Path | None:
     "The saliency overview of a recording by a run."
-    return next((p for e in found if e.run.id == run and e.id == id and (p := e.folder/'maps.png').exists()), None)
+    return next(
+        (
+            p
+            for e in found
+            if e.run.id == run and e.id == id and (p := e.folder / 'maps.png').exists()
+        ),
+        None,
+    )
+
 
 def _gallery(study: StudyFiles, rows: pd.DataFrame, r: Run) -> Plot | None:
     "The surest errors of a run as charts, or as saliency maps where there are some."
-    found, panels, mapped = explanations(study)[0], list[tuple[str, Panel]](), 0
+    found = explanations(study)[0]
+    panels = list[tuple[str, Panel]]()
+    mapped = 0
     again = rows['id'].duplicated()
     for x in rows.assign(again=again).head(SHOWN).to_dict('records'):
         rhythm = f' ({x["rhythm"]})' if isinstance(x.get('rhythm'), str) else ''
         told = f'{x["id"]}, {x["layout"]}: labelled {x["truth"]}{rhythm}, answered {x["answer"]} ({x["probability"]:.2f})'
         picture: Panel | None = _maps_of(found, r.id, str(x['id']))
-        if picture is not None and x['again']: continue                         # one overview has all layouts
+        if picture is not None and x['again']:
+            continue  # one overview has all layouts
         mapped += picture is not None
-        if picture is None: picture = _chart(study, str(x['id']), str(x['layout']))
-        if picture is not None: panels.append((told, picture))
-    if not panels: return None
-    with_maps = f'{mapped} with saliency.' if mapped else 'Without saliency: none of these was explained.'
+        if picture is None:
+            picture = _chart(study, str(x['id']), str(x['layout']))
+        if picture is not None:
+            panels.append((told, picture))
+    if not panels:
+        return None
+    with_maps = (
+        f'{mapped} with saliency.' if mapped else 'Without saliency: none of these was explained.'
+    )
     caption = f'The surest errors of the best model; in brackets the probability of the answer. {with_maps}'
-    return Plot('failures', 'Sure and wrong', f'{caption} {source(study, [r], [r.test], interval=False)} No interval: single charts.', panels)
+    return Plot(
+        'failures',
+        'Sure and wrong',
+        f'{caption} {source(study, [r], [r.test], interval=False)} No interval: single charts.',
+        panels,
+    )
 
 # %% ../../nbs/90_report/60_explanations.ipynb #29185be3
 def _often(study: StudyFiles, table: pd.DataFrame) -> list[Row]:
@@ -150,19 +249,40 @@ def _often(study: StudyFiles, table: pd.DataFrame) -> list[Row]:
     rows = list[Row]()
     for id, x in table.groupby('id', sort=False):
         answers = ', '.join(f'{k} {v}' for k, v in x['answer'].value_counts().items())
-        rows.append({'Recording': str(id), 'Label': x['truth'].iloc[0], 'Answers': answers, 'Runs': int(x['run'].nunique()),
-                     'Mean probability': float(x['probability'].mean()),
-                     **{c.capitalize(): None if (v := x[c].iloc[0]) != v else str(v) for c in ('rhythm', 'age', 'sex') if c in x}})
+        rows.append(
+            {
+                'Recording': str(id),
+                'Label': x['truth'].iloc[0],
+                'Answers': answers,
+                'Runs': int(x['run'].nunique()),
+                'Mean probability': float(x['probability'].mean()),
+                **{
+                    c.capitalize(): None if (v := x[c].iloc[0]) != v else str(v)
+                    for c in ('rhythm', 'age', 'sex')
+                    if c in x
+                },
+            }
+        )
     return sorted(rows, key=lambda r: (-r['Runs'], -r['Mean probability']))[:20]
+
 
 def failures_section(study: StudyFiles) -> Section | None:
     "The confidently wrong charts; None where nothing was compared."
     table = compared(study, 'failures')
     runs = [r for r in study.finished if 'run' in table and (table['run'] == r.id).any()]
-    if not runs: return None
+    if not runs:
+        return None
     best = max(runs, key=lambda r: r.test['macro']['f1']['value'])
-    plot, end = _gallery(study, table[table['run'] == best.id], best), source(study, runs, [r.test for r in runs], interval=False)
+    plot = _gallery(study, table[table['run'] == best.id], best)
+    end = source(study, runs, [r.test for r in runs], interval=False)
     caption = f'Out of the 24 surest errors of each of {len(runs)} runs. No interval: counts. {end}'
-    items: list[Item] = [plot or ['The charts cannot be drawn: the study folder has no signals of these recordings (dataset/store.lmdb).']]
-    items.append(Table('often-wrong', 'Recordings that most runs get wrong', caption, _often(study, table)))
+    items: list[Item] = [
+        plot
+        or [
+            'The charts cannot be drawn: the study folder has no signals of these recordings (dataset/store.lmdb).'
+        ]
+    ]
+    items.append(
+        Table('often-wrong', 'Recordings that most runs get wrong', caption, _often(study, table))
+    )
     return Section('Failures', 'Where the best model is sure and wrong.', items)

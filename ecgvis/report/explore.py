@@ -26,126 +26,219 @@ from ..data import audit
 from ..simulate import recordings as simulate
 from ..core import EcgvisError, progress
 from ..data.recording import SNOMED, SNOMED_OTHER, SNOMED_SYNONYMS
-from ..data.datasets import GROUP_OF, GROUPS, RHYTHMS, SCP, load_dataset, read_header, read_recording, recognise
+from ecgvis.data.datasets import (
+    GROUP_OF,
+    GROUPS,
+    RHYTHMS,
+    SCP,
+    load_dataset,
+    read_header,
+    read_recording,
+    recognise,
+)
 from ..saliency.leadtime import detect_beats
 from .page import axes
 from .style import PALETTE
 
 # %% ../../nbs/90_report/80_explore.ipynb #351964f1
-CONDITIONS = { # SNOMED-CT codes of the PhysioNet/CinC Challenge 2021, doi 10.23919/CinC53138.2021.9662687
-    '270492004': '1st degree AV block', '195042002': '2nd degree AV block', '27885002': 'complete AV block',
+CONDITIONS = {  # SNOMED-CT codes of the PhysioNet/CinC Challenge 2021, doi 10.23919/CinC53138.2021.9662687
+    '270492004': '1st degree AV block',
+    '195042002': '2nd degree AV block',
+    '27885002': 'complete AV block',
     '59118001': 'right bundle branch block',
-    '713427006': 'complete RBBB', '713426002': 'incomplete RBBB', '164909002': 'left bundle branch block',
-    '445118002': 'left anterior fascicular block', '698252002': 'intraventricular conduction delay', '284470004': 'premature atrial contraction',
+    '713427006': 'complete RBBB',
+    '713426002': 'incomplete RBBB',
+    '164909002': 'left bundle branch block',
+    '445118002': 'left anterior fascicular block',
+    '698252002': 'intraventricular conduction delay',
+    '284470004': 'premature atrial contraction',
     '63593006': 'supraventricular premature beats',
-    '427172004': 'premature ventricular contractions', '17338001': 'ventricular premature beats', '39732003': 'left axis deviation',
-    '47665007': 'right axis deviation', '164934002': 'T wave abnormal', '59931005': 'T wave inversion', '164917005': 'Q wave abnormal',
-    '111975006': 'prolonged QT', '251146004': 'low QRS voltages', '429622005': 'ST depression', '164931005': 'ST elevation',
-    '428750005': 'nonspecific ST-T change', '55930002': 'ST interval change', '164873001': 'left ventricular hypertrophy',
-    '89792004': 'right ventricular hypertrophy', '164865005': 'myocardial infarction', '74390002': 'Wolff-Parkinson-White'}
+    '427172004': 'premature ventricular contractions',
+    '17338001': 'ventricular premature beats',
+    '39732003': 'left axis deviation',
+    '47665007': 'right axis deviation',
+    '164934002': 'T wave abnormal',
+    '59931005': 'T wave inversion',
+    '164917005': 'Q wave abnormal',
+    '111975006': 'prolonged QT',
+    '251146004': 'low QRS voltages',
+    '429622005': 'ST depression',
+    '164931005': 'ST elevation',
+    '428750005': 'nonspecific ST-T change',
+    '55930002': 'ST interval change',
+    '164873001': 'left ventricular hypertrophy',
+    '89792004': 'right ventricular hypertrophy',
+    '164865005': 'myocardial infarction',
+    '74390002': 'Wolff-Parkinson-White',
+}
 
-Pairs = list[tuple[str, str]] # id and condition
+Pairs = list[tuple[str, str]]  # id and condition
+
 
 def _chapman(root: Path, index: pd.DataFrame) -> Pairs:
     "The words of `Beat`, in full where ConditionNames.xlsx is there."
-    table, names = pd.read_excel(root/'Diagnostics.xlsx', dtype=str), dict[str, str]()
-    if (root/'ConditionNames.xlsx').exists():
-        named = pd.read_excel(root/'ConditionNames.xlsx', dtype=str)
+    table = pd.read_excel(root / 'Diagnostics.xlsx', dtype=str)
+    names = dict[str, str]()
+    if (root / 'ConditionNames.xlsx').exists():
+        named = pd.read_excel(root / 'ConditionNames.xlsx', dtype=str)
         names = dict(zip(named['Acronym Name'].str.strip(), named['Full Name'].str.strip()))
-    ids, beats = table['FileName'].str.removesuffix('.csv'), table['Beat'].fillna('NONE').str.split()
-    return [(i, names.get(b, b)) for i, words in zip(ids, beats) for b in words if b.upper() != 'NONE']
+    ids = table['FileName'].str.removesuffix('.csv')
+    beats = table['Beat'].fillna('NONE').str.split()
+    return [
+        (i, names.get(b, b)) for i, words in zip(ids, beats) for b in words if b.upper() != 'NONE'
+    ]
 
 # %% ../../nbs/90_report/80_explore.ipynb #7590555b
 def _wfdb(root: Path, index: pd.DataFrame) -> Pairs:
     "The codes of `#Dx` that are no rhythm."
-    rhythm, out = {**SNOMED, **SNOMED_SYNONYMS, **SNOMED_OTHER}, Pairs()
+    rhythm = {**SNOMED, **SNOMED_SYNONYMS, **SNOMED_OTHER}
+    out = Pairs()
     readable = index[index['path'].astype(str).str.endswith('.hea')]
-    for i, path in progress(list(zip(readable['id'], readable['path'])), 'reading headers', 'recordings'):
-        try: codes = re.split(r'[,;\s]+', read_header(Path(path)).comments.get('dx', ''))
-        except EcgvisError: continue                                # the index has the reason
+    for i, path in progress(
+        list(zip(readable['id'], readable['path'])), 'reading headers', 'recordings'
+    ):
+        try:
+            codes = re.split(r'[,;\s]+', read_header(Path(path)).comments.get('dx', ''))
+        except EcgvisError:
+            continue  # the index has the reason
         out += [(str(i), CONDITIONS.get(c, f'SNOMED {c}')) for c in codes if c and c not in rhythm]
     return out
 
+
 def _ptbxl(root: Path, index: pd.DataFrame) -> Pairs:
     "The SCP-ECG codes that are no rhythm, in full where scp_statements.csv is there."
-    table, names = pd.read_csv(root/'ptbxl_database.csv', dtype=str, keep_default_na=False), dict[str, str]()
-    if (root/'scp_statements.csv').exists():
-        named = pd.read_csv(root/'scp_statements.csv', dtype=str, index_col=0)
+    table = pd.read_csv(root / 'ptbxl_database.csv', dtype=str, keep_default_na=False)
+    names = dict[str, str]()
+    if (root / 'scp_statements.csv').exists():
+        named = pd.read_csv(root / 'scp_statements.csv', dtype=str, index_col=0)
         names = {str(k): str(v) for k, v in named['description'].items()}
     ids = [Path(p).name for p in table['filename_hr']]
     codes = [re.findall(r"'([^']+)'", text) for text in table['scp_codes']]
     return [(i, names.get(c, c)) for i, found in zip(ids, codes) for c in found if c not in SCP]
 
-READERS: dict[str, Callable[[Path, pd.DataFrame], Pairs]] = dict(chapman=_chapman, wfdb=_wfdb, ptbxl=_ptbxl)
+
+READERS: dict[str, Callable[[Path, pd.DataFrame], Pairs]] = dict(
+    chapman=_chapman, wfdb=_wfdb, ptbxl=_ptbxl
+)
 
 # %% ../../nbs/90_report/80_explore.ipynb #b11f1564
 @dataclass(frozen=True, eq=False)
 class Explored:
     "A data set as it is found."
+
     root: Path
-    kind: str # chapman, wfdb or ptbxl
-    index: pd.DataFrame # as of `data.load_dataset`, with `label`: rhythm where there is one
-    conditions: pd.DataFrame # id, condition: a row for each of a recording
-    measured: pd.DataFrame # Chapman-Shaoxing: what the machine measured, a row per recording
+    kind: str  # chapman, wfdb or ptbxl
+    index: pd.DataFrame  # as of `data.load_dataset`, with `label`: rhythm where there is one
+    conditions: pd.DataFrame  # id, condition: a row for each of a recording
+    measured: pd.DataFrame  # Chapman-Shaoxing: what the machine measured, a row per recording
 
     def __str__(self) -> str:
         ok = int((self.index['status'] == 'ok').sum())
         return f'{self.root.name} ({self.kind}): {len(self.index):,} recordings listed, {ok:,} with a signal file and one rhythm'
 
-MEASURED = ('VentricularRate', 'AtrialRate', 'QRSDuration', 'QTInterval', 'QTCorrected', 'RAxis', 'TAxis')
 
-def open_set(root: str | Path = '', # folder of the data set; empty: sixty simulated recordings
-             kind: str = 'auto', # chapman, wfdb, ptbxl
-             signal: str = 'auto', # Chapman-Shaoxing: raw or denoised
-            ) -> Explored:
+MEASURED = (
+    'VentricularRate',
+    'AtrialRate',
+    'QRSDuration',
+    'QTInterval',
+    'QTCorrected',
+    'RAxis',
+    'TAxis',
+)
+
+
+def open_set(
+    root: str | Path = '',  # folder of the data set; empty: sixty simulated recordings
+    kind: str = 'auto',  # chapman, wfdb, ptbxl
+    signal: str = 'auto',  # Chapman-Shaoxing: raw or denoised
+) -> Explored:
     "Read the tables of a data set. Raises EcgvisError where there is none."
-    if not root: simulate.write(root := Path(tempfile.mkdtemp(prefix='ecgvis-')), 60, seed=1)
+    if not root:
+        simulate.write(root := Path(tempfile.mkdtemp(prefix='ecgvis-')), 60, seed=1)
     root = Path(root)
     found = recognise(root) if kind == 'auto' else kind
-    index, measured = load_dataset(root, found, signal), pd.DataFrame()
+    index = load_dataset(root, found, signal)
+    measured = pd.DataFrame()
     if found == 'chapman':
-        table = pd.read_excel(root/'Diagnostics.xlsx')
+        table = pd.read_excel(root / 'Diagnostics.xlsx')
         named = table['FileName'].astype(str).str.removesuffix('.csv')
         measured = table[list(MEASURED)].apply(pd.to_numeric, errors='coerce').assign(id=named)
-    return Explored(root, found, index, pd.DataFrame(READERS[found](root, index), columns=['id', 'condition']).drop_duplicates(), measured)
+    return Explored(
+        root,
+        found,
+        index,
+        pd.DataFrame(READERS[found](root, index), columns=['id', 'condition']).drop_duplicates(),
+        measured,
+    )
 
 # %% ../../nbs/90_report/80_explore.ipynb #dbae74d7
-def rhythm_counts(s: Explored) -> pd.DataFrame: # rhythm, group, recordings, usable, median age, female (share)
+def rhythm_counts(
+    s: Explored,
+) -> pd.DataFrame:  # rhythm, group, recordings, usable, median age, female (share)
     "Recordings per rhythm, most frequent first."
-    t = s.index.assign(rhythm=s.index['rhythm'].fillna('').replace('', 'none or several'), usable=s.index['status'] == 'ok',
-                       age=pd.to_numeric(s.index['age'], errors='coerce'), female=s.index['sex'].map(dict(female=1., male=0.)))
-    table = t.groupby('rhythm').agg(recordings=('id', 'size'), usable=('usable', 'sum'), median_age=('age', 'median'), female=('female', 'mean'))
+    t = s.index.assign(
+        rhythm=s.index['rhythm'].fillna('').replace('', 'none or several'),
+        usable=s.index['status'] == 'ok',
+        age=pd.to_numeric(s.index['age'], errors='coerce'),
+        female=s.index['sex'].map(dict(female=1.0, male=0.0)),
+    )
+    table = t.groupby('rhythm').agg(
+        recordings=('id', 'size'),
+        usable=('usable', 'sum'),
+        median_age=('age', 'median'),
+        female=('female', 'mean'),
+    )
     table.insert(0, 'group', [GROUP_OF.get(str(r), '') for r in table.index])
     return table.sort_values('recordings', ascending=False).reset_index()
 
-def grouped(s: Explored) -> pd.Series: # by id
+
+def grouped(s: Explored) -> pd.Series:  # by id
     "The group of each recording that has one, whether its signal file is there or not."
     t = s.index[s.index['rhythm'].isin(list(GROUP_OF))]
     return pd.Series([GROUP_OF[r] for r in t['rhythm']], index=t['id'].astype(str), dtype=object)
 
-def condition_counts(s: Explored, most: int = 20) -> pd.DataFrame: # a row per condition, a column per group: recordings; `all`
-    "How many recordings of each group have a condition, the most frequent ones first; `any` counts those with at least one."
+
+def condition_counts(
+    s: Explored, most: int = 20
+) -> pd.DataFrame:  # a row per condition, a column per group: recordings; `all`
+    """How many recordings of each group have a condition, the most frequent ones first; `any`
+    counts those with at least one."""
     group = grouped(s)
     t = s.conditions.assign(group=s.conditions['id'].map(group)).dropna()
     columns = [g for g in GROUPS if (group == g).any()]
     table = pd.crosstab(t['condition'], t['group']).reindex(columns=columns, fill_value=0)
     top = table.assign(all=table.sum(axis=1)).sort_values('all', ascending=False).head(most)
     some = t.drop_duplicates('id')['group'].value_counts().reindex(columns, fill_value=0)
-    rows = pd.DataFrame([some.tolist() + [int(some.sum())], [int((group == g).sum()) for g in columns] + [len(group)]],
-                        index=['any', 'recordings'], columns=[*columns, 'all'])
+    rows = pd.DataFrame(
+        [
+            some.tolist() + [int(some.sum())],
+            [int((group == g).sum()) for g in columns] + [len(group)],
+        ],
+        index=['any', 'recordings'],
+        columns=[*columns, 'all'],
+    )
     return pd.concat([top, rows]).astype(int)
 
 # %% ../../nbs/90_report/80_explore.ipynb #62d92ba0
-def condition_pairs(s: Explored, most: int = 15, # rows
-                   ) -> pd.DataFrame: # group, a, b, recordings, expected
-    "Conditions that come together in a group, by how many recordings; `expected`: if they came independently of each other."
-    group, rows = grouped(s), list[dict[str, Any]]()
+def condition_pairs(
+    s: Explored,
+    most: int = 15,  # rows
+) -> pd.DataFrame:  # group, a, b, recordings, expected
+    """Conditions that come together in a group, by how many recordings; `expected`: if they came
+    independently of each other."""
+    group = grouped(s)
+    rows = list[dict[str, Any]]()
     t = s.conditions.assign(group=s.conditions['id'].map(group)).dropna()
     for g, part in t.groupby('group'):
-        sets, n = part.groupby('id')['condition'].apply(lambda c: sorted(set(c))), int((group == g).sum())
+        sets = part.groupby('id')['condition'].apply(lambda c: sorted(set(c)))
+        n = int((group == g).sum())
         alone = part['condition'].value_counts()
         both = Counter(p for c in sets for p in combinations(c, 2)).most_common(most)
-        rows += [dict(group=g, a=a, b=b, recordings=k, expected=float(alone[a]*alone[b]/n)) for (a, b), k in both]
+        rows += [
+            dict(group=g, a=a, b=b, recordings=k, expected=float(alone[a] * alone[b] / n))
+            for (a, b), k in both
+        ]
     table = pd.DataFrame(rows, columns=['group', 'a', 'b', 'recordings', 'expected'])
     return table.sort_values('recordings', ascending=False, ignore_index=True).head(most)
 
@@ -156,79 +249,152 @@ def _one(path: str, seconds: float, fs: float) -> dict[str, Any]:
     signal, notes = audit.check(r, min(seconds, r.seconds), fs)
     beats = detect_beats(signal, fs)
     rr = np.diff(beats.qrs[:, 0])
-    slow = sosfiltfilt(butter(2, .5, 'lowpass', fs=fs, output='sos'), signal, axis=1)
+    slow = sosfiltfilt(butter(2, 0.5, 'lowpass', fs=fs, output='sos'), signal, axis=1)
     fast = sosfiltfilt(butter(2, 45, 'highpass', fs=fs, output='sos'), signal, axis=1)
-    return dict(seconds=r.seconds, fs=r.fs, largest_mv=float(abs(signal).max()), flat_share=float(audit.flat_share(signal).max()),
-                wander_mv=float(slow.std(1).mean()), noise_mv=float(fast.std(1).mean()), rate=60/np.median(rr) if len(rr) else np.nan,
-                rr_spread=float(rr.std()/rr.mean()) if len(rr) > 1 else np.nan,
-                qrs_ms=float(1000*np.median(np.diff(beats.qrs, axis=1))) if len(beats.qrs) else np.nan, notes='; '.join(notes))
+    return dict(
+        seconds=r.seconds,
+        fs=r.fs,
+        largest_mv=float(abs(signal).max()),
+        flat_share=float(audit.flat_share(signal).max()),
+        wander_mv=float(slow.std(1).mean()),
+        noise_mv=float(fast.std(1).mean()),
+        rate=60 / np.median(rr) if len(rr) else np.nan,
+        rr_spread=float(rr.std() / rr.mean()) if len(rr) > 1 else np.nan,
+        qrs_ms=float(1000 * np.median(np.diff(beats.qrs, axis=1))) if len(beats.qrs) else np.nan,
+        notes='; '.join(notes),
+    )
 
-def read_signals(s: Explored, most: int = 200, # recordings, taken evenly over the table
-                 seconds: float = 10., fs: float = 500.,
-                ) -> pd.DataFrame: # id, rhythm, group, problem (empty: usable), then what `_one` measures
+
+def read_signals(
+    s: Explored,
+    most: int = 200,  # recordings, taken evenly over the table
+    seconds: float = 10.0,
+    fs: float = 500.0,
+) -> pd.DataFrame:  # id, rhythm, group, problem (empty: usable), then what `_one` measures
     "Read signals and measure them; what cannot be used is told by its reason."
-    there = s.index[~s.index['reason'].isin(['no signal file', 'no header file'])].reset_index(drop=True)
-    rows, chosen = list[dict[str, Any]](), np.unique(np.linspace(0, len(there) - 1, min(most, len(there))).astype(int))
+    there = s.index[~s.index['reason'].isin(['no signal file', 'no header file'])].reset_index(
+        drop=True
+    )
+    rows = list[dict[str, Any]]()
+    chosen = np.unique(np.linspace(0, len(there) - 1, min(most, len(there))).astype(int))
     for x in progress(there.iloc[chosen].to_dict('records'), 'reading', 'recordings'):
-        about = dict(id=x['id'], rhythm=x['rhythm'], group=GROUP_OF.get(x['rhythm'], ''), problem='')
-        try: rows.append(about | _one(str(x['path']), seconds, fs))
-        except EcgvisError as e: rows.append(about | dict(problem=str(getattr(e, 'reason', '') or e.what)))
+        about = dict(
+            id=x['id'], rhythm=x['rhythm'], group=GROUP_OF.get(x['rhythm'], ''), problem=''
+        )
+        try:
+            rows.append(about | _one(str(x['path']), seconds, fs))
+        except EcgvisError as e:
+            rows.append(about | dict(problem=str(getattr(e, 'reason', '') or e.what)))
     return pd.DataFrame(rows)
 
 # %% ../../nbs/90_report/80_explore.ipynb #ad1163f4
 COLOURS = dict(zip(GROUPS, PALETTE.values()))
 
+
 def rhythms_figure(s: Explored) -> Figure:
     "Recordings per rhythm, in the colour of its group."
     t = rhythm_counts(s)
-    fig, ax = axes('Recordings per rhythm', 'recordings', '', (5.4, .9 + .24*len(t)), left=1.2)
+    fig, ax = axes('Recordings per rhythm', 'recordings', '', (5.4, 0.9 + 0.24 * len(t)), left=1.2)
     ax.barh(range(len(t)), t['recordings'], color=[COLOURS.get(g, '#b9c1c8') for g in t['group']])
-    for i, n in enumerate(t['recordings']): ax.text(n, i, f' {n:,}', va='center', fontsize=7.5, color='#4f5b66')
-    ax.set_yticks(range(len(t)), t['rhythm']); ax.invert_yaxis(); ax.set_xlim(0, 1.15*t['recordings'].max())
+    for i, n in enumerate(t['recordings']):
+        ax.text(n, i, f' {n:,}', va='center', fontsize=7.5, color='#4f5b66')
+    ax.set_yticks(range(len(t)), t['rhythm'])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.15 * t['recordings'].max())
     return fig
+
 
 def conditions_figure(s: Explored, most: int = 20) -> Figure:
     "Share of the recordings of each group that have a condition."
     t = condition_counts(s, most)
-    share = 100*t.iloc[:-1].div(t.loc['recordings'].replace(0, 1), axis=1)
-    fig, ax = axes('Conditions by group, % of its recordings', '', '', (2.9 + .62*t.shape[1], .8 + .23*len(share)), left=2.7)
-    top = max(20., float(share.iloc[:-1].to_numpy().max(initial=0)))
+    share = 100 * t.iloc[:-1].div(t.loc['recordings'].replace(0, 1), axis=1)
+    fig, ax = axes(
+        'Conditions by group, % of its recordings',
+        '',
+        '',
+        (2.9 + 0.62 * t.shape[1], 0.8 + 0.23 * len(share)),
+        left=2.7,
+    )
+    top = max(20.0, float(share.iloc[:-1].to_numpy().max(initial=0)))
     ax.imshow(share, cmap='Blues', vmin=0, vmax=top, aspect='auto')
     for i, j in np.ndindex(*share.shape):
         v = float(share.to_numpy()[i, j])
-        ax.text(j, i, f'{v:.1f}', ha='center', va='center', fontsize=7, color='white' if v > .55*top else '#1c2733')
+        ax.text(
+            j,
+            i,
+            f'{v:.1f}',
+            ha='center',
+            va='center',
+            fontsize=7,
+            color='white' if v > 0.55 * top else '#1c2733',
+        )
     ax.set_xticks(range(t.shape[1]), [f'{c}\n{n:,}' for c, n in t.loc['recordings'].items()])
-    ax.set_yticks(range(len(share)), [str(x)[:44] for x in share.index]); ax.grid(visible=False)
+    ax.set_yticks(range(len(share)), [str(x)[:44] for x in share.index])
+    ax.grid(visible=False)
     return fig
 
 # %% ../../nbs/90_report/80_explore.ipynb #458cd271
 def ages_figure(s: Explored) -> Figure:
     "Ages by group, women to the left and men to the right of zero."
-    t = s.index.assign(age=pd.to_numeric(s.index['age'], errors='coerce'), group=s.index['id'].astype(str).map(grouped(s)))
+    t = s.index.assign(
+        age=pd.to_numeric(s.index['age'], errors='coerce'),
+        group=s.index['id'].astype(str).map(grouped(s)),
+    )
     fig, ax = axes('Ages', 'recordings: women | men', 'age, years', (5.4, 3.4))
-    bins, groups = np.arange(0, 105, 5), [g for g in GROUPS if (t['group'] == g).any()]
+    bins = np.arange(0, 105, 5)
+    groups = [g for g in GROUPS if (t['group'] == g).any()]
     for side, sex in ((-1, 'female'), (1, 'male')):
         base = np.zeros(len(bins) - 1)
         for g in groups:
             n = np.histogram(t.loc[(t['group'] == g) & (t['sex'] == sex), 'age'].dropna(), bins)[0]
-            ax.barh(bins[:-1] + 2.5, side*n, left=side*base, height=4.6, color=COLOURS[g], label=g if side > 0 else None)
+            ax.barh(
+                bins[:-1] + 2.5,
+                side * n,
+                left=side * base,
+                height=4.6,
+                color=COLOURS[g],
+                label=g if side > 0 else None,
+            )
             base += n
-    ax.axvline(0, color='#1c2733', lw=.8); ax.xaxis.set_major_formatter(lambda v, _: f'{abs(v):,.0f}')
-    if groups: ax.legend(fontsize=7.5, frameon=False)
+    ax.axvline(0, color='#1c2733', lw=0.8)
+    ax.xaxis.set_major_formatter(lambda v, _: f'{abs(v):,.0f}')
+    if groups:
+        ax.legend(fontsize=7.5, frameon=False)
     return fig
 
-def boxes_figure(values: pd.DataFrame, # one of its columns is `by`
-                 column: str, title: str, unit: str,
-                 by: str = 'rhythm',
-                ) -> Figure:
+
+def boxes_figure(
+    values: pd.DataFrame,  # one of its columns is `by`
+    column: str,
+    title: str,
+    unit: str,
+    by: str = 'rhythm',
+) -> Figure:
     "A box per rhythm or group: quartiles, whiskers over 5 to 95 %."
-    order = [k for k in (RHYTHMS if by == 'rhythm' else tuple(GROUPS)) if values.loc[values[by] == k, column].notna().any()]
-    fig, ax = axes(title, unit, '', (5.4, .9 + .26*max(2, len(order))), left=1.2)
+    order = [
+        k
+        for k in (RHYTHMS if by == 'rhythm' else tuple(GROUPS))
+        if values.loc[values[by] == k, column].notna().any()
+    ]
+    fig, ax = axes(title, unit, '', (5.4, 0.9 + 0.26 * max(2, len(order))), left=1.2)
     for i, k in enumerate(order):
-        v, colour = values.loc[values[by] == k, column].dropna(), COLOURS[GROUP_OF.get(k, k)]
-        ax.boxplot([v], positions=[i], orientation='horizontal', widths=.6, whis=(5, 95), showfliers=False, patch_artist=True,
-                   boxprops=dict(facecolor=colour, alpha=.6), medianprops=dict(color='#1c2733'))
-    ax.set_yticks(range(len(order)), [f'{k} ({values.loc[values[by] == k, column].notna().sum():,})' for k in order])
+        v = values.loc[values[by] == k, column].dropna()
+        colour = COLOURS[GROUP_OF.get(k, k)]
+        ax.boxplot(
+            [v],
+            positions=[i],
+            orientation='horizontal',
+            widths=0.6,
+            whis=(5, 95),
+            showfliers=False,
+            patch_artist=True,
+            boxprops=dict(facecolor=colour, alpha=0.6),
+            medianprops=dict(color='#1c2733'),
+        )
+    ax.set_yticks(
+        range(len(order)),
+        [f'{k} ({values.loc[values[by] == k, column].notna().sum():,})' for k in order],
+    )
     ax.invert_yaxis()
     return fig
 
@@ -237,21 +403,46 @@ def measurement_figures(s: Explored, signals: pd.DataFrame) -> list[Figure]:
     "Rates and intervals by rhythm: of the data set's own table, and from detected beats."
     out = list[Figure]()
     if len(s.measured):
-        known = s.measured.assign(rhythm=s.measured['id'].map(s.index.assign(id=s.index['id'].astype(str)).set_index('id')['rhythm']))
-        for c, title, unit in (('VentricularRate', 'Ventricular rate', 'per minute'), ('AtrialRate', 'Atrial rate', 'per minute'),
-                               ('QRSDuration', 'QRS duration', 'ms'), ('QTInterval', 'QT interval', 'ms'), ('QTCorrected', 'QT, corrected', 'ms')):
+        known = s.measured.assign(
+            rhythm=s.measured['id'].map(
+                s.index.assign(id=s.index['id'].astype(str)).set_index('id')['rhythm']
+            )
+        )
+        for c, title, unit in (
+            ('VentricularRate', 'Ventricular rate', 'per minute'),
+            ('AtrialRate', 'Atrial rate', 'per minute'),
+            ('QRSDuration', 'QRS duration', 'ms'),
+            ('QTInterval', 'QT interval', 'ms'),
+            ('QTCorrected', 'QT, corrected', 'ms'),
+        ):
             out.append(boxes_figure(known, c, f'{title}, as in the table', unit))
-    for c, title, unit in (('rate', 'Ventricular rate', 'per minute'), ('rr_spread', 'Irregularity of RR', 'SD / mean'),
-                           ('qrs_ms', 'QRS duration', 'ms'), ('wander_mv', 'Baseline wander below 0.5 Hz', 'mV'),
-                           ('noise_mv', 'Noise above 45 Hz', 'mV')):
+    for c, title, unit in (
+        ('rate', 'Ventricular rate', 'per minute'),
+        ('rr_spread', 'Irregularity of RR', 'SD / mean'),
+        ('qrs_ms', 'QRS duration', 'ms'),
+        ('wander_mv', 'Baseline wander below 0.5 Hz', 'mV'),
+        ('noise_mv', 'Noise above 45 Hz', 'mV'),
+    ):
         n = int(signals[c].notna().sum()) if c in signals else 0
-        if n: out.append(boxes_figure(signals, c, f'{title}, from {n:,} signals', unit))
+        if n:
+            out.append(boxes_figure(signals, c, f'{title}, from {n:,} signals', unit))
     return out
 
-def quality(s: Explored, signals: pd.DataFrame) -> pd.DataFrame: # reason, recordings, of
-    "What is wrong with recordings: of all that are listed by their tables, and of those read by their signals."
+
+def quality(s: Explored, signals: pd.DataFrame) -> pd.DataFrame:  # reason, recordings, of
+    """What is wrong with recordings: of all that are listed by their tables, and of those read by
+    their signals."""
     listed = s.index.loc[s.index['status'] != 'ok', 'reason'].value_counts()
-    read = signals.loc[signals['problem'] != '', 'problem'].value_counts() if len(signals) else pd.Series(dtype=int)
-    rows = [dict(reason=str(k), recordings=int(n), of=f'{len(s.index):,} listed') for k, n in listed.items()]
-    rows += [dict(reason=str(k), recordings=int(n), of=f'{len(signals):,} read') for k, n in read.items()]
+    read = (
+        signals.loc[signals['problem'] != '', 'problem'].value_counts()
+        if len(signals)
+        else pd.Series(dtype=int)
+    )
+    rows = [
+        dict(reason=str(k), recordings=int(n), of=f'{len(s.index):,} listed')
+        for k, n in listed.items()
+    ]
+    rows += [
+        dict(reason=str(k), recordings=int(n), of=f'{len(signals):,} read') for k, n in read.items()
+    ]
     return pd.DataFrame(rows, columns=['reason', 'recordings', 'of'])

@@ -28,135 +28,198 @@ from PIL import Image
 from ..core import disk_errors
 
 # %% ../../nbs/90_report/00_page.ipynb #3f9e7292
-Row = dict[str, Any] # column name -> text, number, {value, low, high} or None; '_mark' names the look: published, total
+# column name -> text, number, {value, low, high} or None; '_mark' names the look: published, total
+Row = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Table:
     "A table of the page, and of report/tables/<name>.csv and .tex."
+
     name: str
     title: str
     caption: str
     rows: Sequence[Row]
-    digits: int = 3 # of fractions on the page; the CSV has all
+    digits: int = 3  # of fractions on the page; the CSV has all
 
-Panel = Figure | np.ndarray | Path # a figure, an RGB picture uint8 [H, W, 3], or a PNG file, with an SVG beside it or not
+
+# a figure, an RGB picture uint8 [H, W, 3], or a PNG file, with an SVG beside it or not
+Panel = Figure | np.ndarray | Path
+
 
 @dataclass(frozen=True)
 class Plot:
-    "A figure of one or more panels; each is a file report/figures/<name>[-n], .svg and .pdf, or .png."
+    """A figure of one or more panels; each is a file report/figures/<name>[-n], .svg and .pdf, or
+    .png."""
+
     name: str
     title: str
     caption: str
-    panels: Sequence[tuple[str, 'Panel']] # title, and what is shown
+    panels: Sequence[tuple[str, 'Panel']]  # title, and what is shown
+
 
 @dataclass(frozen=True)
 class Group:
     "Items that can be folded away."
+
     name: str
     title: str
     items: 'Sequence[Item]'
     open: bool = True
 
+
 @dataclass(frozen=True)
 class Section:
-    "A part of the page; `items` are tables, plots, groups, lists of lines, or a text in fixed width."
+    """A part of the page; `items` are tables, plots, groups, lists of lines, or a text in fixed
+    width."""
+
     title: str
     text: str
     items: 'Sequence[Item]'
 
-Item = Table | Plot | Group | Sequence[str] | str # a sequence is a list of lines, a text is shown in fixed width
+
+# a sequence is a list of lines, a text is shown in fixed width
+Item = Table | Plot | Group | Sequence[str] | str
 
 # %% ../../nbs/90_report/00_page.ipynb #b52a5fc7
-def cell(value: Any, # text, number, {value, low, high} or None
-         digits: int = 3, # of a fraction
-        ) -> dict[str, str]: # text, and where there are any interval and style (t: text, long)
+def cell(
+    value: Any,  # text, number, {value, low, high} or None
+    digits: int = 3,  # of a fraction
+) -> dict[str, str]:  # text, and where there are any interval and style (t: text, long)
     "A table cell as text, its interval, and its look."
-    if value is None or (isinstance(value, float) and np.isnan(value)): return dict(text='–')
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return dict(text='–')
     if isinstance(value, dict):
         known = value.get('low') is not None
         to = ' to ' if known and value['low'] < 0 else '–'
-        return dict(text=f"{value['value']:.{digits}f}", interval=f"{value['low']:.3f}{to}{value['high']:.3f}" if known else '')
-    if isinstance(value, str): return dict(text=value, style='t long' if len(value) > 30 else 't')
-    return dict(text=f'{value:,}' if isinstance(value, (int, np.integer)) else f'{value:.{digits}f}')
+        return dict(
+            text=f'{value["value"]:.{digits}f}',
+            interval=f'{value["low"]:.3f}{to}{value["high"]:.3f}' if known else '',
+        )
+    if isinstance(value, str):
+        return dict(text=value, style='t long' if len(value) > 30 else 't')
+    return dict(
+        text=f'{value:,}' if isinstance(value, (int, np.integer)) else f'{value:.{digits}f}'
+    )
 
 # %% ../../nbs/90_report/00_page.ipynb #2f123527
 def _columns(table: Table) -> list[str]:
     "Column names in order of first use."
     return list(dict.fromkeys(k for row in table.rows for k in row if k != '_mark'))
 
+
 def _shown(table: Table) -> list[str]:
     "Those that hold something: the page and LaTeX leave out the others."
-    return [c for c in _columns(table) if any(cell(row.get(c))['text'] != '–' for row in table.rows)]
+    return [
+        c for c in _columns(table) if any(cell(row.get(c))['text'] != '–' for row in table.rows)
+    ]
+
 
 def _csv(table: Table) -> pd.DataFrame:
     "The table in full precision; an interval takes the columns `<name> low` and `<name> high`."
     spread = {c for c in _columns(table) if any(isinstance(row.get(c), dict) for row in table.rows)}
+
     def flat(row: Row) -> Row:
         out: Row = {}
         for c in _columns(table):
             v = row.get(c)
-            if c not in spread: out[c] = v
-            else: out |= {c: v.get('value'), f'{c} low': v.get('low'), f'{c} high': v.get('high')} if isinstance(v, dict) else {c: v}
+            if c not in spread:
+                out[c] = v
+            else:
+                out |= (
+                    {c: v.get('value'), f'{c} low': v.get('low'), f'{c} high': v.get('high')}
+                    if isinstance(v, dict)
+                    else {c: v}
+                )
         return out
+
     return pd.DataFrame([flat(r) for r in table.rows])
 
 # %% ../../nbs/90_report/00_page.ipynb #c72f60ba
 def _latex(t: Table) -> str:
     "The table as the page shows it, for `booktabs`; its caption and label are set."
-    text = lambda x: f"{x['text']} ({x['interval']})" if x.get('interval') else x['text']
-    shown = pd.DataFrame([[text(cell(row.get(c), t.digits)) for c in _shown(t)] for row in t.rows], columns=_shown(t))
-    return shown.to_latex(index=False, escape=True, caption=f'{_plain(t.title)}. {_plain(t.caption)}', label=f'tab:{t.name}').replace('–', '--')
+    text = lambda x: f'{x["text"]} ({x["interval"]})' if x.get('interval') else x['text']
+    shown = pd.DataFrame(
+        [[text(cell(row.get(c), t.digits)) for c in _shown(t)] for row in t.rows], columns=_shown(t)
+    )
+    return shown.to_latex(
+        index=False,
+        escape=True,
+        caption=f'{_plain(t.title)}. {_plain(t.caption)}',
+        label=f'tab:{t.name}',
+    ).replace('–', '--')
+
 
 def _plain(text: str) -> str:
     "Text for LaTeX: what has a meaning there is escaped."
-    marks = {c: f'\\{c}' for c in '&%$#_{}'} | {'~': r'\textasciitilde{}', '^': r'\textasciicircum{}', '\\': r'\textbackslash{}'}
+    marks = {c: f'\\{c}' for c in '&%$#_{}'} | {
+        '~': r'\textasciitilde{}',
+        '^': r'\textasciicircum{}',
+        '\\': r'\textbackslash{}',
+    }
     return ''.join(marks.get(c, c) for c in text)
 
 # %% ../../nbs/90_report/00_page.ipynb #8f9feb7c
-def axes(title: str,
-         x: str, # label of the x axis
-         y: str, # label of the y axis
-         size: tuple[float, float] = (4.2, 3.1), # width and height, inches
-         left: float = .62, # room for what stands left of the axes, inches
-         bottom: float = .5, # and below, inches
-        ) -> tuple[Figure, Axes]:
-    "One panel in the style of the report. Its margins are given, since a layout engine would double the time to draw it."
-    fig, (w, h) = Figure(figsize=size), size
-    ax = fig.add_axes((left/w, bottom/h, 1 - (left + .12)/w, 1 - (bottom + .32)/h))
+def axes(
+    title: str,
+    x: str,  # label of the x axis
+    y: str,  # label of the y axis
+    size: tuple[float, float] = (4.2, 3.1),  # width and height, inches
+    left: float = 0.62,  # room for what stands left of the axes, inches
+    bottom: float = 0.5,  # and below, inches
+) -> tuple[Figure, Axes]:
+    """One panel in the style of the report. Its margins are given, since a layout engine would
+    double the time to draw it."""
+    fig = Figure(figsize=size)
+    (w, h) = size
+    ax = fig.add_axes((left / w, bottom / h, 1 - (left + 0.12) / w, 1 - (bottom + 0.32) / h))
     ax.set_title(title, fontsize=9.5, loc='left', fontweight='bold', color='#1c2733')
-    ax.set_xlabel(x, fontsize=8.5); ax.set_ylabel(y, fontsize=8.5)
+    ax.set_xlabel(x, fontsize=8.5)
+    ax.set_ylabel(y, fontsize=8.5)
     ax.tick_params(labelsize=8, color='#9aa5b0')
     ax.spines[['top', 'right']].set_visible(False)
     ax.spines[['left', 'bottom']].set_color('#9aa5b0')
-    ax.grid(color='#e6eaee', linewidth=.7); ax.set_axisbelow(True)
+    ax.grid(color='#e6eaee', linewidth=0.7)
+    ax.set_axisbelow(True)
     return fig, ax
 
-def numbers(ax: Axes,
-            which: str, # x or y
-            values: Sequence[float], # that are shown along it
-           ) -> None:
+
+def numbers(
+    ax: Axes,
+    which: str,  # x or y
+    values: Sequence[float],  # that are shown along it
+) -> None:
     "Plain numbers along an axis; on a log scale where values differ more than five times."
-    axis, least, most = getattr(ax, f'{which}axis'), min(values), max(values)
-    if most > 5*least > 0:
+    axis = getattr(ax, f'{which}axis')
+    least = min(values)
+    most = max(values)
+    if most > 5 * least > 0:
         getattr(ax, f'set_{which}scale')('log')
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < 100*least else (1,)))
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < 100 * least else (1,)))
         axis.set_minor_formatter(NullFormatter())
-    else: axis.set_major_locator(MaxNLocator(5))
+    else:
+        axis.set_major_locator(MaxNLocator(5))
     axis.set_major_formatter('{x:g}')
 
 # %% ../../nbs/90_report/00_page.ipynb #46388487
 def encode(panel: Panel) -> tuple[bytes, str]:
     "A panel as the bytes of an SVG (a figure) or a PNG (pixels), and its suffix."
     out = io.BytesIO()
-    if isinstance(panel, Path): return panel.read_bytes(), panel.suffix[1:]
+    if isinstance(panel, Path):
+        return panel.read_bytes(), panel.suffix[1:]
     if isinstance(panel, np.ndarray):
-        Image.fromarray(panel).quantize(64, dither=Image.Dither.NONE).save(out, 'png', optimize=True)
+        Image.fromarray(panel).quantize(64, dither=Image.Dither.NONE).save(
+            out, 'png', optimize=True
+        )
         return out.getvalue(), 'png'
-    with matplotlib.rc_context({'svg.fonttype': 'path', 'svg.hashsalt': 'ecgvis'}): panel.savefig(out, format='svg', metadata={'Date': None})
+    with matplotlib.rc_context({'svg.fonttype': 'path', 'svg.hashsalt': 'ecgvis'}):
+        panel.savefig(out, format='svg', metadata={'Date': None})
     return out.getvalue(), 'svg'
 
+
 def put(path: Path, data: bytes, written: set[Path]) -> Path:
-    "Write a file whole or not at all, and note it; unlike `core.atomic` without waiting for the disk, since a report can be made again."
+    """Write a file whole or not at all, and note it; unlike `core.atomic` without waiting for the
+    disk, since a report can be made again."""
     temporary = path.with_name(f'.{path.name}.tmp')
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,28 +230,41 @@ def put(path: Path, data: bytes, written: set[Path]) -> Path:
 
 # %% ../../nbs/90_report/00_page.ipynb #309d4c04
 def _save(panel: Panel, stem: Path, written: set[Path]) -> dict[str, Any]:
-    "Write a panel as `stem` with its suffix, a figure also as PDF; returns what an `img` element needs."
+    """Write a panel as `stem` with its suffix, a figure also as PDF; returns what an `img` element
+    needs."""
     data, suffix = encode(panel)
     path = put(stem.with_name(f'{stem.name}.{suffix}'), data, written)
-    if isinstance(panel, np.ndarray): return dict(src=f'figures/{path.name}', height=panel.shape[0], width=panel.shape[1])
-    if isinstance(panel, Path): return dict(src=f'figures/{path.name}', **_picture(panel, stem, written))
+    if isinstance(panel, np.ndarray):
+        return dict(src=f'figures/{path.name}', height=panel.shape[0], width=panel.shape[1])
+    if isinstance(panel, Path):
+        return dict(src=f'figures/{path.name}', **_picture(panel, stem, written))
     pdf = put(stem.with_name(f'{stem.name}.pdf'), _pdf(panel), written)
-    width, height = (round(96*x) for x in panel.get_size_inches())
-    return dict(src=f'figures/{path.name}', more={'PDF': f'figures/{pdf.name}'}, width=width, height=height)
+    width, height = (round(96 * x) for x in panel.get_size_inches())
+    return dict(
+        src=f'figures/{path.name}', more={'PDF': f'figures/{pdf.name}'}, width=width, height=height
+    )
+
 
 def _pdf(figure: Figure) -> bytes:
-    "A figure as PDF, its text as outlines like that of the SVG: to embed fonts takes five times as long as all the rest."
-    out, texts = io.BytesIO(), {t: t.get_path_effects() for t in figure.findobj(Text)}
-    for t in texts: t.set_path_effects([Normal()])
+    """A figure as PDF, its text as outlines like that of the SVG: to embed fonts takes five times
+    as long as all the rest."""
+    out = io.BytesIO()
+    texts = {t: t.get_path_effects() for t in figure.findobj(Text)}
+    for t in texts:
+        t.set_path_effects([Normal()])
     figure.savefig(out, format='pdf', metadata={'CreationDate': None})
-    for t, before in texts.items(): t.set_path_effects(before)
+    for t, before in texts.items():
+        t.set_path_effects(before)
     return out.getvalue()
+
 
 def _picture(panel: Path, stem: Path, written: set[Path]) -> dict[str, Any]:
     "Size of a PNG file, and the SVG beside it, which is copied."
-    with Image.open(panel) as picture: width, height = picture.size
+    with Image.open(panel) as picture:
+        width, height = picture.size
     drawn = panel.with_suffix('.svg')
-    if not drawn.exists(): return dict(width=width, height=height)
+    if not drawn.exists():
+        return dict(width=width, height=height)
     svg = put(stem.with_name(f'{stem.name}.svg'), drawn.read_bytes(), written)
     return dict(width=width, height=height, more={'SVG': f'figures/{svg.name}'})
 
@@ -197,43 +273,82 @@ def slug(title: str) -> str:
     "A title as an anchor or a file name: lower case, digits, hyphens."
     return re.sub('[^a-z0-9.+]+', '-', title.lower()).strip('-')
 
+
 def _table(t: Table, folder: Path, written: set[Path]) -> dict[str, Any]:
     "A table as the template wants it; its CSV is written."
-    names, stem = _shown(t), folder/'tables'/t.name
-    put(stem.with_name(f'{t.name}.csv'), _csv(t).to_csv(index=False, lineterminator='\n').encode(), written)
+    names = _shown(t)
+    stem = folder / 'tables' / t.name
+    put(
+        stem.with_name(f'{t.name}.csv'),
+        _csv(t).to_csv(index=False, lineterminator='\n').encode(),
+        written,
+    )
     put(stem.with_name(f'{t.name}.tex'), _latex(t).encode(), written)
     cells = [[cell(row.get(c), t.digits) for c in names] for row in t.rows]
-    columns = [dict(name=c, text=any('style' in row[j] for row in cells)) for j, c in enumerate(names)]
+    columns = [
+        dict(name=c, text=any('style' in row[j] for row in cells)) for j, c in enumerate(names)
+    ]
     for row in cells:
-        for x, column in zip(row, columns): x.setdefault('style', 't' if column['text'] else '')
-    return dict(kind='table', name=f'table-{t.name}', title=t.title, caption=t.caption, columns=columns, file=f'tables/{t.name}',
-                rows=[dict(mark=row.get('_mark'), cells=x) for row, x in zip(t.rows, cells)])
+        for x, column in zip(row, columns):
+            x.setdefault('style', 't' if column['text'] else '')
+    return dict(
+        kind='table',
+        name=f'table-{t.name}',
+        title=t.title,
+        caption=t.caption,
+        columns=columns,
+        file=f'tables/{t.name}',
+        rows=[dict(mark=row.get('_mark'), cells=x) for row, x in zip(t.rows, cells)],
+    )
 
 # %% ../../nbs/90_report/00_page.ipynb #bdf6a61a
 def _plot(p: Plot, folder: Path, written: set[Path]) -> dict[str, Any]:
     "A plot as the template wants it; its panels are written."
     names = [p.name if len(p.panels) == 1 else f'{p.name}-{i + 1}' for i in range(len(p.panels))]
-    panels = [dict(title=title, **_save(panel, folder/'figures'/name, written)) for name, (title, panel) in zip(names, p.panels)]
-    return dict(kind='plot', name=f'figure-{p.name}', title=p.title, caption=p.caption, panels=panels, wide=not isinstance(p.panels[0][1], Figure))
+    panels = [
+        dict(title=title, **_save(panel, folder / 'figures' / name, written))
+        for name, (title, panel) in zip(names, p.panels)
+    ]
+    return dict(
+        kind='plot',
+        name=f'figure-{p.name}',
+        title=p.title,
+        caption=p.caption,
+        panels=panels,
+        wide=not isinstance(p.panels[0][1], Figure),
+    )
+
 
 def _item(item: Item, folder: Path, written: set[Path]) -> dict[str, Any]:
     "An item as the template wants it; its files are written on the way."
-    if isinstance(item, Table): return _table(item, folder, written)
-    if isinstance(item, Plot): return _plot(item, folder, written)
+    if isinstance(item, Table):
+        return _table(item, folder, written)
+    if isinstance(item, Plot):
+        return _plot(item, folder, written)
     if isinstance(item, Group):
-        return dict(kind='group', name=item.name, title=item.title, open=item.open, items=[_item(i, folder, written) for i in item.items])
+        return dict(
+            kind='group',
+            name=item.name,
+            title=item.title,
+            open=item.open,
+            items=[_item(i, folder, written) for i in item.items],
+        )
     return dict(kind='text', text=item) if isinstance(item, str) else dict(kind='list', lines=item)
 
 # %% ../../nbs/90_report/00_page.ipynb #ddb66675
 @cache
 def template(name: str) -> jinja2.Template:
     "A template of the package."
-    text = (files('ecgvis')/name).read_text(encoding='utf-8')
-    return jinja2.Environment(autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True).from_string(text)
+    text = (files('ecgvis') / name).read_text(encoding='utf-8')
+    return jinja2.Environment(
+        autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True
+    ).from_string(text)
 
-def item_html(item: Item,
-              folder: Path, # where figures/ and tables/ go; the HTML names them from there
-              written: set[Path], # files written so far; those of the item are added
-             ) -> str:
+
+def item_html(
+    item: Item,
+    folder: Path,  # where figures/ and tables/ go; the HTML names them from there
+    written: set[Path],  # files written so far; those of the item are added
+) -> str:
     "An item as HTML; its files are written."
     return template('items.html').render(item=_item(item, folder, written)).strip()

@@ -25,274 +25,538 @@ from pyarrow import ArrowException
 from ..search.head import HeadPoint, ranking
 from .page import Group, Item, Plot, Row, Section, Table
 from ..runs import StudyFiles, optional
-from ..search.tuning import FIXED, curves_figure, history_figure, importance_figure, settings_text
+from ecgvis.search.tuning import (
+    FIXED,
+    curves_figure,
+    history_figure,
+    importance_figure,
+    settings_text,
+)
 from ..train.checkpoints import TrainConfig
 from .style import model_colour
 
 # %% ../../nbs/90_report/40_search.ipynb #908575e9
 NEEDED: dict[str, dict[str, Any]] = {
-    'head/best.json': dict(f1=(int, float), low=(int, float), high=(int, float), points=int, folds=list, point=dict, features=dict),
+    'head/best.json': dict(
+        f1=(int, float),
+        low=(int, float),
+        high=(int, float),
+        points=int,
+        folds=list,
+        point=dict,
+        features=dict,
+    ),
     'search.json': dict(study=str, trials=int, budget=dict),
-    'best.json': dict(f1=(int, float), point=str, settings=dict, importances=dict, best_epochs=list),
-    'trials.parquet': dict(stage=False, study=False, trial=True, state=False, f1=True, point=False, reason=False, epochs=True, seconds=True,
-                           curve_at=False, curve=False), # whether it must be a number
-    'results.parquet': dict(point=False, fold=True, f1=True, accuracy=True, loss=True, seconds=True) | {f.name: False for f in fields(HeadPoint)}}
+    'best.json': dict(
+        f1=(int, float), point=str, settings=dict, importances=dict, best_epochs=list
+    ),
+    'trials.parquet': dict(
+        stage=False,
+        study=False,
+        trial=True,
+        state=False,
+        f1=True,
+        point=False,
+        reason=False,
+        epochs=True,
+        seconds=True,
+        curve_at=False,
+        curve=False,
+    ),  # whether it must be a number
+    'results.parquet': dict(point=False, fold=True, f1=True, accuracy=True, loss=True, seconds=True)
+    | {f.name: False for f in fields(HeadPoint)},
+}
 
-DAMAGED = (ArithmeticError, ArrowException, AttributeError, LookupError, TypeError, ValueError) # what bytes that were changed can lead to
+# what bytes that were changed can lead to
+DAMAGED = (ArithmeticError, ArrowException, AttributeError, LookupError, TypeError, ValueError)
+
 
 def _read(path: Path, study: Path, gone: list[str]) -> Any:
     "A JSON file as a dictionary, or a table; empty, and a line in `gone`, where it cannot be used."
-    own, needed = list[str](), NEEDED.get(f'{path.parent.name}/{path.name}', NEEDED[path.name])
+    own = list[str]()
+    needed = NEEDED.get(f'{path.parent.name}/{path.name}', NEEDED[path.name])
     empty: Any = pd.DataFrame(columns=list(needed)) if path.suffix == '.parquet' else {}
-    if not path.exists(): return empty
+    if not path.exists():
+        return empty
     try:
         found = optional(path, own, empty)
-        if path.suffix == '.parquet': found.to_dict('records')   # text is decoded when it is used, and damage found then
-    except DAMAGED as e: found, own = empty, [f'{path.name}: cannot be read ({type(e).__name__})']
-    if path.suffix != '.parquet': lacks = [k for k, kind in needed.items() if not isinstance(found.get(k), kind)]
-    else: lacks = [k for k, number in needed.items() if len(found) and (k not in found or (number and not is_numeric_dtype(found[k])))]
-    if lacks and not own: own.append(f'{path.name}: has no usable {", ".join(lacks)}')
+        # text is decoded when it is used, and damage found then
+        if path.suffix == '.parquet':
+            found.to_dict('records')
+    except DAMAGED as e:
+        found = empty
+        own = [f'{path.name}: cannot be read ({type(e).__name__})']
+    if path.suffix != '.parquet':
+        lacks = [k for k, kind in needed.items() if not isinstance(found.get(k), kind)]
+    else:
+        lacks = [
+            k
+            for k, number in needed.items()
+            if len(found) and (k not in found or (number and not is_numeric_dtype(found[k])))
+        ]
+    if lacks and not own:
+        own.append(f'{path.name}: has no usable {", ".join(lacks)}')
     gone += [f'{path.parent.relative_to(study).as_posix()}/{line}' for line in own]
     return found if not own and len(found) else empty
 
 # %% ../../nbs/90_report/40_search.ipynb #f2ef9d6d
 STEPS = dict(bayes='Bayesian search', refine='Refinement')
 
+
 @dataclass(frozen=True, eq=False)
 class Step:
     "The Bayesian search or the refinement of a model."
-    name: str # bayes or refine
-    about: dict[str, Any] # search.json
-    best: dict[str, Any] # best.json
-    over: bool # whether there is a best.json, and nothing runs or waits
-    trials: pd.DataFrame # its rows of trials.parquet
+
+    name: str  # bayes or refine
+    about: dict[str, Any]  # search.json
+    best: dict[str, Any]  # best.json
+    over: bool  # whether there is a best.json, and nothing runs or waits
+    trials: pd.DataFrame  # its rows of trials.parquet
 
     @property
-    def begun(self) -> bool: return bool(self.about or self.best or len(self.trials))
+    def begun(self) -> bool:
+        return bool(self.about or self.best or len(self.trials))
+
     @property
-    def top(self) -> Mapping[Any, Any]: # the best trial that was finished; empty where there is none
-        done = self.trials[self.trials['state'] == 'done'].sort_values('f1', ascending=False, kind='stable')
+    def top(
+        self,
+    ) -> Mapping[Any, Any]:  # the best trial that was finished; empty where there is none
+        done = self.trials[self.trials['state'] == 'done'].sort_values(
+            'f1', ascending=False, kind='stable'
+        )
         return next(iter(done.to_dict('records')), {})
+
     @property
-    def f1(self) -> float | None: return self.best.get('f1', self.top.get('f1'))
+    def f1(self) -> float | None:
+        return self.best.get('f1', self.top.get('f1'))
+
     @property
-    def settings(self) -> Mapping[str, Any]: return self.best.get('settings', self.top)
-    def count(self, *states: str) -> int: return int(self.trials['state'].isin(states).sum())
+    def settings(self) -> Mapping[str, Any]:
+        return self.best.get('settings', self.top)
+
+    def count(self, *states: str) -> int:
+        return int(self.trials['state'].isin(states).sum())
 
 # %% ../../nbs/90_report/40_search.ipynb #b8c18c5f
 @dataclass(frozen=True, eq=False)
 class Search:
     "What the files say of the search of one model."
-    folder: Path # <study>/<config>/<architecture>
-    head: pd.DataFrame # head/results.parquet
-    ranking: pd.DataFrame # of its points
-    head_best: dict[str, Any] # head/best.json
-    trials: pd.DataFrame # trials.parquet
-    steps: tuple[Step, Step] # Bayesian search, refinement
-    lacking: tuple[str, ...] # what could not be used
+
+    folder: Path  # <study>/<config>/<architecture>
+    head: pd.DataFrame  # head/results.parquet
+    ranking: pd.DataFrame  # of its points
+    head_best: dict[str, Any]  # head/best.json
+    trials: pd.DataFrame  # trials.parquet
+    steps: tuple[Step, Step]  # Bayesian search, refinement
+    lacking: tuple[str, ...]  # what could not be used
 
     @property
-    def name(self) -> str: return f'{self.folder.parent.name}-{self.folder.name}'
+    def name(self) -> str:
+        return f'{self.folder.parent.name}-{self.folder.name}'
+
     @property
     def under_way(self) -> list[str]:
         "Names of the steps that have no result yet."
-        head = ['head'] if len(self.head) and not (self.folder/'head'/'best.json').exists() else []
+        head = (
+            ['head'] if len(self.head) and not (self.folder / 'head' / 'best.json').exists() else []
+        )
         return head + [s.name for s in self.steps if s.begun and not s.over]
 
 # %% ../../nbs/90_report/40_search.ipynb #5e920f3d
 def _step(name: str, folder: Path, trials: pd.DataFrame, study: Path, gone: list[str]) -> Step:
     "A step of the search of a model."
-    about, best = (_read(folder/name/f, study, gone) for f in ('search.json', 'best.json'))
+    about, best = (_read(folder / name / f, study, gone) for f in ('search.json', 'best.json'))
     own = trials[trials['stage'] == name]
     own = own[own['study'] == about.get('study', own['study'].iloc[-1])] if len(own) else own
-    return Step(name, about, best, (folder/name/'best.json').exists() and not own['state'].isin(['running', 'waiting']).any(), own)
+    return Step(
+        name,
+        about,
+        best,
+        (folder / name / 'best.json').exists()
+        and not own['state'].isin(['running', 'waiting']).any(),
+        own,
+    )
 
-def read_searches(study: Path # the folder of a study
-                 ) -> list[Search]: # in order of configuration and architecture
+
+def read_searches(
+    study: Path,  # the folder of a study
+) -> list[Search]:  # in order of configuration and architecture
     "The search of every model that has begun one."
+
     def one(folder: Path) -> Search:
         gone: list[str] = []
-        head, best, trials = (_read(folder/f, study, gone) for f in ('head/results.parquet', 'head/best.json', 'trials.parquet'))
+        head, best, trials = (
+            _read(folder / f, study, gone)
+            for f in ('head/results.parquet', 'head/best.json', 'trials.parquet')
+        )
         bayes, refine = (_step(name, folder, trials, study, gone) for name in STEPS)
-        return Search(folder, head, ranking(head) if len(head) else head, best, trials, (bayes, refine), tuple(gone))
-    files = ('head/results.parquet', 'head/best.json', 'bayes/search.json', 'refine/search.json', 'trials.parquet')
-    return [one(p) for p in sorted({p.parents[f.count('/')] for f in files for p in study.glob(f'*/*/{f}')})]
+        return Search(
+            folder,
+            head,
+            ranking(head) if len(head) else head,
+            best,
+            trials,
+            (bayes, refine),
+            tuple(gone),
+        )
+
+    files = (
+        'head/results.parquet',
+        'head/best.json',
+        'bayes/search.json',
+        'refine/search.json',
+        'trials.parquet',
+    )
+    return [
+        one(p)
+        for p in sorted({p.parents[f.count('/')] for f in files for p in study.glob(f'*/*/{f}')})
+    ]
 
 # %% ../../nbs/90_report/40_search.ipynb #cb72a134
 class Number(float):
     "A number that is shown with three significant digits, or as a whole one."
-    def __format__(self, spec: str) -> str: return f'{float(self):,.0f}' if self.is_integer() or abs(self) >= 100 else f'{float(self):.3g}'
+
+    def __format__(self, spec: str) -> str:
+        return (
+            f'{float(self):,.0f}' if self.is_integer() or abs(self) >= 100 else f'{float(self):.3g}'
+        )
+
 
 def _number(value: Any) -> str | Number | None:
     "A value of a table as a cell; None where there is none."
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)): return None if value is None else str(value)
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        return None if value is None else str(value)
     return None if value != value else Number(value)
+
 
 def _varied(table: pd.DataFrame, names: Sequence[str]) -> tuple[list[str], str]:
     "Which columns differ between rows, and the others in words."
     used = [n for n in names if n in table and table[n].notna().any()]
     varied = [n for n in used if table[n].nunique(dropna=False) > 1]
-    same = ', '.join(f'{n.replace("_", " ")} {_number(table[n].iloc[0])}' for n in used if n not in varied)
+    same = ', '.join(
+        f'{n.replace("_", " ")} {_number(table[n].iloc[0])}' for n in used if n not in varied
+    )
     return varied, f' The same for all: {same}.' if same else ''
 
 # %% ../../nbs/90_report/40_search.ipynb #69ea92e6
 def _on(study: StudyFiles, step: Step) -> str:
     "What validated a step, in words."
-    t, folds = study.splits, step.about.get('budget', {}).get('folds')
-    if folds != 'split' and not (isinstance(folds, int) and folds > 0): return 'not recorded'
-    name = 'validation part' if folds == 'split' else f'mean of {folds} fold{"s" if folds > 1 else ""}'
-    if not {'part', 'fold'} <= set(t): return name
-    used = sorted(set(t.loc[t['part'] != 'test', 'fold']))[:None if folds == 'split' else folds]
-    inside = t['fold'].isin(used) & (t['part'].eq('validation') if folds == 'split' else t['part'].ne('test'))
+    t = study.splits
+    folds = step.about.get('budget', {}).get('folds')
+    if folds != 'split' and not (isinstance(folds, int) and folds > 0):
+        return 'not recorded'
+    name = (
+        'validation part' if folds == 'split' else f'mean of {folds} fold{"s" if folds > 1 else ""}'
+    )
+    if not {'part', 'fold'} <= set(t):
+        return name
+    used = sorted(set(t.loc[t['part'] != 'test', 'fold']))[: None if folds == 'split' else folds]
+    inside = t['fold'].isin(used) & (
+        t['part'].eq('validation') if folds == 'split' else t['part'].ne('test')
+    )
     return f'{name}, n = {int(inside.sum()):,}'
 
 # %% ../../nbs/90_report/40_search.ipynb #e3f8385c
 def _step_line(study: StudyFiles, step: Step) -> str:
     "Where a step stands and what it found, in one line."
-    total = max(step.about.get('trials', 0), len(step.trials) - step.count('again', 'same', 'failed'))
-    counts = ''.join(f', {n} {k}' for k in ('pruned', 'failed', 'running', 'waiting') if (n := step.count(k)))
-    ended = f'{step.count("done", "pruned")} of {total} trials ended{counts}' if len(step.trials) else 'no trials on record'
+    total = max(
+        step.about.get('trials', 0), len(step.trials) - step.count('again', 'same', 'failed')
+    )
+    counts = ''.join(
+        f', {n} {k}' for k in ('pruned', 'failed', 'running', 'waiting') if (n := step.count(k))
+    )
+    ended = (
+        f'{step.count("done", "pruned")} of {total} trials ended{counts}'
+        if len(step.trials)
+        else 'no trials on record'
+    )
     line = f'{STEPS[step.name]}{"" if step.over else " (under way)"}: {ended}.'
-    if step.f1 is None: return line
+    if step.f1 is None:
+        return line
     epochs = ', '.join(map(str, step.best.get('best_epochs', ())))
-    return (f'{line} Best macro-F1{"" if step.over else " so far"} {step.f1:.3f} ({_on(study, step)}): '
-            f'{settings_text(step.settings)}{f"; best epoch {epochs}" if epochs else ""}.')
+    return (
+        f'{line} Best macro-F1{"" if step.over else " so far"} {step.f1:.3f} ({_on(study, step)}): '
+        f'{settings_text(step.settings)}{f"; best epoch {epochs}" if epochs else ""}.'
+    )
 
 # %% ../../nbs/90_report/40_search.ipynb #c23935e9
 def _head_line(search: Search) -> str:
     "Where the head step stands, in one line."
-    best, late = search.head_best, ' (under way)' if 'head' in search.under_way else ''
-    tried = f'{len(search.ranking)} points on {search.head["fold"].nunique()} folds' if len(search.head) else 'no results on record'
-    return f'Heads on the frozen network{late}: {tried}.' + ('' if not best else (
-        f' Best macro-F1 {best["f1"]:.3f} ({best["low"]:.3f} to {best["high"]:.3f} over the folds): '
-        f'{", ".join(f"{k} {_number(v)}" for k, v in best["point"].items())}.'))
+    best = search.head_best
+    late = ' (under way)' if 'head' in search.under_way else ''
+    tried = (
+        f'{len(search.ranking)} points on {search.head["fold"].nunique()} folds'
+        if len(search.head)
+        else 'no results on record'
+    )
+    return f'Heads on the frozen network{late}: {tried}.' + (
+        ''
+        if not best
+        else (
+            f' Best macro-F1 {best["f1"]:.3f} ({best["low"]:.3f} to {best["high"]:.3f} over the folds): '
+            f'{", ".join(f"{k} {_number(v)}" for k, v in best["point"].items())}.'
+        )
+    )
 
 # %% ../../nbs/90_report/40_search.ipynb #9bec92bc
-def _who(study: StudyFiles, s: Search) -> Row: # the model of a search
-    return {'System': study.systems.get(s.folder.name, s.folder.name), 'Configuration': s.folder.parent.name}
+def _who(study: StudyFiles, s: Search) -> Row:  # the model of a search
+    return {
+        'System': study.systems.get(s.folder.name, s.folder.name),
+        'Configuration': s.folder.parent.name,
+    }
+
 
 def _result(study: StudyFiles, s: Search) -> Row:
     "What each step of a search found."
-    best, (bayes, refine) = s.head_best, s.steps
+    best = s.head_best
+    (bayes, refine) = s.steps
     return _who(study, s) | {
-        'Head macro-F1': dict(value=best['f1'], low=best['low'], high=best['high']) if best else None, 'Bayes macro-F1': bayes.f1,
-        'Refined macro-F1': refine.f1, 'Refined on': _on(study, refine).partition(',')[0].removeprefix('mean of ') if refine.begun else None,
-        'Best settings': settings_text(refine.settings or bayes.settings) or None}
+        'Head macro-F1': dict(value=best['f1'], low=best['low'], high=best['high'])
+        if best
+        else None,
+        'Bayes macro-F1': bayes.f1,
+        'Refined macro-F1': refine.f1,
+        'Refined on': _on(study, refine).partition(',')[0].removeprefix('mean of ')
+        if refine.begun
+        else None,
+        'Best settings': settings_text(refine.settings or bayes.settings) or None,
+    }
+
 
 def _cost(study: StudyFiles, s: Search) -> Row:
     "What a search tried, and what it cost; what cannot be read is not counted as none."
-    known, own = len(s.trials) > 0, pd.concat([step.trials for step in s.steps])
-    counts = {k.capitalize(): int((own['state'] == k).sum()) if known else None for k in ('done', 'pruned', 'failed')}
+    known = len(s.trials) > 0
+    own = pd.concat([step.trials for step in s.steps])
+    counts = {
+        k.capitalize(): int((own['state'] == k).sum()) if known else None
+        for k in ('done', 'pruned', 'failed')
+    }
     epochs = int(own.loc[~own['state'].isin(['again', 'same']), 'epochs'].sum()) if known else None
-    heads, trials = s.head['seconds'].sum(), own.loc[own['state'].isin(['done', 'pruned']), 'seconds'].sum()
-    return _who(study, s) | {'Head points': len(s.ranking) or None, 'Folds': s.head['fold'].nunique() or None} | counts | {
-        'Epochs': epochs, 'Hours': float(s.head_best.get('features', {}).get('seconds', 0) + heads + trials)/3600 if known or len(s.head) else None}
+    heads = s.head['seconds'].sum()
+    trials = own.loc[own['state'].isin(['done', 'pruned']), 'seconds'].sum()
+    return (
+        _who(study, s)
+        | {'Head points': len(s.ranking) or None, 'Folds': s.head['fold'].nunique() or None}
+        | counts
+        | {
+            'Epochs': epochs,
+            'Hours': float(s.head_best.get('features', {}).get('seconds', 0) + heads + trials)
+            / 3600
+            if known or len(s.head)
+            else None,
+        }
+    )
 
 # %% ../../nbs/90_report/40_search.ipynb #28f80e92
 def _data(study: StudyFiles) -> str:
     n = int((study.splits['part'] != 'test').sum()) if 'part' in study.splits else 0
-    return (f'Data: {study.name}{" (simulated recordings)" if study.summary.get("simulated") else ""}, without the hold-out test part, '
-            f'n = {f"{n:,}" if n else "not recorded"}. No intervals but those over folds. Runs: trials.parquet and head/results.parquet of each '
-            'model.')
+    return (
+        f'Data: {study.name}{" (simulated recordings)" if study.summary.get("simulated") else ""}, without the hold-out test part, '
+        f'n = {f"{n:,}" if n else "not recorded"}. No intervals but those over folds. Runs: trials.parquet and head/results.parquet of each '
+        'model.'
+    )
+
 
 def _tables(study: StudyFiles, searches: Sequence[Search]) -> list[Item]:
     "The tables of some searches: what they found, and what they cost."
-    used = [' or '.join(sorted({_on(study, s.steps[k]) for s in searches if s.steps[k].begun})) or 'not begun' for k in (0, 1)]
-    found = (f'{_data(study)} Validation, not the hold-out: the best of many is the best partly by chance, so optimistic. Head: mean of the folds, '
-             'below it the lowest and the highest one; no head step where there are no pretrained weights. '
-             f'Bayes: {used[0]}. Refined: {used[1]}. Of what is under way, the best so far.')
-    cost = ('Trials of the Bayesian search and the refinement: done, pruned (given up early) and failed, and their epochs. Hours: of computing, of '
-            f'heads and trials, all workers together; what was lost with killed workers is not counted. {_data(study)}')
-    return [Table('searches', 'What the searches found', found, [_result(study, s) for s in searches]),
-            Table('search-costs', 'What the searches cost', cost, [_cost(study, s) for s in searches])]
+    used = [
+        ' or '.join(sorted({_on(study, s.steps[k]) for s in searches if s.steps[k].begun}))
+        or 'not begun'
+        for k in (0, 1)
+    ]
+    found = (
+        f'{_data(study)} Validation, not the hold-out: the best of many is the best partly by chance, so optimistic. Head: mean of the folds, '
+        'below it the lowest and the highest one; no head step where there are no pretrained weights. '
+        f'Bayes: {used[0]}. Refined: {used[1]}. Of what is under way, the best so far.'
+    )
+    cost = (
+        'Trials of the Bayesian search and the refinement: done, pruned (given up early) and failed, and their epochs. Hours: of computing, of '
+        f'heads and trials, all workers together; what was lost with killed workers is not counted. {_data(study)}'
+    )
+    return [
+        Table('searches', 'What the searches found', found, [_result(study, s) for s in searches]),
+        Table('search-costs', 'What the searches cost', cost, [_cost(study, s) for s in searches]),
+    ]
 
 # %% ../../nbs/90_report/40_search.ipynb #6284cb94
 LOOK: dict[Any, Any] = {
-    'axes.titlesize': 9.5, 'axes.titleweight': 'bold', 'axes.titlelocation': 'left', 'axes.labelsize': 8.5, 'xtick.labelsize': 8,
-    'ytick.labelsize': 8, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.edgecolor': '#9aa5b0', 'axes.grid': True,
-    'grid.color': '#e6eaee', 'axes.axisbelow': True}
+    'axes.titlesize': 9.5,
+    'axes.titleweight': 'bold',
+    'axes.titlelocation': 'left',
+    'axes.labelsize': 8.5,
+    'xtick.labelsize': 8,
+    'ytick.labelsize': 8,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.edgecolor': '#9aa5b0',
+    'axes.grid': True,
+    'grid.color': '#e6eaee',
+    'axes.axisbelow': True,
+}
+
 
 def _panels(step: Step, colour: str) -> list[tuple[str, Figure]]:
     "How the Bayesian search went, what each trial learned, and what mattered."
-    shares = {k: v for k, v in (step.best.get('importances') or {}).items() if isinstance(v, (int, float))}
+    shares = {
+        k: v for k, v in (step.best.get('importances') or {}).items() if isinstance(v, (int, float))
+    }
     drawn = step.trials.sort_values('trial', ignore_index=True)
     with rc_context(LOOK | {'axes.prop_cycle': cycler(color=[colour, f'{colour}80'])}):
         figures = [('Trials', history_figure(drawn)), ('Learning curves', curves_figure(drawn))]
-        if shares: figures.append(('Importance of settings', importance_figure(shares)))
+        if shares:
+            figures.append(('Importance of settings', importance_figure(shares)))
         for title, figure in figures:
             figure.set_size_inches(3.5, 2.7)
             figure.axes[0].set_title(title)
-            if legend := figure.axes[0].get_legend(): legend.remove()       # of many points it would hide some; the caption says it
-            for line in figure.findobj(Line2D): line.set_color(to_hex(line.get_color(), True))   # `C0` as of now, not of when it is drawn
+            # of many points it would hide some; the caption says it
+            if legend := figure.axes[0].get_legend():
+                legend.remove()
+            # `C0` as of now, not of when it is drawn
+            for line in figure.findobj(Line2D):
+                line.set_color(to_hex(line.get_color(), True))
     return figures
 
 # %% ../../nbs/90_report/40_search.ipynb #5f978230
-LISTED, TOP = 200, 10 # most rows of a list of trials, and of points of the head step
+LISTED, TOP = 200, 10  # most rows of a list of trials, and of points of the head step
 WORDS = dict(again='done again later', same='same as before')
+
 
 def _head_table(study: StudyFiles, search: Search) -> Table:
     "The best points of the head step."
     varied, same = _varied(search.ranking, [f.name for f in fields(HeadPoint)])
-    rows = [{**{k: _number(r[k]) for k in varied}, 'macro-F1': dict(value=r['f1'], low=r['low'], high=r['high']), 'SD': r['sd'],
-             'Folds': int(r['folds']), 'Accuracy': r['accuracy'], 'Loss': r['loss']} for _, r in search.ranking.head(TOP).iterrows()]
-    caption = (f'The best {len(rows)} of {len(search.ranking)} points: mean of the folds, below it the lowest and the highest one; SD: sample '
-               f'standard deviation over the folds. {_data(study)} The folds take part in the choice: optimistic.{same}')
+    rows = [
+        {
+            **{k: _number(r[k]) for k in varied},
+            'macro-F1': dict(value=r['f1'], low=r['low'], high=r['high']),
+            'SD': r['sd'],
+            'Folds': int(r['folds']),
+            'Accuracy': r['accuracy'],
+            'Loss': r['loss'],
+        }
+        for _, r in search.ranking.head(TOP).iterrows()
+    ]
+    caption = (
+        f'The best {len(rows)} of {len(search.ranking)} points: mean of the folds, below it the lowest and the highest one; SD: sample '
+        f'standard deviation over the folds. {_data(study)} The folds take part in the choice: optimistic.{same}'
+    )
     return Table(f'heads-{search.name}', 'Heads on the frozen network', caption, rows)
 
 # %% ../../nbs/90_report/40_search.ipynb #f5045916
-def _trials_table(study: StudyFiles, search: Search, trials: pd.DataFrame, name: str, title: str, caption: str) -> Table:
+def _trials_table(
+    study: StudyFiles, search: Search, trials: pd.DataFrame, name: str, title: str, caption: str
+) -> Table:
     "Trials as a table; of too many the best."
     varied, same = _varied(trials, [f.name for f in fields(TrainConfig) if f.name not in FIXED])
-    current, several, reasons = [s.about.get('study') for s in search.steps], trials['study'].nunique() > 1, trials['reason'].any()
+    current = [s.about.get('study') for s in search.steps]
+    several = trials['study'].nunique() > 1
+    reasons = trials['reason'].any()
+
     def row(r: pd.Series) -> Row:
-        step = STEPS.get(r['stage'], r['stage']) + ('' if r['study'] in current else ', other settings')
-        return ({'Step': step} if several else {}) | {'Trial': int(r['trial']), 'State': WORDS.get(r['state'], r['state']), 'macro-F1': r['f1'],
-                'Epochs': int(r['epochs']), 'Seconds': _number(r['seconds']), **{k: _number(r[k]) for k in varied}} | (
-                {'Reason': r['reason'] or None} if reasons else {})
-    shown = trials.sort_values('f1', ascending=False, kind='stable').head(LISTED) if len(trials) > LISTED else trials
-    told = f' The best {LISTED} of {len(trials)} trials; all are in trials.parquet.' if len(trials) > LISTED else ''
-    return Table(name, title, f'{caption} {_data(study)}{told}{same}', [row(r) for _, r in shown.iterrows()])
+        step = STEPS.get(r['stage'], r['stage']) + (
+            '' if r['study'] in current else ', other settings'
+        )
+        return (
+            ({'Step': step} if several else {})
+            | {
+                'Trial': int(r['trial']),
+                'State': WORDS.get(r['state'], r['state']),
+                'macro-F1': r['f1'],
+                'Epochs': int(r['epochs']),
+                'Seconds': _number(r['seconds']),
+                **{k: _number(r[k]) for k in varied},
+            }
+            | ({'Reason': r['reason'] or None} if reasons else {})
+        )
+
+    shown = (
+        trials.sort_values('f1', ascending=False, kind='stable').head(LISTED)
+        if len(trials) > LISTED
+        else trials
+    )
+    told = (
+        f' The best {LISTED} of {len(trials)} trials; all are in trials.parquet.'
+        if len(trials) > LISTED
+        else ''
+    )
+    return Table(
+        name, title, f'{caption} {_data(study)}{told}{same}', [row(r) for _, r in shown.iterrows()]
+    )
 
 # %% ../../nbs/90_report/40_search.ipynb #0d771c91
 def _refined(search: Search) -> pd.DataFrame:
     "The trials of the refinement, best first; with the best one, where it was tried before."
-    t, step = search.trials[~search.trials['state'].isin(['again', 'same'])], search.steps[1]
-    own, best = t['study'] == step.about.get('study'), (t['point'] == step.best.get('point')) & (t['state'] == 'done')
+    t = search.trials[~search.trials['state'].isin(['again', 'same'])]
+    step = search.steps[1]
+    own = t['study'] == step.about.get('study')
+    best = (t['point'] == step.best.get('point')) & (t['state'] == 'done')
     return t[own | best].sort_values('f1', ascending=False, kind='stable')
+
 
 def _items(study: StudyFiles, search: Search) -> list[Item]:
     "All there is to show of one search."
     (bayes, refine), tried, items = search.steps, _refined(search), list[Item]()
-    items.append([_head_line(search)]*bool(len(search.head) or search.head_best) + [_step_line(study, s) for s in search.steps if s.begun])
+    items.append(
+        [_head_line(search)] * bool(len(search.head) or search.head_best)
+        + [_step_line(study, s) for s in search.steps if s.begun]
+    )
     if len(bayes.trials):
-        caption = ('Trials: line, the best so far; dots, finished; crosses, given up. Curves, the best so far of a trial: bold, the best; light, '
-                   f'finished; grey, given up. Importance: PED-ANOVA, of settings that all have. Macro-F1: {_on(study, bayes)}. {_data(study)}')
-        items.append(Plot(f'search-{search.name}', 'Bayesian search', caption, _panels(bayes, model_colour(study, search.folder.name))))
-    if len(search.head): items.append(_head_table(study, search))
+        caption = (
+            'Trials: line, the best so far; dots, finished; crosses, given up. Curves, the best so far of a trial: bold, the best; light, '
+            f'finished; grey, given up. Importance: PED-ANOVA, of settings that all have. Macro-F1: {_on(study, bayes)}. {_data(study)}'
+        )
+        items.append(
+            Plot(
+                f'search-{search.name}',
+                'Bayesian search',
+                caption,
+                _panels(bayes, model_colour(study, search.folder.name)),
+            )
+        )
+    if len(search.head):
+        items.append(_head_table(study, search))
     if len(tried):
         caption = f'Validation: {_on(study, refine)}. A point that was tried before with the same budget is not tried again.'
-        items.append(_trials_table(study, search, tried, f'refine-{search.name}', 'Points of the refinement', caption))
+        items.append(
+            _trials_table(
+                study, search, tried, f'refine-{search.name}', 'Points of the refinement', caption
+            )
+        )
     if len(search.trials):
         others = len(search.trials) - len(bayes.trials) - len(refine.trials)
         caption = f'Seconds: from begin to end. Trials of earlier settings of the search, not counted above: {others}.'
-        whole = _trials_table(study, search, search.trials, f'trials-{search.name}', 'Trials', caption)
-        items.append(Group(f'all-{search.name}', f'All trials ({len(search.trials)})', [whole], open=False))
+        whole = _trials_table(
+            study, search, search.trials, f'trials-{search.name}', 'Trials', caption
+        )
+        items.append(
+            Group(f'all-{search.name}', f'All trials ({len(search.trials)})', [whole], open=False)
+        )
     return items
 
 # %% ../../nbs/90_report/40_search.ipynb #e787cb73
 def search_section(study: StudyFiles) -> Section | None:
     "How the settings of each model were found; None where no model has a search."
-    groups, shown, told, searches = list[Item](), list[Search](), list[str](), read_searches(study.folder)
+    groups = list[Item]()
+    shown = list[Search]()
+    told = list[str]()
+    searches = read_searches(study.folder)
     for s in searches:
-        title, late = ' · '.join(_who(study, s).values()), ' (under way)' if s.under_way else ''
+        title = ' · '.join(_who(study, s).values())
+        late = ' (under way)' if s.under_way else ''
         told += [f'Under way: {title}, {" and ".join(s.under_way)}.'] if late else []
         told += [f'Could not be used: {line}.' for line in s.lacking]
         try:
-            _tables(study, [s])                                 # what cannot be in the tables has no group either
-            groups.append(Group(f'search-{s.name}', title + late, _items(study, s), open=len(searches) <= 4))
+            _tables(study, [s])  # what cannot be in the tables has no group either
+            groups.append(
+                Group(f'search-{s.name}', title + late, _items(study, s), open=len(searches) <= 4)
+            )
             shown.append(s)
-        except DAMAGED as e: told.append(f'Could not be shown: {title}; a file is damaged ({type(e).__name__}: {e}).')
-    text = ('Settings are chosen in two stages: many heads on the frozen network; then all layers, by a Bayesian search and on a grid around its '
-            'best point. All numbers here are of validation recordings, on which the choice was made; the hold-out has no part in it.')
-    items = [told]*bool(told) + _tables(study, shown)*bool(shown) + groups
+        except DAMAGED as e:
+            told.append(
+                f'Could not be shown: {title}; a file is damaged ({type(e).__name__}: {e}).'
+            )
+    text = (
+        'Settings are chosen in two stages: many heads on the frozen network; then all layers, by a Bayesian search and on a grid around its '
+        'best point. All numbers here are of validation recordings, on which the choice was made; the hold-out has no part in it.'
+    )
+    items = [told] * bool(told) + _tables(study, shown) * bool(shown) + groups
     return Section('Hyperparameter search', text, items) if searches else None

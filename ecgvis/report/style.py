@@ -14,26 +14,40 @@ from ..evaluate.metrics import INTERVAL
 from ..runs import Run, StudyFiles
 
 # %% ../../nbs/90_report/20_style.ipynb #ed72cba5
-PALETTE = dict(mobilenet='#0072B2', resnet='#D55E00', efficientnet='#009E73', convnext='#CC79A7') # Okabe and Ito 2008
+# Okabe and Ito 2008
+PALETTE = dict(mobilenet='#0072B2', resnet='#D55E00', efficientnet='#009E73', convnext='#CC79A7')
 OTHERS = ('#E69F00', '#56B4E9', '#000000')
 LINES = ('-', '--', '-.', ':')
-MARKERS = dict(o='circle', s='square', D='diamond', v='triangle', P='plus', X='cross') # one per configuration
+# one per configuration
+MARKERS = dict(o='circle', s='square', D='diamond', v='triangle', P='plus', X='cross')
+
 
 def family(architecture: str) -> str:
     "The leading letters of a name: `resnet` of `resnet18`."
     return re.split('[^a-z]', architecture.lower())[0]
 
+
 def model_colour(study: StudyFiles, architecture: str) -> str:
     "The colour of a model, the same in every figure of a study."
     listed = study.settings.get('architectures')
-    names = {architecture, *(r.architecture for r in study.runs), *(map(str, listed) if isinstance(listed, list) else ())}
+    names = {
+        architecture,
+        *(r.architecture for r in study.runs),
+        *(map(str, listed) if isinstance(listed, list) else ()),
+    }
     others = sorted({family(a) for a in names} - set(PALETTE))
-    return (PALETTE | {f: OTHERS[i % len(OTHERS)] for i, f in enumerate(others)})[family(architecture)]
+    return (PALETTE | {f: OTHERS[i % len(OTHERS)] for i, f in enumerate(others)})[
+        family(architecture)
+    ]
+
 
 def styles(study: StudyFiles) -> dict[str, tuple[str, str]]:
     "Colour and line style of each architecture."
     known = list(dict.fromkeys(r.architecture for r in study.runs))
-    order = {a: [b for b in sorted({*study.systems, *known}) if family(b) == family(a)].index(a) for a in known}
+    order = {
+        a: [b for b in sorted({*study.systems, *known}) if family(b) == family(a)].index(a)
+        for a in known
+    }
     return {a: (model_colour(study, a), LINES[order[a] % len(LINES)]) for a in known}
 
 # %% ../../nbs/90_report/20_style.ipynb #de4049d4
@@ -41,21 +55,33 @@ def label(study: StudyFiles, r: Run) -> str:
     "A run in a few words, for an axis."
     return f'{study.systems.get(r.architecture, r.architecture)} · {r.config} · {r.seed}'
 
+
 def data_name(study: StudyFiles) -> str:
     "The data set in a few words."
     kind = 'simulated' if study.summary.get('simulated') else str(study.summary.get('kind') or '')
-    return f"{study.name} ({kind + ' ' if kind else ''}recordings)"
+    return f'{study.name} ({kind + " " if kind else ""}recordings)'
+
 
 def run_ids(runs: Sequence[Run]) -> str:
     "Which runs, at the end of a caption."
-    return f"Runs: {', '.join(r.id for r in runs) if len(runs) <= 6 else f'{len(runs)} runs, {runs[0].id} to {runs[-1].id}'}."
+    return f'Runs: {", ".join(r.id for r in runs) if len(runs) <= 6 else f"{len(runs)} runs, {runs[0].id} to {runs[-1].id}"}.'
 
-def source(study: StudyFiles, runs: Sequence[Run],
-           tests: Sequence[dict[str, Any]], # their metrics of the test part
-           interval: bool = True, # whether the numbers have one
-          ) -> str:
+
+def source(
+    study: StudyFiles,
+    runs: Sequence[Run],
+    tests: Sequence[dict[str, Any]],  # their metrics of the test part
+    interval: bool = True,  # whether the numbers have one
+) -> str:
     "The end of a caption: data, n, interval and run ids."
-    span = lambda key: '–'.join(f'{x:,}' for x in sorted({min(v), max(v)})) if (v := [t[key] for t in tests]) else '0'
+    span = lambda key: (
+        '–'.join(f'{x:,}' for x in sorted({min(v), max(v)}))
+        if (v := [t[key] for t in tests])
+        else '0'
+    )
     draws = sorted({r.metrics.get('draws', 0) for r in runs})
-    return (f'Data: {data_name(study)}, hold-out test part, n = {span("n")} charts of {span("patients")} patients. '
-            + (f'Intervals: {INTERVAL}, {"/".join(map(str, draws))} draws. ' if interval else '') + run_ids(runs))
+    return (
+        f'Data: {data_name(study)}, hold-out test part, n = {span("n")} charts of {span("patients")} patients. '
+        + (f'Intervals: {INTERVAL}, {"/".join(map(str, draws))} draws. ' if interval else '')
+        + run_ids(runs)
+    )

@@ -17,13 +17,27 @@ from ..runs import Run, StudyFiles
 from .style import data_name, source
 
 # %% ../../nbs/90_report/35_systems.ipynb #eaeed3d3
-NAMED = dict(f1='F1', accuracy='accuracy', sensitivity='sensitivity', specificity='specificity', precision='precision', auroc='AUROC', auprc='AUPRC')
+NAMED = dict(
+    f1='F1',
+    accuracy='accuracy',
+    sensitivity='sensitivity',
+    specificity='specificity',
+    precision='precision',
+    auroc='AUROC',
+    auprc='AUPRC',
+)
 
-def figures_text(p: Mapping[str, Any] # a row of published.yaml
-                ) -> str:
+
+def figures_text(
+    p: Mapping[str, Any],  # a row of published.yaml
+) -> str:
     "Its published figures in words, by their true names."
     known = dict(p) | ({'f1': p['macro']} if 'macro' in p else {})
-    return ', '.join(f'{name} {str(round(known[k], 4)).lstrip("0")}' for k, name in NAMED.items() if known.get(k) is not None)
+    return ', '.join(
+        f'{name} {str(round(known[k], 4)).lstrip("0")}'
+        for k, name in NAMED.items()
+        if known.get(k) is not None
+    )
 
 # %% ../../nbs/90_report/35_systems.ipynb #5f32488f
 def _first(study: StudyFiles, architecture: str) -> list[Run]:
@@ -31,60 +45,129 @@ def _first(study: StudyFiles, architecture: str) -> list[Run]:
     runs = {r.config: r for r in reversed(study.finished) if r.architecture == architecture}
     return list(runs.values())[::-1]
 
+
 def _own(r: Run) -> Row:
     "What a run reached here, and what it cost."
-    macs, left = r.costs.get('counts', {}).get('macs'), r.record.get('left_out')
-    return {'Configuration': r.config, 'Macro-F1 here': r.test['macro']['f1'], 'Patients': r.test['patients'],
-            'Left out': None if left is None else len(left), 'Parameters': r.record.get('parameters'), 'GMACs': None if macs is None else macs/1e9,
-            'Training, min': None if r.record.get('seconds') is None else r.record['seconds']/60}
+    macs = r.costs.get('counts', {}).get('macs')
+    left = r.record.get('left_out')
+    return {
+        'Configuration': r.config,
+        'Macro-F1 here': r.test['macro']['f1'],
+        'Patients': r.test['patients'],
+        'Left out': None if left is None else len(left),
+        'Parameters': r.record.get('parameters'),
+        'GMACs': None if macs is None else macs / 1e9,
+        'Training, min': None if r.record.get('seconds') is None else r.record['seconds'] / 60,
+    }
 
-def _rows(study: StudyFiles, p: Mapping[str, Any], architectures: Sequence[str], facts: Row) -> list[Row]:
-    "A row per configuration of a system that was trained here; one without own figures where none was."
-    told: Row = {'System': p['system'], **facts, 'Published': figures_text(p), 'Protocol': p.get('protocol')}
+
+def _rows(
+    study: StudyFiles, p: Mapping[str, Any], architectures: Sequence[str], facts: Row
+) -> list[Row]:
+    """A row per configuration of a system that was trained here; one without own figures where none
+    was."""
+    told: Row = {
+        'System': p['system'],
+        **facts,
+        'Published': figures_text(p),
+        'Protocol': p.get('protocol'),
+    }
     runs = [r for a in architectures for r in _first(study, a)]
     names = {a: study.systems.get(a, a) for a in architectures} if len(architectures) > 1 else {}
-    return [told | ({'System': names[r.architecture]} if names else {}) | _own(r) for r in runs] or [told | {'_mark': 'published'}]
+    return [
+        told | ({'System': names[r.architecture]} if names else {}) | _own(r) for r in runs
+    ] or [told | {'_mark': 'published'}]
 
 # %% ../../nbs/90_report/35_systems.ipynb #717e6a94
 def _same(study: StudyFiles) -> list[Row]:
     "Systems that were published on Chapman-Shaoxing, in four groups."
     p = study.published
-    own = [row for q in p['overall'] for row in _rows(study, {k: q[k] for k in ('system', 'f1')} | dict(protocol=p['protocol']),
-                                                      [q['architecture']], {})]
-    return own + [row for q in p['per_class'] if 'architecture' in q for row in _rows(study, q, [q['architecture']], {})]
+    own = [
+        row
+        for q in p['overall']
+        for row in _rows(
+            study,
+            {k: q[k] for k in ('system', 'f1')} | dict(protocol=p['protocol']),
+            [q['architecture']],
+            {},
+        )
+    ]
+    return own + [
+        row
+        for q in p['per_class']
+        if 'architecture' in q
+        for row in _rows(study, q, [q['architecture']], {})
+    ]
+
 
 def _others(study: StudyFiles) -> list[Row]:
     "Systems that were published on other recordings."
-    where = lambda q: {'Published on': f"{q['data']}, {q['labels']} labels"}
-    return [row for q in study.published['other_data'] for row in _rows(study, q, q['architecture'], where(q))]
+    where = lambda q: {'Published on': f'{q["data"]}, {q["labels"]} labels'}
+    return [
+        row
+        for q in study.published['other_data']
+        for row in _rows(study, q, q['architecture'], where(q))
+    ]
+
 
 def systems_section(study: StudyFiles) -> Section | None:
     "Published figures with their protocol beside the figures of this study."
     runs = study.finished
-    if not runs: return None
-    end = (f'{source(study, runs, [r.test for r in runs])} The first seed of each. Left out: recordings without a lead or the length that the '
-           'system needs; run.json names each with the reason. Published: no interval given.')
+    if not runs:
+        return None
+    end = (
+        f'{source(study, runs, [r.test for r in runs])} The first seed of each. Left out: recordings without a lead or the length that the '
+        'system needs; run.json names each with the reason. Published: no interval given.'
+    )
     same = f'Published on Chapman-Shaoxing in four groups, each on its own split. {end}'
     other = f'Published on other recordings and labels: the two figures of a row do not compare; what was reached here does, down the column. {end}'
     text = 'What papers report, and what the same systems reach on this hold-out. Those called "inspired by" fill gaps of their papers.'
-    return Section('Published systems, here', text, [Table('systems-same', 'Published on the same data set', same, _same(study)),
-                                                     Table('systems-other', 'Published on other data sets', other, _others(study))])
+    return Section(
+        'Published systems, here',
+        text,
+        [
+            Table('systems-same', 'Published on the same data set', same, _same(study)),
+            Table('systems-other', 'Published on other data sets', other, _others(study)),
+        ],
+    )
 
 # %% ../../nbs/90_report/35_systems.ipynb #851148c0
 def cross_section(study: StudyFiles) -> Section | None:
     "Macro-F1 of repeated cross-validation; None where there was none."
-    found = [(p.parent.parent, read_json(p)) for p in sorted(study.folder.glob('*/*/cross/cross.json'))]
-    if not found: return None
+    found = [
+        (p.parent.parent, read_json(p)) for p in sorted(study.folder.glob('*/*/cross/cross.json'))
+    ]
+    if not found:
+        return None
+
     def row(model: Path, t: dict[str, Any]) -> Row:
-        f1, each = t['test']['macro']['f1'], [x['value'] for x in t['each']]
+        f1 = t['test']['macro']['f1']
+        each = [x['value'] for x in t['each']]
         spread = f'{min(each):.3f} to {max(each):.3f}' if len(each) > 1 else None
-        who: Row = {'System': t['title'] or study.systems.get(model.name, model.name), 'Configuration': model.parent.name}
+        who: Row = {
+            'System': t['title'] or study.systems.get(model.name, model.name),
+            'Configuration': model.parent.name,
+        }
         classes = {c: (m or {}).get('f1') for c, m in t['test']['per_class'].items()}
-        return who | {'Folds': t['folds'], 'Repeats': t['repeats'], 'Macro-F1': f1, 'Repeats, least to most': spread, **classes,
-                      'Patients': t['test']['patients']}
+        return who | {
+            'Folds': t['folds'],
+            'Repeats': t['repeats'],
+            'Macro-F1': f1,
+            'Repeats, least to most': spread,
+            **classes,
+            'Patients': t['test']['patients'],
+        }
+
     rows = [row(model, t) for model, t in found]
-    first, names = found[0][1], ', '.join(f'{m.parent.name}/{m.name}/cross' for m, _ in found)
-    caption = (f'Answers of all folds together, F1 per class. Data: {data_name(study)}, n = {max(r["Patients"] for r in rows):,} patients. '
-               f'Intervals: {INTERVAL}, {first["draws"]} draws. Seed of the folds: {first["seed"]}. Runs: {names}.')
+    first = found[0][1]
+    names = ', '.join(f'{m.parent.name}/{m.name}/cross' for m, _ in found)
+    caption = (
+        f'Answers of all folds together, F1 per class. Data: {data_name(study)}, n = {max(r["Patients"] for r in rows):,} patients. '
+        f'Intervals: {INTERVAL}, {first["draws"]} draws. Seed of the folds: {first["seed"]}. Runs: {names}.'
+    )
     text = 'All recordings take part, those of the hold-out too; settings are those of the study file, and no search has a part in them.'
-    return Section('Cross-validation', text, [Table('cross', 'Repeated cross-validation by patient', caption, rows)])
+    return Section(
+        'Cross-validation',
+        text,
+        [Table('cross', 'Repeated cross-validation by patient', caption, rows)],
+    )

@@ -25,30 +25,45 @@ from ..core import EcgvisError
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #3ba093b5
 class InkNet(nn.Module):
-    "A network as a function of ink: coverage float [N, H, W] in 0..1 and the index of each chart's layout [N] to logits [N, classes]."
-    def __init__(self, model: nn.Module, # normalised RGB [N, 3, H, W] to logits
-                 to_input: nn.Module, # ink 0..255 and layouts to normalised RGB, such as `train.ChartInput`
-                ):
-        super().__init__()
-        self.model, self.to_input = model, to_input
+    """A network as a function of ink: coverage float [N, H, W] in 0..1 and the index of each
+    chart's layout [N] to logits [N, classes]."""
 
-    def forward(self, cover: torch.Tensor, layout: torch.Tensor) -> torch.Tensor: return self.model(self.to_input(cover*255, layout))
+    def __init__(
+        self,
+        model: nn.Module,  # normalised RGB [N, 3, H, W] to logits
+        to_input: nn.Module,  # ink 0..255 and layouts to normalised RGB, such as `train.ChartInput`
+    ):
+        super().__init__()
+        self.model = model
+        self.to_input = to_input
+
+    def forward(self, cover: torch.Tensor, layout: torch.Tensor) -> torch.Tensor:
+        return self.model(self.to_input(cover * 255, layout))
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #97be62aa
 @contextmanager
 def still(net: nn.Module) -> Iterator[None]:
-    "Evaluation mode and no gradients of weights while the block lasts; afterwards everything is as it was."
-    modes, wanted = [(m, m.training) for m in net.modules()], [(p, p.requires_grad) for p in net.parameters()]
+    """Evaluation mode and no gradients of weights while the block lasts; afterwards everything is
+    as it was."""
+    modes = [(m, m.training) for m in net.modules()]
+    wanted = [(p, p.requires_grad) for p in net.parameters()]
     try:
         net.eval()
-        for p, _ in wanted: p.requires_grad_(False)
+        for p, _ in wanted:
+            p.requires_grad_(False)
         yield
     finally:
-        for m, training in modes: m.training = training
-        for p, needed in wanted: p.requires_grad_(needed)
+        for m, training in modes:
+            m.training = training
+        for p, needed in wanted:
+            p.requires_grad_(needed)
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #ab244bc9
-LAYERS: dict[str, str] = dict(ResNet='layer4', MobileNetV3='features', EfficientNet='features', ConvNeXt='features') # by family
+# by family
+LAYERS: dict[str, str] = dict(
+    ResNet='layer4', MobileNetV3='features', EfficientNet='features', ConvNeXt='features'
+)
+
 
 def default_layer(model: nn.Module) -> str:
     "The module whose output Grad-CAM weighs: that of the family, else the last convolution."
@@ -56,261 +71,437 @@ def default_layer(model: nn.Module) -> str:
     known = [x for x in dict.fromkeys(LAYERS.values()) if x in names]
     convolutions = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d)]
     if not known + convolutions:
-        raise EcgvisError(f'{type(model).__name__} has no convolution for Grad-CAM to look at', field='layer', expected='the name of a module',
-                          remedy='name a layer, or take a method that needs none')
+        raise EcgvisError(
+            f'{type(model).__name__} has no convolution for Grad-CAM to look at',
+            field='layer',
+            expected='the name of a module',
+            remedy='name a layer, or take a method that needs none',
+        )
     return (known or convolutions[-1:])[0]
+
 
 def find_layer(model: nn.Module, name: str) -> nn.Module:
     "A module by its name."
-    try: return model.get_submodule(name or default_layer(model))
+    try:
+        return model.get_submodule(name or default_layer(model))
     except AttributeError as e:
         names = [n for n, _ in model.named_children()]
-        raise EcgvisError(f'the network has no layer {name!r}', field='layer', expected=f'a module name such as {", ".join(names[-4:])}') from e
+        raise EcgvisError(
+            f'the network has no layer {name!r}',
+            field='layer',
+            expected=f'a module name such as {", ".join(names[-4:])}',
+        ) from e
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #db9a0d56
-RECTIFIERS: dict[str, str] = { # nodes of the backward graph -> what people call them
-    'ReluBackward0': 'ReLU', 'SiluBackward0': 'SiLU', 'HardswishBackward0': 'Hardswish', 'GeluBackward0': 'GELU', 'MishBackward0': 'Mish',
-    'LeakyReluBackward0': 'LeakyReLU', 'EluBackward0': 'ELU', 'HardtanhBackward0': 'ReLU6', 'ThresholdBackward0': 'Threshold',
-    'SoftplusBackward0': 'Softplus', 'ClampMinBackward0': 'clamp',
-    'ClampBackward1': 'clamp', 'CeluBackward0': 'CELU'}
-HIDDEN: dict[str, str] = { # nodes that may hide one -> why
-    'CopySlices': 'an in-place operation on a part of a tensor', 'CheckpointFunctionBackward': 'activation checkpointing',
-    'CompiledFunctionBackward': 'torch.compile', 'DifferentiableGraphBackward': 'TorchScript', 'PreluKernelBackward0': 'PReLU',
-    'RreluWithNoiseBackward0': 'RReLU', 'LogSigmoidBackward0': 'LogSigmoid', 'GluBackward0': 'GLU', 'MaximumBackward0': 'torch.maximum',
-    'WhereBackward0': 'torch.where'}
+RECTIFIERS: dict[str, str] = {  # nodes of the backward graph -> what people call them
+    'ReluBackward0': 'ReLU',
+    'SiluBackward0': 'SiLU',
+    'HardswishBackward0': 'Hardswish',
+    'GeluBackward0': 'GELU',
+    'MishBackward0': 'Mish',
+    'LeakyReluBackward0': 'LeakyReLU',
+    'EluBackward0': 'ELU',
+    'HardtanhBackward0': 'ReLU6',
+    'ThresholdBackward0': 'Threshold',
+    'SoftplusBackward0': 'Softplus',
+    'ClampMinBackward0': 'clamp',
+    'ClampBackward1': 'clamp',
+    'CeluBackward0': 'CELU',
+}
+HIDDEN: dict[str, str] = {  # nodes that may hide one -> why
+    'CopySlices': 'an in-place operation on a part of a tensor',
+    'CheckpointFunctionBackward': 'activation checkpointing',
+    'CompiledFunctionBackward': 'torch.compile',
+    'DifferentiableGraphBackward': 'TorchScript',
+    'PreluKernelBackward0': 'PReLU',
+    'RreluWithNoiseBackward0': 'RReLU',
+    'LogSigmoidBackward0': 'LogSigmoid',
+    'GluBackward0': 'GLU',
+    'MaximumBackward0': 'torch.maximum',
+    'WhereBackward0': 'torch.where',
+}
+
 
 def _nodes(output: torch.Tensor) -> list[Node]:
     "All nodes of the backward graph of a tensor."
-    seen, todo = dict[Node, None](), [output.grad_fn]
+    seen = dict[Node, None]()
+    todo = [output.grad_fn]
     while todo:
         node = todo.pop()
-        if node is None or node in seen: continue
+        if node is None or node in seen:
+            continue
         seen[node] = None
         todo += [n for n, _ in node.next_functions]
     return list(seen)
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #aa1730f9
 _STEPS = {'MulBackward0', 'AddBackward0', 'DivBackward0', 'HardtanhBackward0', 'ClampBackward1'}
-_GATES = {'SigmoidBackward0': 'SiLU', 'HardsigmoidBackward0': 'Hardswish', 'TanhBackward0': 'GELU', 'ErfBackward0': 'GELU'}
+_GATES = {
+    'SigmoidBackward0': 'SiLU',
+    'HardsigmoidBackward0': 'Hardswish',
+    'TanhBackward0': 'GELU',
+    'ErfBackward0': 'GELU',
+}
+
 
 def _home_made(node: Node) -> str:
-    "What a product is, if it is a rectifier written out: one factor is a gate made of the other, step by step."
-    factors = [n for n, _ in node.next_functions if n is not None] if node.name() == 'MulBackward0' else []
+    """What a product is, if it is a rectifier written out: one factor is a gate made of the other,
+    step by step."""
+    factors = (
+        [n for n, _ in node.next_functions if n is not None]
+        if node.name() == 'MulBackward0'
+        else []
+    )
     for gate, other in zip(factors, factors[::-1]) if len(factors) == 2 else ():
-        seen, todo = set[Node](), [(gate, '')]
+        seen = set[Node]()
+        todo = [(gate, '')]
         while todo:
             at, kind = todo.pop()
-            if kind and at in (other, *(n for n, _ in other.next_functions if other.name() in _STEPS)): return kind
-            if at in seen or at.name() not in (_STEPS | set(_GATES)): continue
+            if kind and at in (
+                other,
+                *(n for n, _ in other.next_functions if other.name() in _STEPS),
+            ):
+                return kind
+            if at in seen or at.name() not in (_STEPS | set(_GATES)):
+                continue
             seen.add(at)
-            todo += [(n, _GATES.get(at.name(), kind)) for n, _ in at.next_functions if n is not None]
+            todo += [
+                (n, _GATES.get(at.name(), kind)) for n, _ in at.next_functions if n is not None
+            ]
     return ''
+
 
 def _refusal(node: Node) -> str:
     "Why the rule cannot be laid on a graph with this node; empty where it can."
     name = node.name().rpartition('::')[2]
-    own = isinstance(node, torch.autograd.function.BackwardCFunction) and name != 'BackwardHookFunctionBackward'
-    if name in HIDDEN: return HIDDEN[name]
-    if kind := _home_made(node): return f'a {kind} written out as a product'
-    return f'the function {name.removesuffix("Backward")}, which has a derivative of its own' if own else ''
+    own = (
+        isinstance(node, torch.autograd.function.BackwardCFunction)
+        and name != 'BackwardHookFunctionBackward'
+    )
+    if name in HIDDEN:
+        return HIDDEN[name]
+    if kind := _home_made(node):
+        return f'a {kind} written out as a product'
+    return (
+        f'the function {name.removesuffix("Backward")}, which has a derivative of its own'
+        if own
+        else ''
+    )
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #94de71b9
 def _open(gradients: tuple[torch.Tensor | None, ...]) -> tuple[torch.Tensor | None, ...]:
     "The positive part of each."
     return tuple(None if g is None else g.clamp(min=0) for g in gradients)
 
+
 @contextmanager
-def guided_rule(output: torch.Tensor # what will be differentiated
-               ) -> Iterator[int]: # how many rectifiers it passes through
+def guided_rule(
+    output: torch.Tensor,  # what will be differentiated
+) -> Iterator[int]:  # how many rectifiers it passes through
     """While the block lasts, gradients of `output` pass through rectifiers by the guided rule (Springenberg et al. 2015, arXiv 1412.6806).
 
     The rule is laid on the backward graph, so the forward pass is untouched. `EcgvisError` where a rectifier may be hidden from it."""
     nodes = _nodes(output)
     if why := next(filter(None, map(_refusal, nodes)), ''):
-        raise EcgvisError(f'guided backpropagation cannot see through {why}', field='methods', expected='activations that PyTorch records',
-                          remedy='use nn.ReLU, nn.SiLU, nn.Hardswish, nn.GELU or their functions, or another method')
+        raise EcgvisError(
+            f'guided backpropagation cannot see through {why}',
+            field='methods',
+            expected='activations that PyTorch records',
+            remedy='use nn.ReLU, nn.SiLU, nn.Hardswish, nn.GELU or their functions, or another method',
+        )
     with ExitStack() as hooks:
         found = [n for n in nodes if n.name() in RECTIFIERS]
         for node in found:
             hooks.callback(node.register_hook(lambda into, _: _open(into)).remove)
-            if node.name() != 'ReluBackward0': hooks.callback(node.register_prehook(_open).remove)
+            if node.name() != 'ReluBackward0':
+                hooks.callback(node.register_prehook(_open).remove)
         yield len(found)
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #21beed3d
-def one_class(logits: torch.Tensor, # [N, classes]
-              target: torch.Tensor, # [N]
-             ) -> torch.Tensor: # a number
-    "The sum over charts of the logit that is explained; charts do not mix, so its gradient is that of each."
+def one_class(
+    logits: torch.Tensor,  # [N, classes]
+    target: torch.Tensor,  # [N]
+) -> torch.Tensor:  # a number
+    """The sum over charts of the logit that is explained; charts do not mix, so its gradient is
+    that of each."""
     return logits.gather(1, target[:, None]).sum()
+
 
 def same_answer(found: torch.Tensor, untouched: torch.Tensor, most: float = 1e-6) -> None:
     "Refuse logits that differ from those of the untouched network."
-    apart = float((found - untouched).abs().max()/untouched.abs().max().clamp(min=1))
+    apart = float((found - untouched).abs().max() / untouched.abs().max().clamp(min=1))
     if not apart < most:
-        raise EcgvisError(f'the explained network answers otherwise: logits differ by {apart:.2g}', field='model', expected=f'less than {most:g}',
-                          remedy='make the network deterministic: the same chart must give the same answer twice')
+        raise EcgvisError(
+            f'the explained network answers otherwise: logits differ by {apart:.2g}',
+            field='model',
+            expected=f'less than {most:g}',
+            remedy='make the network deterministic: the same chart must give the same answer twice',
+        )
+
 
 @dataclass
 class Pass:
     "A batch of charts that is explained; what several methods need is computed once."
+
     net: InkNet
-    cover: torch.Tensor # float [N, H, W], 0..1
-    layout: torch.Tensor # int64 [N]
-    target: torch.Tensor # int64 [N]
-    layer: str = '' # name of a module of the network; '' for the default
+    cover: torch.Tensor  # float [N, H, W], 0..1
+    layout: torch.Tensor  # int64 [N]
+    target: torch.Tensor  # int64 [N]
+    layer: str = ''  # name of a module of the network; '' for the default
 
     @cached_property
     def ran(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         "The ink, the output of the layer, and the logit explained, all of one forward pass."
-        ink, kept = self.cover.detach().clone().requires_grad_(), list[torch.Tensor]()
+        ink = self.cover.detach().clone().requires_grad_()
+        kept = list[torch.Tensor]()
+
         def keep(module: nn.Module, x: object, y: torch.Tensor) -> torch.Tensor:
             kept.append(y)
-            return y.clone()                                    # whatever comes next may work in place
+            return y.clone()  # whatever comes next may work in place
+
         hook = find_layer(self.net.model, self.layer).register_forward_hook(keep)
-        try: logits = self.net(ink, self.layout)
-        finally: hook.remove()
-        with torch.no_grad(): same_answer(logits, self.net(self.cover, self.layout))
+        try:
+            logits = self.net(ink, self.layout)
+        finally:
+            hook.remove()
+        with torch.no_grad():
+            same_answer(logits, self.net(self.cover, self.layout))
         if not kept or kept[-1].ndim != 4:
-            raise EcgvisError(f'layer {self.layer!r} gives no picture', field='layer', expected='a layer of output [N, channels, height, width]')
+            raise EcgvisError(
+                f'layer {self.layer!r} gives no picture',
+                field='layer',
+                expected='a layer of output [N, channels, height, width]',
+            )
         return ink, kept[-1], one_class(logits, self.target)
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #fdcef026
-def cam(p: Pass) -> torch.Tensor: # [N, H, W], not negative
-    "Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391), enlarged bilinearly; equals captum's LayerGradCam with `relu_attributions`."
+def cam(p: Pass) -> torch.Tensor:  # [N, H, W], not negative
+    """Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391), enlarged bilinearly; equals captum's
+    LayerGradCam with `relu_attributions`."""
     _, seen, answer = p.ran
     weights = torch.autograd.grad(answer, seen, retain_graph=True)[0].mean((2, 3), keepdim=True)
-    small = F.relu((weights*seen.detach()).sum(1, keepdim=True))
+    small = F.relu((weights * seen.detach()).sum(1, keepdim=True))
     return F.interpolate(small, p.cover.shape[1:], mode='bilinear')[:, 0]
 
-def guided(p: Pass) -> torch.Tensor: # [N, H, W]
+
+def guided(p: Pass) -> torch.Tensor:  # [N, H, W]
     "The guided gradient at the ink (Springenberg et al. 2015)."
     ink, _, answer = p.ran
-    with guided_rule(answer): return torch.autograd.grad(answer, ink, retain_graph=True)[0]
+    with guided_rule(answer):
+        return torch.autograd.grad(answer, ink, retain_graph=True)[0]
+
 
 class Shared(Pass):
     "A pass that remembers both."
+
     @cached_property
-    def cam(self) -> torch.Tensor: return cam(self)
+    def cam(self) -> torch.Tensor:
+        return cam(self)
+
     @cached_property
-    def guided(self) -> torch.Tensor: return guided(self)
+    def guided(self) -> torch.Tensor:
+        return guided(self)
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #b63c2fb4
 @dataclass(frozen=True)
 class Method:
     "A way to make maps."
+
     name: str
-    title: str # for figures
-    compute: Callable[[Shared], torch.Tensor] # maps [N, H, W]
-    counts_ink: bool # values are contributions of the ink that is there, not slopes
-    signed: bool # values may speak against the class
-    source: str # where it is described
+    title: str  # for figures
+    compute: Callable[[Shared], torch.Tensor]  # maps [N, H, W]
+    counts_ink: bool  # values are contributions of the ink that is there, not slopes
+    signed: bool  # values may speak against the class
+    source: str  # where it is described
+
 
 _METHODS: dict[str, Method] = {}
 
-def method(name: str, title: str, source: str, counts_ink: bool = False, signed: bool = True) -> Callable:
+
+def method(
+    name: str, title: str, source: str, counts_ink: bool = False, signed: bool = True
+) -> Callable:
     "Decorator that registers a function from a pass to maps under `name`."
+
     def keep(compute: Callable[[Shared], torch.Tensor]) -> Callable[[Shared], torch.Tensor]:
         _METHODS[name] = Method(name, title, compute, counts_ink, signed, source)
         return compute
+
     return keep
+
 
 def list_methods() -> list[str]:
     "Names of all methods."
     return list(_METHODS)
 
+
 def get_method(name: str) -> Method:
     "A method by its name."
-    if name not in _METHODS: raise EcgvisError(f'unknown method {name!r}', field='methods', expected=', '.join(_METHODS))
+    if name not in _METHODS:
+        raise EcgvisError(f'unknown method {name!r}', field='methods', expected=', '.join(_METHODS))
     return _METHODS[name]
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #89a0d93f
-_SELVARAJU, _SPRINGENBERG = 'Selvaraju et al. 2017, arXiv 1610.02391', 'Springenberg et al. 2015, arXiv 1412.6806'
+_SELVARAJU = 'Selvaraju et al. 2017, arXiv 1610.02391'
+_SPRINGENBERG = 'Springenberg et al. 2015, arXiv 1412.6806'
+
 
 @method('gradcam', 'Grad-CAM', _SELVARAJU, signed=False)
-def _gradcam(p: Shared) -> torch.Tensor: return p.cam
+def _gradcam(p: Shared) -> torch.Tensor:
+    return p.cam
+
 
 @method('guided_backprop', 'Guided backpropagation', _SPRINGENBERG)
-def _guided_backprop(p: Shared) -> torch.Tensor: return p.guided
+def _guided_backprop(p: Shared) -> torch.Tensor:
+    return p.guided
+
 
 @method('guided_gradcam', 'Guided Grad-CAM', _SELVARAJU)
-def _guided_gradcam(p: Shared) -> torch.Tensor: return p.guided*p.cam
+def _guided_gradcam(p: Shared) -> torch.Tensor:
+    return p.guided * p.cam
+
 
 @method('guided_gradcam_positive', 'Guided Grad-CAM, positive', _SELVARAJU, signed=False)
-def _positive(p: Shared) -> torch.Tensor: return p.guided.clamp(min=0)*p.cam
+def _positive(p: Shared) -> torch.Tensor:
+    return p.guided.clamp(min=0) * p.cam
+
 
 @method('guided_gradcam_absolute', 'Guided Grad-CAM, absolute', _SELVARAJU, signed=False)
-def _absolute(p: Shared) -> torch.Tensor: return p.guided.abs()*p.cam
+def _absolute(p: Shared) -> torch.Tensor:
+    return p.guided.abs() * p.cam
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #99a8556a
 @method('gradient', 'Gradient', 'Simonyan et al. 2014, arXiv 1312.6034')
 def _gradient(p: Shared) -> torch.Tensor:
-    return Saliency(p.net).attribute(p.cover.clone(), target=p.target, abs=False, additional_forward_args=(p.layout,))
+    return Saliency(p.net).attribute(
+        p.cover.clone(), target=p.target, abs=False, additional_forward_args=(p.layout,)
+    )
 
-@method('gradient_x_ink', 'Gradient x ink', 'Shrikumar et al. 2017, arXiv 1605.01713', counts_ink=True)
-def _gradient_x_ink(p: Shared) -> torch.Tensor: return _gradient(p)*p.cover
 
-STEPS = 20 # of the integral, by Gauss and Legendre
+@method(
+    'gradient_x_ink', 'Gradient x ink', 'Shrikumar et al. 2017, arXiv 1605.01713', counts_ink=True
+)
+def _gradient_x_ink(p: Shared) -> torch.Tensor:
+    return _gradient(p) * p.cover
 
-@method('integrated_gradients', 'Integrated gradients', 'Sundararajan et al. 2017, arXiv 1703.01365', counts_ink=True)
+
+STEPS = 20  # of the integral, by Gauss and Legendre
+
+
+@method(
+    'integrated_gradients',
+    'Integrated gradients',
+    'Sundararajan et al. 2017, arXiv 1703.01365',
+    counts_ink=True,
+)
 def _integrated(p: Shared) -> torch.Tensor:
-    found = IntegratedGradients(p.net).attribute(p.cover.clone(), target=p.target, additional_forward_args=(p.layout,), n_steps=STEPS,
-                                                 internal_batch_size=max(len(p.cover), STEPS))
+    found = IntegratedGradients(p.net).attribute(
+        p.cover.clone(),
+        target=p.target,
+        additional_forward_args=(p.layout,),
+        n_steps=STEPS,
+        internal_batch_size=max(len(p.cover), STEPS),
+    )
     return found.to(p.cover.dtype)
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #481fa742
 SMOOTH = (nn.SiLU, nn.Hardswish, nn.GELU, nn.Mish, nn.LeakyReLU, nn.ELU, nn.ReLU6, nn.Softplus)
 
+
 def with_relu(net: InkNet) -> InkNet:
-    "A copy whose activation modules are ReLU, as the study's guided backpropagation had it: another network."
+    """A copy whose activation modules are ReLU, as the study's guided backpropagation had it:
+    another network."""
     other = copy.deepcopy(net)
     for module in list(other.modules()):
         for name, child in module.named_children():
-            if isinstance(child, SMOOTH): setattr(module, name, nn.ReLU())
+            if isinstance(child, SMOOTH):
+                setattr(module, name, nn.ReLU())
     return other
 
-@method('relu_replaced', "Guided Grad-CAM of a network made ReLU", "the study's own variant")
+
+@method('relu_replaced', 'Guided Grad-CAM of a network made ReLU', "the study's own variant")
 def _relu_replaced(p: Shared) -> torch.Tensor:
     other = Shared(with_relu(p.net), p.cover, p.layout, p.target, p.layer)
-    left = sorted({RECTIFIERS[n.name()] for n in _nodes(other.ran[2]) if n.name() in RECTIFIERS} - {'ReLU'})
-    if left: raise EcgvisError(f'{", ".join(left)} in this network is no module: it cannot be replaced', field='methods', remedy='leave it out')
-    return other.guided*other.cam
+    left = sorted(
+        {RECTIFIERS[n.name()] for n in _nodes(other.ran[2]) if n.name() in RECTIFIERS} - {'ReLU'}
+    )
+    if left:
+        raise EcgvisError(
+            f'{", ".join(left)} in this network is no module: it cannot be replaced',
+            field='methods',
+            remedy='leave it out',
+        )
+    return other.guided * other.cam
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #7dc9b79b
-def maps(net: InkNet, # the network
-         drawn: np.ndarray, # ink uint8 [N, H, W]
-         layout: np.ndarray | Sequence[int], # index of each chart's layout [N]
-         methods: Sequence[str] = ('gradcam', 'guided_gradcam'), # of `list_methods()`
-         target: np.ndarray | Sequence[int] | None = None, # class index of each chart; None takes the network's answer
-         layer: str = '', # of Grad-CAM: a module name; '' for that of the family
-         batch: int = 16, # charts at a time
-        ) -> dict[str, np.ndarray]: # float32 [N, H, W] by method: the effect of more ink on the logit, in the method's own sense
-    "Maps of some charts, on the device of the network, which is left as it was. `EcgvisError` for what cannot be explained."
+def maps(
+    net: InkNet,  # the network
+    drawn: np.ndarray,  # ink uint8 [N, H, W]
+    layout: np.ndarray | Sequence[int],  # index of each chart's layout [N]
+    methods: Sequence[str] = ('gradcam', 'guided_gradcam'),  # of `list_methods()`
+    target: np.ndarray
+    | Sequence[int]
+    | None = None,  # class index of each chart; None takes the network's answer
+    layer: str = '',  # of Grad-CAM: a module name; '' for that of the family
+    batch: int = 16,  # charts at a time
+) -> dict[
+    str, np.ndarray
+]:  # float32 [N, H, W] by method: the effect of more ink on the logit, in the method's own sense
+    """Maps of some charts, on the device of the network, which is left as it was. `EcgvisError` for
+    what cannot be explained."""
     chosen = [get_method(m) for m in methods]
-    device, found = next(net.parameters()).device, {m.name: list[np.ndarray]() for m in chosen}
-    layouts, targets = torch.as_tensor(np.asarray(layout), dtype=torch.int64), answers(net, drawn, layout, batch) if target is None else target
+    device = next(net.parameters()).device
+    found = {m.name: list[np.ndarray]() for m in chosen}
+    layouts = torch.as_tensor(np.asarray(layout), dtype=torch.int64)
+    targets = answers(net, drawn, layout, batch) if target is None else target
     with still(net), torch.enable_grad():
         for k in range(0, len(drawn), batch):
             part = slice(k, k + batch)
-            cover = torch.from_numpy(drawn[part]).to(device)/255
-            p = Shared(net, cover, layouts[part].to(device), torch.as_tensor(np.asarray(targets)[part], dtype=torch.int64).to(device), layer)
-            for m in chosen: found[m.name].append(_finite(m, m.compute(p).detach().float().cpu().numpy()))
-    return {name: np.concatenate(x) if x else np.zeros(drawn.shape, np.float32) for name, x in found.items()}
+            cover = torch.from_numpy(drawn[part]).to(device) / 255
+            p = Shared(
+                net,
+                cover,
+                layouts[part].to(device),
+                torch.as_tensor(np.asarray(targets)[part], dtype=torch.int64).to(device),
+                layer,
+            )
+            for m in chosen:
+                found[m.name].append(_finite(m, m.compute(p).detach().float().cpu().numpy()))
+    return {
+        name: np.concatenate(x) if x else np.zeros(drawn.shape, np.float32)
+        for name, x in found.items()
+    }
 
 # %% ../../nbs/80_saliency/00_attribution.ipynb #29a55d6e
 def _finite(m: Method, found: np.ndarray) -> np.ndarray:
     "Maps without infinities."
     if not np.isfinite(found).all():
-        raise EcgvisError(f'{m.title} is not finite', field='model', expected='finite weights and activations', remedy='check the training')
+        raise EcgvisError(
+            f'{m.title} is not finite',
+            field='model',
+            expected='finite weights and activations',
+            remedy='check the training',
+        )
     return found
 
+
 @torch.no_grad()
-def answers(net: InkNet, # the network
-            drawn: np.ndarray, # ink uint8 [N, H, W]
-            layout: np.ndarray | Sequence[int], # index of each chart's layout [N]
-            batch: int = 64, # charts at a time
-           ) -> np.ndarray: # int64 [N]
+def answers(
+    net: InkNet,  # the network
+    drawn: np.ndarray,  # ink uint8 [N, H, W]
+    layout: np.ndarray | Sequence[int],  # index of each chart's layout [N]
+    batch: int = 64,  # charts at a time
+) -> np.ndarray:  # int64 [N]
     "The class that the network answers to each chart."
-    device, layouts = next(net.parameters()).device, torch.as_tensor(np.asarray(layout), dtype=torch.int64)
+    device = next(net.parameters()).device
+    layouts = torch.as_tensor(np.asarray(layout), dtype=torch.int64)
     cut = [slice(k, k + batch) for k in range(0, len(drawn), batch)]
-    with still(net): found = [net(torch.from_numpy(drawn[c]).to(device)/255, layouts[c].to(device)).argmax(1).cpu().numpy() for c in cut]
+    with still(net):
+        found = [
+            net(torch.from_numpy(drawn[c]).to(device) / 255, layouts[c].to(device))
+            .argmax(1)
+            .cpu()
+            .numpy()
+            for c in cut
+        ]
     return np.concatenate(found or [np.zeros(0, np.int64)])

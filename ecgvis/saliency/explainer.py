@@ -24,11 +24,31 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..data import audit
-from ..core import EcgvisError, atomic, digest, progress, read_json, read_table, write_json, write_table
+from ecgvis.core import (
+    EcgvisError,
+    atomic,
+    digest,
+    progress,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+)
 from ..costs import NEEDED, open_run
 from ..data.datasets import LEADS, Recording, read_recording
 from ..evaluate.metrics import average_layouts, read_predictions
-from .faithfulness import SHARES, Chart, Curves, Verdict, attributions, chart_of, compare, judge, probabilities, shuffled_labels
+from ecgvis.saliency.faithfulness import (
+    SHARES,
+    Chart,
+    Curves,
+    Verdict,
+    attributions,
+    chart_of,
+    compare,
+    judge,
+    probabilities,
+    shuffled_labels,
+)
 from ..render.figure import FOOT, figure
 from .attribution import InkNet, find_layer, get_method
 from ..render.layout import Layout, get_layout, lead_names, strips
@@ -38,203 +58,361 @@ from ..models.registry import architecture
 from ..train.loop import ChartInput, Learner, fit, run_config
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #a416e3a5
-FOR, AGAINST = '#e66100', '#1f5fbf' # colours of evidence for and against a class
-BAND, FAINT = 2.2, .06 # mm, width of the band; strength under which nothing is drawn
+FOR, AGAINST = '#e66100', '#1f5fbf'  # colours of evidence for and against a class
+BAND, FAINT = 2.2, 0.06  # mm, width of the band; strength under which nothing is drawn
+
 
 def quiet(layout: str | Layout) -> Layout:
     "The layout on grey paper with a black trace."
-    return replace(get_layout(layout), major_colour='#d4d4d4', minor_colour='#ededed', trace_colour='#000000', text_colour='#000000', trace_width=.7)
+    return replace(
+        get_layout(layout),
+        major_colour='#d4d4d4',
+        minor_colour='#ededed',
+        trace_colour='#000000',
+        text_colour='#000000',
+        trace_width=0.7,
+    )
+
 
 def _strength(attribution: np.ndarray) -> np.ndarray:
-    "Attribution [12, T] smoothed over 50 ms at 100 Hz, in units of the 99th percentile of its size, within -1..1."
-    kernel, there = np.hanning(7)[1:-1]/np.hanning(7).sum(), np.isfinite(attribution)
+    """Attribution [12, T] smoothed over 50 ms at 100 Hz, in units of the 99th percentile of its
+    size, within -1..1."""
+    kernel = np.hanning(7)[1:-1] / np.hanning(7).sum()
+    there = np.isfinite(attribution)
     smooth = np.stack([np.convolve(row, kernel, 'same') for row in np.nan_to_num(attribution)])
-    most = np.quantile(abs(smooth[there]), .99) if there.any() else 0.
-    return np.clip(smooth/(most or 1.), -1, 1)
+    most = np.quantile(abs(smooth[there]), 0.99) if there.any() else 0.0
+    return np.clip(smooth / (most or 1.0), -1, 1)
 
-def shades(strength: np.ndarray # [N], -1..1
-          ) -> np.ndarray: # RGB [N, 3]
+
+def shades(
+    strength: np.ndarray,  # [N], -1..1
+) -> np.ndarray:  # RGB [N, 3]
     "White to orange, white to blue."
-    ends = np.array([matplotlib.colors.to_rgb(FOR), matplotlib.colors.to_rgb(AGAINST)])[(strength < 0).astype(int)]
-    return 1 - (abs(strength)**.8)[:, None]*(1 - ends)
+    ends = np.array([matplotlib.colors.to_rgb(FOR), matplotlib.colors.to_rgb(AGAINST)])[
+        (strength < 0).astype(int)
+    ]
+    return 1 - (abs(strength) ** 0.8)[:, None] * (1 - ends)
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #17c8507e
 def _band(ax: Axes, l: Layout, strength: np.ndarray, hz: float) -> None:
     "Draw the band behind every trace; stronger pieces lie on top."
-    traces = {str(a.get_gid()).split('-')[1]: a for a in ax.lines if str(a.get_gid()).startswith('trace-')}
-    under = min((a.get_zorder() for a in traces.values()), default=1.) - .5
+    traces = {
+        str(a.get_gid()).split('-')[1]: a for a in ax.lines if str(a.get_gid()).startswith('trace-')
+    }
+    under = min((a.get_zorder() for a in traces.values()), default=1.0) - 0.5
     for i, s in enumerate(strips(l)):
-        x, y = np.asarray(traces[str(i)].get_xdata(), float), np.asarray(traces[str(i)].get_ydata(), float)
-        cell = np.clip(((x - s.x)/l.speed + s.start)*hz, 0, strength.shape[1] - 1).astype(int)
+        x = np.asarray(traces[str(i)].get_xdata(), float)
+        y = np.asarray(traces[str(i)].get_ydata(), float)
+        cell = np.clip(((x - s.x) / l.speed + s.start) * hz, 0, strength.shape[1] - 1).astype(int)
         starts = np.flatnonzero(np.diff(cell, prepend=-1))
-        pieces = [np.column_stack([x[a:b + 1], y[a:b + 1]]) for a, b in zip(starts, [*starts[1:], len(x)])]
+        pieces = [
+            np.column_stack([x[a : b + 1], y[a : b + 1]])
+            for a, b in zip(starts, [*starts[1:], len(x)])
+        ]
         value = strength[s.lead, cell[starts]]
-        order = [k for k in np.argsort(abs(value)) if abs(value[k]) >= FAINT and np.isfinite(pieces[k]).all()]
-        if not order: continue
-        band = LineCollection([pieces[k] for k in order], colors=shades(value[order]), linewidths=BAND/25.4*72, capstyle='round', zorder=under)
-        band.set_clip_path(Rectangle((s.x, s.top), s.seconds*l.speed, s.bottom - s.top, transform=ax.transData))
+        order = [
+            k
+            for k in np.argsort(abs(value))
+            if abs(value[k]) >= FAINT and np.isfinite(pieces[k]).all()
+        ]
+        if not order:
+            continue
+        band = LineCollection(
+            [pieces[k] for k in order],
+            colors=shades(value[order]),
+            linewidths=BAND / 25.4 * 72,
+            capstyle='round',
+            zorder=under,
+        )
+        band.set_clip_path(
+            Rectangle((s.x, s.top), s.seconds * l.speed, s.bottom - s.top, transform=ax.transData)
+        )
         ax.add_collection(band, autolim=False)
+
 
 def _scale(ax: Axes, x: float, y: float, names: tuple[str, str], signed: bool) -> None:
     "A bar of colours, 40 mm wide, with words at its ends."
     values = np.linspace(-1 if signed else 0, 1, 41)
-    for k, colour in enumerate(shades(values)): ax.add_patch(Rectangle((x + k, y), 1.02, 3, color=colour, lw=0))
-    ax.add_patch(Rectangle((x, y), 41, 3, fill=False, ec='#888888', lw=.4))
+    for k, colour in enumerate(shades(values)):
+        ax.add_patch(Rectangle((x + k, y), 1.02, 3, color=colour, lw=0))
+    ax.add_patch(Rectangle((x, y), 41, 3, fill=False, ec='#888888', lw=0.4))
     ax.text(x - 1, y + 2.5, names[0] if signed else 'none', ha='right', size=7)
     ax.text(x + 42, y + 2.5, names[1], ha='left', size=7)
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #d776bc05
-LINE = 3.6 # mm between lines of the foot
+LINE = 3.6  # mm between lines of the foot
+
 
 def _lines(width: float, *texts: str) -> list[str]:
     "Words of 7 pt broken to a width in mm, lists of figures between two of them."
-    whole = [' · '.join(x.replace(' ', '\xa0') for x in t.split(' · ')) if ' · ' in t else t for t in texts]
-    return [line.replace('\xa0', ' ') for t in whole for line in textwrap.wrap(t, max(40, int(width/1.32)))]
+    whole = [
+        ' · '.join(x.replace(' ', '\xa0') for x in t.split(' · ')) if ' · ' in t else t
+        for t in texts
+    ]
+    return [
+        line.replace('\xa0', ' ')
+        for t in whole
+        for line in textwrap.wrap(t, max(40, int(width / 1.32)))
+    ]
 
-def ecg_figure(recording: Recording, # at least as long as the layout shows
-               layout: str | Layout, # a name of `LAYOUTS`, or a layout
-               attribution: np.ndarray, # [12, T], NaN where not shown
-               hz: float, # its cells per second
-               method: str, # of `guided.list_methods()`
-               target: str, # the class that is explained
-               note: str = '', # a line on the model and its answer
-               verdict: Verdict | None = None, # what goes on the figure's face
-              ) -> Figure:
+
+def ecg_figure(
+    recording: Recording,  # at least as long as the layout shows
+    layout: str | Layout,  # a name of `LAYOUTS`, or a layout
+    attribution: np.ndarray,  # [12, T], NaN where not shown
+    hz: float,  # its cells per second
+    method: str,  # of `guided.list_methods()`
+    target: str,  # the class that is explained
+    note: str = '',  # a line on the model and its answer
+    verdict: Verdict | None = None,  # what goes on the figure's face
+) -> Figure:
     "The recording as ECG on paper, in mm, coloured by attribution, with the verdict below."
-    l, m = quiet(layout), get_method(method)
+    l = quiet(layout)
+    m = get_method(method)
     fig = figure(replace(recording, rhythms=()), l)
-    ax, signed = fig.axes[0], m.signed
-    figures = _lines(l.width - 4, f'{m.title}, class {target}. {note}', verdict.text if verdict else 'Faithfulness was not measured.')
-    told = '' if verdict is None else 'fails: ' + '; '.join(verdict.fails) if verdict.fails else 'passes the checks below'
-    tall = l.height + FOOT + 6 + LINE*(len(figures) + 1 + len(_lines(l.width - 4, told))) + 3
-    fig.set_size_inches(fig.get_figwidth(), (tall + 9)/25.4)
+    ax = fig.axes[0]
+    signed = m.signed
+    figures = _lines(
+        l.width - 4,
+        f'{m.title}, class {target}. {note}',
+        verdict.text if verdict else 'Faithfulness was not measured.',
+    )
+    told = (
+        ''
+        if verdict is None
+        else 'fails: ' + '; '.join(verdict.fails)
+        if verdict.fails
+        else 'passes the checks below'
+    )
+    tall = l.height + FOOT + 6 + LINE * (len(figures) + 1 + len(_lines(l.width - 4, told))) + 3
+    fig.set_size_inches(fig.get_figwidth(), (tall + 9) / 25.4)
     ax.set_ylim(tall, -9)
-    ax.add_patch(Rectangle((0, l.height + FOOT - .1), l.width, tall - l.height, color=l.paper_colour, lw=0, zorder=-1))
+    ax.add_patch(
+        Rectangle(
+            (0, l.height + FOOT - 0.1),
+            l.width,
+            tall - l.height,
+            color=l.paper_colour,
+            lw=0,
+            zorder=-1,
+        )
+    )
     _band(ax, l, _strength(attribution), hz)
     _scale(ax, 40, l.height + 2, (f'against {target}', f'for {target}'), signed)
     y = l.height + FOOT + 4
     for line in _lines(l.width - 4, told):
-        ax.text(2, y, line, size=8, weight='bold', color='#c00000' if verdict and verdict.fails else '#006400'); y += LINE + .4
-    for line in figures: ax.text(2, y, line, size=7); y += LINE
+        ax.text(
+            2,
+            y,
+            line,
+            size=8,
+            weight='bold',
+            color='#c00000' if verdict and verdict.fails else '#006400',
+        )
+        y += LINE + 0.4
+    for line in figures:
+        ax.text(2, y, line, size=7)
+        y += LINE
     return fig
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #d34ac2c0
 def dark(cover: np.ndarray) -> np.ndarray:
     "Thin strokes of a small chart made legible on paper."
-    return cover**.5
+    return cover**0.5
 
-def _overlay(found: np.ndarray, cover: np.ndarray) -> np.ndarray: # RGB [H, W, 3]
+
+def _overlay(found: np.ndarray, cover: np.ndarray) -> np.ndarray:  # RGB [H, W, 3]
     "A map in two colours under the ink."
-    most = np.quantile(abs(found), .995)
-    under = shades(np.clip(found/(most or 1.), -1, 1).ravel()).reshape(*found.shape, 3)
-    return under*(1 - .75*dark(cover)[..., None])
+    most = np.quantile(abs(found), 0.995)
+    under = shades(np.clip(found / (most or 1.0), -1, 1).ravel()).reshape(*found.shape, 3)
+    return under * (1 - 0.75 * dark(cover)[..., None])
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #1276f1a1
 def _brief(v: Verdict) -> list[str]:
     "A verdict in short lines."
     labels = 'not measured' if v.random_labels is None else f'{v.random_labels:.2f}'
-    other = f'other layout rho {v.rho:.2f} [{v.rho_low:.2f}, {v.rho_high:.2f}], beyond ink {v.beyond_ink:.2f}' if v.rho is not None else ''
+    other = (
+        f'other layout rho {v.rho:.2f} [{v.rho_low:.2f}, {v.rho_high:.2f}], beyond ink {v.beyond_ink:.2f}'
+        if v.rho is not None
+        else ''
+    )
     fails = textwrap.wrap('fails: ' + '; '.join(v.fails), 56) if v.fails else []
-    return fails + [x for x in (
-        f'deletion {v.deletion:.2f} (chance {v.deletion_chance:.2f}, edges {v.deletion_edges:.2f})',
-        f'insertion {v.insertion:.2f} (chance {v.insertion_chance:.2f}, edges {v.insertion_edges:.2f})',
-        f'shuffled weights rho {v.random_weights:.2f}, labels {labels}',
-        f'infidelity {v.infidelity:.2f}, sensitivity {v.sensitivity:.2f}', other) if x]
+    return fails + [
+        x
+        for x in (
+            f'deletion {v.deletion:.2f} (chance {v.deletion_chance:.2f}, edges {v.deletion_edges:.2f})',
+            f'insertion {v.insertion:.2f} (chance {v.insertion_chance:.2f}, edges {v.insertion_edges:.2f})',
+            f'shuffled weights rho {v.random_weights:.2f}, labels {labels}',
+            f'infidelity {v.infidelity:.2f}, sensitivity {v.sensitivity:.2f}',
+            other,
+        )
+        if x
+    ]
+
 
 def _named(ax: Axes, chart: Chart) -> None:
     "Lead names on a picture, small and in grey."
-    (h, w), l = chart.drawn.shape, chart.layout
-    for n in lead_names(l): ax.text(n.x/l.width*w, n.y/l.height*h, n.text, size=5.5, color='#333333', va='baseline')
+    (h, w) = chart.drawn.shape
+    l = chart.layout
+    for n in lead_names(l):
+        ax.text(
+            n.x / l.width * w, n.y / l.height * h, n.text, size=5.5, color='#333333', va='baseline'
+        )
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #aed1bd9f
-def maps_figure(charts: Sequence[Chart], # the same recording in several layouts
-                found: Sequence[dict[str, np.ndarray]], # maps [H, W] by method, of each chart
-                verdicts: Sequence[dict[str, Verdict]], # by method, of each chart
-                heads: Sequence[str], # a line about each chart
-                title: str, # of the figure
-               ) -> Figure:
+def maps_figure(
+    charts: Sequence[Chart],  # the same recording in several layouts
+    found: Sequence[dict[str, np.ndarray]],  # maps [H, W] by method, of each chart
+    verdicts: Sequence[dict[str, Verdict]],  # by method, of each chart
+    heads: Sequence[str],  # a line about each chart
+    title: str,  # of the figure
+) -> Figure:
     "Rows are layouts, columns the chart and its maps; verdicts below."
-    names, side = list(found[0]), 66/25.4
-    fig = Figure((side*(len(names) + 1) + .2, (side + 1.05)*len(charts) + .4), dpi=100, layout='constrained')
+    names = list(found[0])
+    side = 66 / 25.4
+    fig = Figure(
+        (side * (len(names) + 1) + 0.2, (side + 1.05) * len(charts) + 0.4),
+        dpi=100,
+        layout='constrained',
+    )
     axes = fig.subplots(len(charts), len(names) + 1, squeeze=False)
-    fig.suptitle(title, size=10, x=.01, ha='left')
+    fig.suptitle(title, size=10, x=0.01, ha='left')
     for row, chart, maps, told, head in zip(axes, charts, found, verdicts, heads):
-        for ax in row: ax.set_xticks([]); ax.set_yticks([])
+        for ax in row:
+            ax.set_xticks([])
+            ax.set_yticks([])
         row[0].imshow(1 - dark(chart.cover), cmap='gray', vmin=0, vmax=1, interpolation='none')
         row[0].set_title(textwrap.fill(head, 52), size=7.5)
-        for ax in row: _named(ax, chart)
+        for ax in row:
+            _named(ax, chart)
         for ax, m in zip(row[1:], names):
             ax.imshow(_overlay(maps[m], chart.cover), interpolation='none')
             ax.set_title(get_method(m).title, size=7.5)
             v = told.get(m)
-            if v: ax.set_xlabel('\n'.join(_brief(v)), size=6, loc='left', linespacing=1.35)
-            if v: _face(ax, v)
+            if v:
+                ax.set_xlabel('\n'.join(_brief(v)), size=6, loc='left', linespacing=1.35)
+            if v:
+                _face(ax, v)
     fig.draw_without_rendering()
-    fig.set_layout_engine('none')                               # every drawing would move things a little
+    fig.set_layout_engine('none')  # every drawing would move things a little
     return fig
+
 
 def _face(ax: Axes, v: Verdict) -> None:
     "Whether a map fails, in red on the picture itself; a pass in green."
-    ax.text(.98, .015, 'FAILS' if v.fails else 'passes', transform=ax.transAxes, size=7, va='bottom', ha='right', weight='bold',
-            color='#c00000' if v.fails else '#006400', bbox=dict(facecolor='white', alpha=.85, edgecolor='none', pad=1.2))
+    ax.text(
+        0.98,
+        0.015,
+        'FAILS' if v.fails else 'passes',
+        transform=ax.transAxes,
+        size=7,
+        va='bottom',
+        ha='right',
+        weight='bold',
+        color='#c00000' if v.fails else '#006400',
+        bbox=dict(facecolor='white', alpha=0.85, edgecolor='none', pad=1.2),
+    )
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #ffdbecb9
 METHODS = ('gradcam', 'guided_backprop', 'guided_gradcam', 'integrated_gradients')
 
+
 @dataclass(frozen=True, eq=False)
 class Explained:
     "All that was found; lists run over layouts."
-    recording: Recording # as the model sees it: its rate and length
-    target: str # the class
+
+    recording: Recording  # as the model sees it: its rate and length
+    target: str  # the class
     classes: tuple[str, ...]
     charts: list[Chart]
-    probabilities: list[np.ndarray] # [classes]
-    maps: list[dict[str, np.ndarray]] # [H, W] by method
-    attributions: list[dict[str, np.ndarray]] # [12, T] by method
-    verdicts: list[dict[str, Verdict]] # by method
-    curves: list[dict[str, Curves]] # by method
+    probabilities: list[np.ndarray]  # [classes]
+    maps: list[dict[str, np.ndarray]]  # [H, W] by method
+    attributions: list[dict[str, np.ndarray]]  # [12, T] by method
+    verdicts: list[dict[str, Verdict]]  # by method
+    curves: list[dict[str, Curves]]  # by method
     beats: Beats
-    trained: tuple[str, ...] # the layouts that the model was trained on
+    trained: tuple[str, ...]  # the layouts that the model was trained on
+
 
 def _net(l: Learner, layouts: Sequence[str]) -> InkNet:
     "The network of a run, for any layouts."
     return InkNet(l.model, ChartInput(layouts, l.config.pixels).to(l.device)).eval()
 
+
 def _target(name: str | None, classes: tuple[str, ...], p: list[np.ndarray]) -> int:
     "The class to be explained: the one named, or the likeliest."
-    if name is None: return int(np.mean(p, axis=0).argmax())
-    if name not in classes: raise EcgvisError(f'the model has no class {name!r}', field='target', expected=', '.join(classes))
+    if name is None:
+        return int(np.mean(p, axis=0).argmax())
+    if name not in classes:
+        raise EcgvisError(
+            f'the model has no class {name!r}', field='target', expected=', '.join(classes)
+        )
     return classes.index(name)
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #b21c0bbf
-def look(l: Learner, # a finished run, from `train.load_run`
-         recording: Recording, # at the rate and length of the model, complete
-         methods: Sequence[str] = METHODS, # of `guided.list_methods()`
-         layouts: Sequence[str] | None = None, # names of `LAYOUTS`; None: those of the run
-         target: str | None = None, # a class; None: the model's answer
-         layer: str = '', # of Grad-CAM; '' for that of the family
-         beats: Beats | None = None, # None: detected
-         label_run: Learner | None = None, # a run trained on shuffled labels
-         draws: int = 19, # orders by chance
-         seed: int = 0, # of chance
-        ) -> Explained:
+def look(
+    l: Learner,  # a finished run, from `train.load_run`
+    recording: Recording,  # at the rate and length of the model, complete
+    methods: Sequence[str] = METHODS,  # of `guided.list_methods()`
+    layouts: Sequence[str] | None = None,  # names of `LAYOUTS`; None: those of the run
+    target: str | None = None,  # a class; None: the model's answer
+    layer: str = '',  # of Grad-CAM; '' for that of the family
+    beats: Beats | None = None,  # None: detected
+    label_run: Learner | None = None,  # a run trained on shuffled labels
+    draws: int = 19,  # orders by chance
+    seed: int = 0,  # of chance
+) -> Explained:
     "Explain a recording and judge the explanations; nothing is written."
     names = tuple(layouts or l.config.layouts)
-    for m in methods: get_method(m)
+    for m in methods:
+        get_method(m)
     net = _net(l, names)
-    if any(m.startswith(('gradcam', 'guided_gradcam')) for m in methods): find_layer(net.model, layer)
-    charts = [chart_of(recording.signal, recording.fs, x, l.config.pixels, k) for k, x in enumerate(names)]
+    if any(m.startswith(('gradcam', 'guided_gradcam')) for m in methods):
+        find_layer(net.model, layer)
+    charts = [
+        chart_of(recording.signal, recording.fs, x, l.config.pixels, k) for k, x in enumerate(names)
+    ]
     p = [probabilities(net, c.cover[None], c.index)[0] for c in charts]
     k = _target(target, l.config.classes, p)
     found = [attributions(net, c, methods, k, layer) for c in charts]
     other = {i: (i + 1) % len(charts) for i in range(len(charts))} if len(charts) > 1 else {}
-    if label_run and (label_run.config.classes, label_run.config.pixels) != (l.config.classes, l.config.pixels):
-        raise EcgvisError('the run of shuffled labels has other classes or another size', field='label_run', expected='the same settings as the run')
+    if label_run and (label_run.config.classes, label_run.config.pixels) != (
+        l.config.classes,
+        l.config.pixels,
+    ):
+        raise EcgvisError(
+            'the run of shuffled labels has other classes or another size',
+            field='label_run',
+            expected='the same settings as the run',
+        )
     label_net = _net(label_run, names) if label_run else None
-    judged = [judge(net, c, *found[i], k, layer, (charts[other[i]], found[other[i]][1]) if other else None, label_net, draws, seed)
-              for i, c in enumerate(charts)]
-    return Explained(recording, l.config.classes[k], l.config.classes, charts, p, [a for a, _ in found], [b for _, b in found],
-                     [v for v, _ in judged], [c for _, c in judged], beats or detect_beats(recording.signal, recording.fs), l.config.layouts)
+    judged = [
+        judge(
+            net,
+            c,
+            *found[i],
+            k,
+            layer,
+            (charts[other[i]], found[other[i]][1]) if other else None,
+            label_net,
+            draws,
+            seed,
+        )
+        for i, c in enumerate(charts)
+    ]
+    return Explained(
+        recording,
+        l.config.classes[k],
+        l.config.classes,
+        charts,
+        p,
+        [a for a, _ in found],
+        [b for _, b in found],
+        [v for v, _ in judged],
+        [c for _, c in judged],
+        beats or detect_beats(recording.signal, recording.fs),
+        l.config.layouts,
+    )
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #fc4f281c
 def _lead_rows(e: Explained) -> pd.DataFrame:
@@ -242,15 +420,32 @@ def _lead_rows(e: Explained) -> pd.DataFrame:
     parts = list[pd.DataFrame]()
     for c, given in zip(e.charts, e.attributions):
         lead, cell = np.nonzero(c.cells.shown)
-        parts.append(pd.DataFrame(dict(layout=c.layout.name, lead=np.array(LEADS)[lead], time=np.round((cell + .5)/c.cells.hz, 4))
-                                  | {m: a[lead, cell] for m, a in given.items()}))
+        parts.append(
+            pd.DataFrame(
+                dict(
+                    layout=c.layout.name,
+                    lead=np.array(LEADS)[lead],
+                    time=np.round((cell + 0.5) / c.cells.hz, 4),
+                )
+                | {m: a[lead, cell] for m, a in given.items()}
+            )
+        )
     return pd.concat(parts, ignore_index=True)
+
 
 def _wave_rows(e: Explained) -> pd.DataFrame:
     "A row per layout, method, lead and wave."
-    parts = [table(a, wave_of(e.beats, a.shape[1], c.cells.hz)).assign(layout=c.layout.name, method=m, beats=e.beats.source)
-             for c, given in zip(e.charts, e.attributions) for m, a in given.items()]
-    return pd.concat(parts, ignore_index=True)[['layout', 'method', 'lead', 'wave', 'share', 'net', 'time', 'beats']]
+    parts = [
+        table(a, wave_of(e.beats, a.shape[1], c.cells.hz)).assign(
+            layout=c.layout.name, method=m, beats=e.beats.source
+        )
+        for c, given in zip(e.charts, e.attributions)
+        for m, a in given.items()
+    ]
+    return pd.concat(parts, ignore_index=True)[
+        ['layout', 'method', 'lead', 'wave', 'share', 'net', 'time', 'beats']
+    ]
+
 
 def _curve_rows(e: Explained) -> pd.DataFrame:
     "A row per layout, method, kind of curve and share of the ink."
@@ -259,41 +454,93 @@ def _curve_rows(e: Explained) -> pd.DataFrame:
         for m, both in lines.items():
             for kind in ('deletion', 'insertion'):
                 y = getattr(both, kind)
-                parts.append(pd.DataFrame(dict(layout=c.layout.name, method=m, curve=kind, ink=SHARES, map=y[0], edges=y[1],
-                                               chance=y[2:].mean(0), chance_low=y[2:].min(0), chance_high=y[2:].max(0))))
+                parts.append(
+                    pd.DataFrame(
+                        dict(
+                            layout=c.layout.name,
+                            method=m,
+                            curve=kind,
+                            ink=SHARES,
+                            map=y[0],
+                            edges=y[1],
+                            chance=y[2:].mean(0),
+                            chance_low=y[2:].min(0),
+                            chance_high=y[2:].max(0),
+                        )
+                    )
+                )
     return pd.concat(parts, ignore_index=True)
+
 
 def _facts(e: Explained, run: str) -> dict[str, Any]:
     "What goes into explain.json."
-    layouts = {c.layout.name: dict(trained=c.layout.name in e.trained, probabilities=dict(zip(e.classes, p)),
-                                   methods={m: asdict(v) | dict(passes=not v.fails, source=get_method(m).source) for m, v in told.items()})
-               for c, p, told in zip(e.charts, e.probabilities, e.verdicts)}
-    return dict(recording=e.recording.id, run=run, target=e.target, size=e.charts[0].drawn.shape[0], beats=e.beats.source,
-                hz=e.charts[0].cells.hz, layouts=layouts, versions=dict(torch=torch.__version__))
+    layouts = {
+        c.layout.name: dict(
+            trained=c.layout.name in e.trained,
+            probabilities=dict(zip(e.classes, p)),
+            methods={
+                m: asdict(v) | dict(passes=not v.fails, source=get_method(m).source)
+                for m, v in told.items()
+            },
+        )
+        for c, p, told in zip(e.charts, e.probabilities, e.verdicts)
+    }
+    return dict(
+        recording=e.recording.id,
+        run=run,
+        target=e.target,
+        size=e.charts[0].drawn.shape[0],
+        beats=e.beats.source,
+        hz=e.charts[0].cells.hz,
+        layouts=layouts,
+        versions=dict(torch=torch.__version__),
+    )
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #bdfa5b9c
 def _save(fig: Figure, path: Path, formats: Sequence[str], dpi: float) -> list[Path]:
     "Write a figure, whole or not at all; the same figure gives the same bytes."
     for kind in formats:
-        with atomic(path.with_name(f'{path.name}.{kind}')) as tmp, matplotlib.rc_context({'svg.hashsalt': 'ecgvis'}):
-            fig.savefig(tmp, format=kind, dpi=dpi, metadata=dict(svg={'Date': None}, pdf={'CreationDate': None}).get(kind, {}))
+        with (
+            atomic(path.with_name(f'{path.name}.{kind}')) as tmp,
+            matplotlib.rc_context({'svg.hashsalt': 'ecgvis'}),
+        ):
+            fig.savefig(
+                tmp,
+                format=kind,
+                dpi=dpi,
+                metadata=dict(svg={'Date': None}, pdf={'CreationDate': None}).get(kind, {}),
+            )
     return [path.with_name(f'{path.name}.{kind}') for kind in formats]
 
-def figures(e: Explained, # from `look`
-            run: str = '', # what to call the model
-            said: str = '', # a sentence on the recording
-           ) -> dict[str, Figure]: # by name of file
+
+def figures(
+    e: Explained,  # from `look`
+    run: str = '',  # what to call the model
+    said: str = '',  # a sentence on the recording
+) -> dict[str, Figure]:  # by name of file
     "All figures of an explanation."
+
     def note(c: Chart, p: np.ndarray) -> str:
         known = '' if c.layout.name in e.trained else ', a layout it was not trained on'
         return f'Probability {p[e.classes.index(e.target)]:.2f} in {c.layout.name}{known}'
+
     name = e.recording.id
     title = f'{name}: what speaks for {e.target}{f", by {run}" if run else ""}. {said}'.strip(' .')
-    found = {'maps': maps_figure(e.charts, e.maps, e.verdicts, [note(c, p) for c, p in zip(e.charts, e.probabilities)], title)}
+    found = {
+        'maps': maps_figure(
+            e.charts,
+            e.maps,
+            e.verdicts,
+            [note(c, p) for c, p in zip(e.charts, e.probabilities)],
+            title,
+        )
+    }
     for c, p, given, told in zip(e.charts, e.probabilities, e.attributions, e.verdicts):
         for m, a in given.items():
             words = f'{note(c, p)}{f", {run}" if run else ""}. {said}'.rstrip()
-            found[f'{c.layout.name}-{m}'] = ecg_figure(e.recording, c.layout, a, c.cells.hz, m, e.target, words, told.get(m))
+            found[f'{c.layout.name}-{m}'] = ecg_figure(
+                e.recording, c.layout, a, c.cells.hz, m, e.target, words, told.get(m)
+            )
     return found
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #69291ec6
@@ -301,123 +548,217 @@ def called_run(run: str | Path) -> str:
     "What a run is called: configuration, architecture, seed."
     return '/'.join(p for p in Path(run).absolute().parts[-4:] if p != 'final')
 
-def save(e: Explained, # from `look`
-         out: str | Path, # folder
-         run: str = '', # what to call the model
-         formats: Sequence[str] = ('svg', 'png'), # of the figures: svg, png, pdf
-         dpi: float = 150, # of PNG
-         about: dict[str, Any] | None = None, # more for explain.json
-        ) -> dict[str, Any]: # what was written to explain.json, with `files`
+
+def save(
+    e: Explained,  # from `look`
+    out: str | Path,  # folder
+    run: str = '',  # what to call the model
+    formats: Sequence[str] = ('svg', 'png'),  # of the figures: svg, png, pdf
+    dpi: float = 150,  # of PNG
+    about: dict[str, Any] | None = None,  # more for explain.json
+) -> dict[str, Any]:  # what was written to explain.json, with `files`
     "Write tables and figures, and explain.json last: where it is, all is."
-    out, written, about = Path(out), list[Path](), about or {}
-    for name, rows in (('lead_time', _lead_rows(e)), ('waves', _wave_rows(e)), ('curves', _curve_rows(e))):
-        written.append(write_table(rows, out/f'{name}.csv'))
+    out = Path(out)
+    written = list[Path]()
+    about = about or {}
+    for name, rows in (
+        ('lead_time', _lead_rows(e)),
+        ('waves', _wave_rows(e)),
+        ('curves', _curve_rows(e)),
+    ):
+        written.append(write_table(rows, out / f'{name}.csv'))
     told = f'Label {about["label"]}, answer {e.target}.' if about.get('label') else ''
-    for name, fig in figures(e, run, told).items() if formats else (): written += _save(fig, out/name, formats, dpi)
+    for name, fig in figures(e, run, told).items() if formats else ():
+        written += _save(fig, out / name, formats, dpi)
     facts = _facts(e, run) | about
-    write_json(facts, out/'explain.json')
-    return facts | dict(files=[out/'explain.json', *written])
+    write_json(facts, out / 'explain.json')
+    return facts | dict(files=[out / 'explain.json', *written])
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #b69b4752
-def explain(run: str | Path | Learner, # folder of a finished run, or the run itself
-            recording: Recording | str | Path, # a recording, or its file
-            out: str | Path, # folder of the results
-            methods: Sequence[str] = METHODS, # of `guided.list_methods()`
-            layouts: Sequence[str] | None = None, # names of `LAYOUTS`; None: those of the run
-            target: str | None = None, # a class; None: the model's answer
-            layer: str = '', # of Grad-CAM; '' for that of the family
-            beats: Beats | None = None, # where the waves are; None: detected
-            label_run: str | Path | None = None, # folder of a run trained on shuffled labels (`faithful.shuffled_labels`)
-            formats: Sequence[str] = ('svg', 'png'), # of the figures: svg, png, pdf
-            draws: int = 19, # orders by chance that deletion and insertion are compared with
-            seed: int = 0, # of chance
-            dpi: float = 150, # of PNG
-            device: str = 'auto', # of a run given by its folder
-            about: dict[str, Any] | None = None, # more for explain.json; `label` and `why` are also told in the figures
-           ) -> dict[str, Any]: # what was written to explain.json, with `files`
-    "Explain one recording by a run: maps, lead x time, verdicts, figures. `EcgvisError` for what cannot be read or explained."
-    if odd := set(formats) - {'svg', 'png', 'pdf'}: raise EcgvisError(f'no figures in {", ".join(odd)}', field='formats', expected='svg, png, pdf')
+def explain(
+    run: str | Path | Learner,  # folder of a finished run, or the run itself
+    recording: Recording | str | Path,  # a recording, or its file
+    out: str | Path,  # folder of the results
+    methods: Sequence[str] = METHODS,  # of `guided.list_methods()`
+    layouts: Sequence[str] | None = None,  # names of `LAYOUTS`; None: those of the run
+    target: str | None = None,  # a class; None: the model's answer
+    layer: str = '',  # of Grad-CAM; '' for that of the family
+    beats: Beats | None = None,  # where the waves are; None: detected
+    label_run: str
+    | Path
+    | None = None,  # folder of a run trained on shuffled labels (`faithful.shuffled_labels`)
+    formats: Sequence[str] = ('svg', 'png'),  # of the figures: svg, png, pdf
+    draws: int = 19,  # orders by chance that deletion and insertion are compared with
+    seed: int = 0,  # of chance
+    dpi: float = 150,  # of PNG
+    device: str = 'auto',  # of a run given by its folder
+    about: dict[str, Any]
+    | None = None,  # more for explain.json; `label` and `why` are also told in the figures
+) -> dict[str, Any]:  # what was written to explain.json, with `files`
+    """Explain one recording by a run: maps, lead x time, verdicts, figures. `EcgvisError` for what
+    cannot be read or explained."""
+    if odd := set(formats) - {'svg', 'png', 'pdf'}:
+        raise EcgvisError(
+            f'no figures in {", ".join(odd)}', field='formats', expected='svg, png, pdf'
+        )
     l, called = (run, '') if isinstance(run, Learner) else (open_run(run, device), called_run(run))
     if (eats := architecture(l.config.architecture).eats) != 'chart':
-        raise EcgvisError(f'{l.config.architecture} eats {eats}, and maps are of charts', field='model',
-                          expected='a run of a network that sees charts')
-    wanted = dict(seconds=10., fs=500.) if isinstance(run, Learner) else read_json(Path(run)/'run.json')['signals']
+        raise EcgvisError(
+            f'{l.config.architecture} eats {eats}, and maps are of charts',
+            field='model',
+            expected='a run of a network that sees charts',
+        )
+    wanted = (
+        dict(seconds=10.0, fs=500.0)
+        if isinstance(run, Learner)
+        else read_json(Path(run) / 'run.json')['signals']
+    )
     source = recording if isinstance(recording, Recording) else read_recording(recording)
     signal, _ = audit.check(source, **wanted)
     other = open_run(label_run, device) if label_run else None
-    e = look(l, replace(source, signal=signal, fs=wanted['fs']), methods, layouts, target, layer, beats, other, draws, seed)
-    return save(e, out, called, formats, dpi, dict(layer=layer or 'default', draws=draws, seed=seed) | (about or {}))
+    e = look(
+        l,
+        replace(source, signal=signal, fs=wanted['fs']),
+        methods,
+        layouts,
+        target,
+        layer,
+        beats,
+        other,
+        draws,
+        seed,
+    )
+    return save(
+        e,
+        out,
+        called,
+        formats,
+        dpi,
+        dict(layer=layer or 'default', draws=draws, seed=seed) | (about or {}),
+    )
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #0e5014f2
-PUBLISHED = ('4x2.5+II', '2x5') # the layouts of the study that is re-created
+PUBLISHED = ('4x2.5+II', '2x5')  # the layouts of the study that is re-created
+
 
 @dataclass(frozen=True)
 class SaliencyConfig:
     "What of a finished run is explained, and how."
-    recordings: int = 2 # of the hold-out
-    methods: tuple[str, ...] = METHODS # of `guided.list_methods()`
-    layouts: tuple[str, ...] = () # besides those of the run; none: one of `PUBLISHED`, where the run has one layout
-    layer: str = '' # of Grad-CAM; '' for that of the family
-    draws: int = 19 # orders by chance
-    seed: int = 0 # of the choice and of chance
-    others: int = 3 # finished runs of other seeds that attributions are compared with, at most
-    shuffled_labels: bool = False # train the run again on shuffled labels, and compare maps with it: costs one more training
-    formats: tuple[str, ...] = ('png',) # of the figures: png, svg (2 MB each), pdf
-    dpi: float = 150 # of PNG
-    device: str = 'auto' # where to compute
+
+    recordings: int = 2  # of the hold-out
+    methods: tuple[str, ...] = METHODS  # of `guided.list_methods()`
+    # besides those of the run; none: one of `PUBLISHED`, where the run has one layout
+    layouts: tuple[str, ...] = ()
+    layer: str = ''  # of Grad-CAM; '' for that of the family
+    draws: int = 19  # orders by chance
+    seed: int = 0  # of the choice and of chance
+    others: int = 3  # finished runs of other seeds that attributions are compared with, at most
+    # train the run again on shuffled labels, and compare maps with it: costs one more training
+    shuffled_labels: bool = False
+    formats: tuple[str, ...] = ('png',)  # of the figures: png, svg (2 MB each), pdf
+    dpi: float = 150  # of PNG
+    device: str = 'auto'  # where to compute
 
     def shown(self, trained: Sequence[str]) -> tuple[str, ...]:
         "The layouts of a run and those that are added."
-        more = self.layouts or tuple(x for x in PUBLISHED if len(trained) == 1 and x not in trained)[:1]
+        more = (
+            self.layouts
+            or tuple(x for x in PUBLISHED if len(trained) == 1 and x not in trained)[:1]
+        )
         return tuple(dict.fromkeys((*trained, *more)))
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #bad48481
-def choose(table: pd.DataFrame, # a row per recording: id, label (class number), p_<class>
-           classes: Sequence[str],
-           n: int, # how many
-           seed: int, # of the choice among those answered right
-          ) -> pd.DataFrame: # id, label, answer, probability (of the answer), why
-    "Recordings answered right, AFIB first and then class by class, and confidently wrong ones, in turn."
-    names, p = np.array(classes), table[[f'p_{c}' for c in classes]].to_numpy(float)
-    rows = pd.DataFrame(dict(id=table['id'].astype(str).to_numpy(), label=names[table['label'].to_numpy(int)], answer=names[p.argmax(1)],
-                             probability=p.max(1)))
+def choose(
+    table: pd.DataFrame,  # a row per recording: id, label (class number), p_<class>
+    classes: Sequence[str],
+    n: int,  # how many
+    seed: int,  # of the choice among those answered right
+) -> pd.DataFrame:  # id, label, answer, probability (of the answer), why
+    """Recordings answered right, AFIB first and then class by class, and confidently wrong ones, in
+    turn."""
+    names = np.array(classes)
+    p = table[[f'p_{c}' for c in classes]].to_numpy(float)
+    rows = pd.DataFrame(
+        dict(
+            id=table['id'].astype(str).to_numpy(),
+            label=names[table['label'].to_numpy(int)],
+            answer=names[p.argmax(1)],
+            probability=p.max(1),
+        )
+    )
     rows = rows.sort_values('id').sample(frac=1, random_state=seed)
     good = rows['label'] == rows['answer']
-    right, wrong = rows[good].assign(why='right'), rows[~good].assign(why='wrong')
-    need = (right['label'] != 'AFIB').all()                     # then one that was missed comes first
-    right = right.assign(turn=right.groupby('label').cumcount(), late=right['label'] != 'AFIB').sort_values(['turn', 'late', 'label'])
-    wrong = wrong.assign(late=(wrong['label'] != 'AFIB') if need else False).sort_values(['late', 'probability'], ascending=[True, False])
-    both = [right.assign(order=2*np.arange(len(right)) + need), wrong.assign(order=2*np.arange(len(wrong)) + (not need))]
-    return pd.concat(both).sort_values('order').head(n)[['id', 'label', 'answer', 'probability', 'why']].reset_index(drop=True)
+    right = rows[good].assign(why='right')
+    wrong = rows[~good].assign(why='wrong')
+    need = (right['label'] != 'AFIB').all()  # then one that was missed comes first
+    right = right.assign(
+        turn=right.groupby('label').cumcount(), late=right['label'] != 'AFIB'
+    ).sort_values(['turn', 'late', 'label'])
+    wrong = wrong.assign(late=(wrong['label'] != 'AFIB') if need else False).sort_values(
+        ['late', 'probability'], ascending=[True, False]
+    )
+    both = [
+        right.assign(order=2 * np.arange(len(right)) + need),
+        wrong.assign(order=2 * np.arange(len(wrong)) + (not need)),
+    ]
+    return (
+        pd.concat(both)
+        .sort_values('order')
+        .head(n)[['id', 'label', 'answer', 'probability', 'why']]
+        .reset_index(drop=True)
+    )
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #d0f877e8
 def stored_recording(store: Store, id: str) -> Recording:
     "A recording of a store, with age, sex and rhythm where they are known."
     m = store.header(id)
     age = float('nan') if m.get('age') is None else float(m['age'])
-    return Recording(id, store.signals([id])[0], store.meta['fs'], age=age, sex=m.get('sex') or '', rhythms=tuple(filter(None, [m.get('rhythm')])))
+    return Recording(
+        id,
+        store.signals([id])[0],
+        store.meta['fs'],
+        age=age,
+        sex=m.get('sex') or '',
+        rhythms=tuple(filter(None, [m.get('rhythm')])),
+    )
+
 
 def _weights(run: Path) -> str:
     "A digest of what a run answers by."
-    return digest({n: hashlib.sha256((run/n).read_bytes()).hexdigest() for n in NEEDED if n != 'run.json'})
+    return digest(
+        {n: hashlib.sha256((run / n).read_bytes()).hexdigest() for n in NEEDED if n != 'run.json'}
+    )
 
-def siblings(run: str | Path, # a finished run, `.../seed-<n>`
-             most: int, # how many, at most
-            ) -> list[Path]: # in order of their seeds
+
+def siblings(
+    run: str | Path,  # a finished run, `.../seed-<n>`
+    most: int,  # how many, at most
+) -> list[Path]:  # in order of their seeds
     "Finished runs of the same model and other seeds, beside it."
     run = Path(run).absolute()
     number = lambda p: int(p.name.removeprefix('seed-'))
-    found = [p for p in run.parent.glob('seed-*') if p != run and p.name[5:].isdigit() and all((p/n).exists() for n in NEEDED)]
-    alike = lambda p: all(read_json(p/'config.json')[k] == read_json(run/'config.json')[k] for k in ('architecture', 'classes', 'layouts', 'size'))
+    found = [
+        p
+        for p in run.parent.glob('seed-*')
+        if p != run and p.name[5:].isdigit() and all((p / n).exists() for n in NEEDED)
+    ]
+    alike = lambda p: all(
+        read_json(p / 'config.json')[k] == read_json(run / 'config.json')[k]
+        for k in ('architecture', 'classes', 'layouts', 'size')
+    )
     return sorted((p for p in found if alike(p)), key=number)[:most]
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #a2c3c5ec
-def read_attributions(folder: str | Path # of an explained recording
-                     ) -> dict[tuple[str, str], np.ndarray]: # [12, T] by layout and method, NaN where not shown
+def read_attributions(
+    folder: str | Path,  # of an explained recording
+) -> dict[tuple[str, str], np.ndarray]:  # [12, T] by layout and method, NaN where not shown
     "What lead_time.csv holds, as arrays."
-    rows, facts = read_table(Path(folder)/'lead_time.csv'), read_json(Path(folder)/'explain.json')
-    cell, lead = np.round(rows['time']*facts['hz'] - .5).to_numpy(int), rows['lead'].map(LEADS.index).to_numpy(int)
-    methods, out = list(rows.columns[3:]), dict[tuple[str, str], np.ndarray]()
+    rows = read_table(Path(folder) / 'lead_time.csv')
+    facts = read_json(Path(folder) / 'explain.json')
+    cell = np.round(rows['time'] * facts['hz'] - 0.5).to_numpy(int)
+    lead = rows['lead'].map(LEADS.index).to_numpy(int)
+    methods = list(rows.columns[3:])
+    out = dict[tuple[str, str], np.ndarray]()
     for layout in rows['layout'].unique():
         here = (rows['layout'] == layout).to_numpy()
         for m in methods:
@@ -425,96 +766,223 @@ def read_attributions(folder: str | Path # of an explained recording
             out[layout, m][lead[here], cell[here]] = rows.loc[here, m]
     return out
 
-def seed_rows(other: Learner, # a run of another seed
-              name: str, # what to call it
-              recording: Recording, # at the rate and length of the model
-              folder: Path, # where it was explained
-             ) -> list[dict[str, Any]]: # recording, layout, method, other, rho, beyond_ink
-    "Rank correlations of the attributions of a recording with those of another run, for the same class."
-    given, facts = read_attributions(folder), read_json(folder/'explain.json')
-    layouts, methods = list(dict.fromkeys(x for x, _ in given)), list(dict.fromkeys(m for _, m in given))
-    net, rows, layer = _net(other, layouts), list[dict[str, Any]](), facts['layer'].replace('default', '')
+
+def seed_rows(
+    other: Learner,  # a run of another seed
+    name: str,  # what to call it
+    recording: Recording,  # at the rate and length of the model
+    folder: Path,  # where it was explained
+) -> list[dict[str, Any]]:  # recording, layout, method, other, rho, beyond_ink
+    """Rank correlations of the attributions of a recording with those of another run, for the same
+    class."""
+    given = read_attributions(folder)
+    facts = read_json(folder / 'explain.json')
+    layouts = list(dict.fromkeys(x for x, _ in given))
+    methods = list(dict.fromkeys(m for _, m in given))
+    net = _net(other, layouts)
+    rows = list[dict[str, Any]]()
+    layer = facts['layer'].replace('default', '')
     for k, layout in enumerate(layouts):
         c = chart_of(recording.signal, recording.fs, layout, other.config.pixels, k)
         mine = attributions(net, c, methods, other.config.classes.index(facts['target']), layer)[1]
         both = {m: compare(given[layout, m], mine[m], c, c, 0) for m in methods}
-        rows += [dict(recording=recording.id, layout=layout, method=m, other=name, rho=v['rho'], beyond_ink=v['beyond_ink']) for m, v in both.items()]
+        rows += [
+            dict(
+                recording=recording.id,
+                layout=layout,
+                method=m,
+                other=name,
+                rho=v['rho'],
+                beyond_ink=v['beyond_ink'],
+            )
+            for m, v in both.items()
+        ]
     return rows
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #663f4e58
-def label_twin(run: str | Path, # folder of a finished run
-               dataset: str | Path, # folder of the prepared data set it was trained on
-               save_now: Callable[[], bool] | None = None, # asked after every step; True saves a state
-              ) -> Path: # its folder, `<run>/shuffled-labels`
-    "The same network trained in the same way on shuffled labels (Adebayo et al. 2018); resumes, and a finished one is left as it is."
-    run, dataset = Path(run), Path(dataset)
+def label_twin(
+    run: str | Path,  # folder of a finished run
+    dataset: str | Path,  # folder of the prepared data set it was trained on
+    save_now: Callable[[], bool] | None = None,  # asked after every step; True saves a state
+) -> Path:  # its folder, `<run>/shuffled-labels`
+    """The same network trained in the same way on shuffled labels (Adebayo et al. 2018); resumes,
+    and a finished one is left as it is."""
+    run = Path(run)
+    dataset = Path(dataset)
     mixed = shuffled_labels(dataset, dataset.with_name(f'{dataset.name}-shuffled-labels'))
-    fit(run_config(run), run/'shuffled-labels', mixed, read_json(run/'run.json')['fold'], test=False, predict_parts=False, save_now=save_now)
-    return run/'shuffled-labels'
+    fit(
+        run_config(run),
+        run / 'shuffled-labels',
+        mixed,
+        read_json(run / 'run.json')['fold'],
+        test=False,
+        predict_parts=False,
+        save_now=save_now,
+    )
+    return run / 'shuffled-labels'
 
-def _explained(c: SaliencyConfig, l: Learner, twin: Learner | None, run: Path, row: Any, store: Store, layouts: Sequence[str], key: str) -> Path:
+
+def _explained(
+    c: SaliencyConfig,
+    l: Learner,
+    twin: Learner | None,
+    run: Path,
+    row: Any,
+    store: Store,
+    layouts: Sequence[str],
+    key: str,
+) -> Path:
     "Explain one recording of a run, unless that is done; its folder."
-    out, key = run/'saliency'/row.id.replace('/', '_'), digest(key, row.id, row.answer)
-    file = out/'explain.json'
-    if file.exists() and read_json(file).get('key') == key: return out
-    for old in (file, *out.glob('*')): old.unlink(missing_ok=True) # nothing of other settings stays
-    e = look(l, stored_recording(store, row.id), c.methods, layouts, row.answer, c.layer, None, twin, c.draws, c.seed)
-    about = dict(label=row.label, why=row.why, layer=c.layer or 'default', draws=c.draws, seed=c.seed, key=key)
+    out = run / 'saliency' / row.id.replace('/', '_')
+    key = digest(key, row.id, row.answer)
+    file = out / 'explain.json'
+    if file.exists() and read_json(file).get('key') == key:
+        return out
+    # nothing of other settings stays
+    for old in (file, *out.glob('*')):
+        old.unlink(missing_ok=True)
+    e = look(
+        l,
+        stored_recording(store, row.id),
+        c.methods,
+        layouts,
+        row.answer,
+        c.layer,
+        None,
+        twin,
+        c.draws,
+        c.seed,
+    )
+    about = dict(
+        label=row.label,
+        why=row.why,
+        layer=c.layer or 'default',
+        draws=c.draws,
+        seed=c.seed,
+        key=key,
+    )
     save(e, out, called_run(run), c.formats, c.dpi, about)
     return out
 
-def _verdicts(folders: Sequence[Path]) -> pd.DataFrame: # recording, why, layout, trained, method, passes, and the fields of `faithful.Verdict`
+
+def _verdicts(
+    folders: Sequence[Path],
+) -> (
+    pd.DataFrame
+):  # recording, why, layout, trained, method, passes, and the fields of `faithful.Verdict`
     "Verdicts of explained recordings, a row each."
     rows = list[dict[str, Any]]()
     for f in folders:
-        facts = read_json(f/'explain.json')
+        facts = read_json(f / 'explain.json')
         for layout, told in facts['layouts'].items():
-            rows += [dict(recording=facts['recording'], why=facts['why'], layout=layout, trained=told['trained'], method=m)
-                     | {k: '; '.join(x) if k == 'fails' else x for k, x in v.items()} for m, v in told['methods'].items()]
+            rows += [
+                dict(
+                    recording=facts['recording'],
+                    why=facts['why'],
+                    layout=layout,
+                    trained=told['trained'],
+                    method=m,
+                )
+                | {k: '; '.join(x) if k == 'fails' else x for k, x in v.items()}
+                for m, v in told['methods'].items()
+            ]
     return pd.DataFrame(rows)
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #72867fa3
-def _summary(verdicts: pd.DataFrame, spread: pd.DataFrame) -> dict[str, dict[str, Any]]: # by method
+def _summary(
+    verdicts: pd.DataFrame, spread: pd.DataFrame
+) -> dict[str, dict[str, Any]]:  # by method
     "How many maps pass, and medians of what was measured."
+
     def row(m: str, part: pd.DataFrame) -> dict[str, Any]:
         seeds = spread[spread['method'] == m]['rho'] if len(spread) else pd.Series(dtype=float)
         number = lambda x: float(x) if np.isfinite(x) else None
-        return dict(maps=len(part), passes=int(part['passes'].sum()), layouts_rho=number(part['rho'].astype(float).median()),
-                    seeds_rho=number(seeds.median()), seeds_rho_low=number(seeds.min()), seeds_rho_high=number(seeds.max()),
-                    infidelity=number(part['infidelity'].median()), sensitivity=number(part['sensitivity'].median()),
-                    random_weights=number(part['random_weights'].median()))
+        return dict(
+            maps=len(part),
+            passes=int(part['passes'].sum()),
+            layouts_rho=number(part['rho'].astype(float).median()),
+            seeds_rho=number(seeds.median()),
+            seeds_rho_low=number(seeds.min()),
+            seeds_rho_high=number(seeds.max()),
+            infidelity=number(part['infidelity'].median()),
+            sensitivity=number(part['sensitivity'].median()),
+            random_weights=number(part['random_weights'].median()),
+        )
+
     return {str(m): row(str(m), part) for m, part in verdicts.groupby('method', sort=False)}
 
-def _spread(c: SaliencyConfig, near: Sequence[Path], ids: Sequence[str], folders: Sequence[Path], store: Store) -> pd.DataFrame:
-    "How explained recordings agree with runs of other seeds: recording, layout, method, other, rho, beyond_ink."
+
+def _spread(
+    c: SaliencyConfig,
+    near: Sequence[Path],
+    ids: Sequence[str],
+    folders: Sequence[Path],
+    store: Store,
+) -> pd.DataFrame:
+    """How explained recordings agree with runs of other seeds: recording, layout, method, other,
+    rho, beyond_ink."""
     rows = list[dict[str, Any]]()
     for p in progress(near, 'other seeds', 'runs') if near else ():
         other = open_run(p, c.device)
-        for folder, id in zip(folders, ids): rows += seed_rows(other, p.name, stored_recording(store, id), folder)
-    return pd.DataFrame(rows, columns=['recording', 'layout', 'method', 'other', 'rho', 'beyond_ink'])
+        for folder, id in zip(folders, ids):
+            rows += seed_rows(other, p.name, stored_recording(store, id), folder)
+    return pd.DataFrame(
+        rows, columns=['recording', 'layout', 'method', 'other', 'rho', 'beyond_ink']
+    )
 
 # %% ../../nbs/80_saliency/40_explainer.ipynb #b2b6116c
-def explain_run(config: SaliencyConfig | None, # what to explain and how; None for the defaults
-                run: str | Path, # folder of a finished run
-                dataset: str | Path, # folder of the prepared data set it was trained on
-                save_now: Callable[[], bool] | None = None, # asked after every step of a training on shuffled labels; True saves a state
-               ) -> dict[str, Any]: # what `saliency/summary.json` says: recordings, methods, layouts, others, settings
-    """Explain hold-out recordings of a finished run into `<run>/saliency/<recording>/`, with `verdicts.csv`, `seeds.csv` and `summary.json` beside.
-    What was explained with the same settings and weights is not explained again."""
-    c, run = config or SaliencyConfig(), Path(run)
-    l, near = open_run(run, c.device), siblings(run, c.others)
-    classes, layouts, file = l.config.classes, c.shown(l.config.layouts), run/'saliency'/'summary.json'
+def explain_run(
+    config: SaliencyConfig | None,  # what to explain and how; None for the defaults
+    run: str | Path,  # folder of a finished run
+    dataset: str | Path,  # folder of the prepared data set it was trained on
+    save_now: Callable[[], bool]
+    | None = None,  # asked after every step of a training on shuffled labels; True saves a state
+) -> dict[
+    str, Any
+]:  # what `saliency/summary.json` says: recordings, methods, layouts, others, settings
+    """Explain hold-out recordings of a finished run into `<run>/saliency/<recording>/`, with
+    `verdicts.csv`, `seeds.csv` and `summary.json` beside. What was explained with the same
+    settings and weights is not explained again."""
+    c = config or SaliencyConfig()
+    run = Path(run)
+    l = open_run(run, c.device)
+    near = siblings(run, c.others)
+    classes = l.config.classes
+    layouts = c.shown(l.config.layouts)
+    file = run / 'saliency' / 'summary.json'
     mixed = label_twin(run, dataset, save_now) if c.shuffled_labels else None
-    key = digest({k: v for k, v in asdict(c).items() if k not in ('device', 'recordings', 'others')}, _weights(run), mixed and _weights(mixed))
+    key = digest(
+        {k: v for k, v in asdict(c).items() if k not in ('device', 'recordings', 'others')},
+        _weights(run),
+        mixed and _weights(mixed),
+    )
     table = read_predictions(run, classes)
-    rows = choose(average_layouts(table[table['part'] == 'test'], classes), classes, c.recordings, c.seed)
+    rows = choose(
+        average_layouts(table[table['part'] == 'test'], classes), classes, c.recordings, c.seed
+    )
     whole = digest(key, rows.to_dict('list'), [_weights(p) for p in near])
-    if file.exists() and read_json(file).get('key') == whole: return read_json(file)
-    store = open_store(Path(dataset)/'store.lmdb')
+    if file.exists() and read_json(file).get('key') == whole:
+        return read_json(file)
+    store = open_store(Path(dataset) / 'store.lmdb')
     twin = open_run(mixed, c.device) if mixed else None
-    found = [_explained(c, l, twin, run, row, store, layouts, key) for row in progress(list(rows.itertuples()), 'explaining', 'recordings')]
-    verdicts, spread = _verdicts(found), _spread(c, near, list(rows['id']), found, store)
-    for name, t in (('verdicts', verdicts), ('seeds', spread)): write_table(t, run/'saliency'/f'{name}.csv')
-    write_json(dict(key=whole, run=called_run(run), layouts=layouts, others=[p.name for p in near], settings=asdict(c),
-                    recordings=[r | dict(folder=f.name) for r, f in zip(rows.to_dict('records'), found)], methods=_summary(verdicts, spread)), file)
+    found = [
+        _explained(c, l, twin, run, row, store, layouts, key)
+        for row in progress(list(rows.itertuples()), 'explaining', 'recordings')
+    ]
+    verdicts = _verdicts(found)
+    spread = _spread(c, near, list(rows['id']), found, store)
+    for name, t in (('verdicts', verdicts), ('seeds', spread)):
+        write_table(t, run / 'saliency' / f'{name}.csv')
+    write_json(
+        dict(
+            key=whole,
+            run=called_run(run),
+            layouts=layouts,
+            others=[p.name for p in near],
+            settings=asdict(c),
+            recordings=[r | dict(folder=f.name) for r, f in zip(rows.to_dict('records'), found)],
+            methods=_summary(verdicts, spread),
+        ),
+        file,
+    )
     return read_json(file)

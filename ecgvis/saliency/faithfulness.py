@@ -26,9 +26,26 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models.convnext import CNBlock, ConvNeXt
 
-from ..core import EcgvisError, digest, progress, read_json, read_table, write_json, write_table
+from ecgvis.core import (
+    EcgvisError,
+    digest,
+    progress,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+)
 from .attribution import InkNet, Method, Shared, get_method, maps, still
-from ..simulate.heart import ELECTRODES, at, electrode_noise, extent, fibrillation, paint, patient, project
+from ecgvis.simulate.heart import (
+    ELECTRODES,
+    at,
+    electrode_noise,
+    extent,
+    fibrillation,
+    paint,
+    patient,
+    project,
+)
 from ..render.layout import Layout, get_layout
 from .leadtime import Cells, agreement, cells, coarse, lead_time, spearman
 from ..models.registry import create, resolve_weights
@@ -39,168 +56,264 @@ from ..train.loop import ChartInput
 @dataclass(frozen=True, eq=False)
 class Chart:
     "A recording in one layout, as a network sees it."
-    signal: np.ndarray # [12, T] mV
-    fs: float # Hz
+
+    signal: np.ndarray  # [12, T] mV
+    fs: float  # Hz
     layout: Layout
-    index: int # of the layout, for the network
-    drawn: np.ndarray # ink uint8 [H, W]
-    cells: Cells # what its ink belongs to
+    index: int  # of the layout, for the network
+    drawn: np.ndarray  # ink uint8 [H, W]
+    cells: Cells  # what its ink belongs to
 
     @property
-    def cover(self) -> np.ndarray: return self.drawn/np.float32(255)
+    def cover(self) -> np.ndarray:
+        return self.drawn / np.float32(255)
 
-def chart_of(signal: np.ndarray, # [12, T] mV
-             fs: float, # Hz
-             layout: str | Layout, # a name of `LAYOUTS`, or a layout
-             size: int, # pixels
-             index: int = 0, # of the layout, for the network
-             hz: float = 100., # cells per second
-            ) -> Chart:
+
+def chart_of(
+    signal: np.ndarray,  # [12, T] mV
+    fs: float,  # Hz
+    layout: str | Layout,  # a name of `LAYOUTS`, or a layout
+    size: int,  # pixels
+    index: int = 0,  # of the layout, for the network
+    hz: float = 100.0,  # cells per second
+) -> Chart:
     "Draw a recording to be explained; missing samples stay missing."
     x = np.asarray(signal, np.float32)
-    return Chart(x, fs, get_layout(layout), index, ink(x[None], fs, layout, size)[0], cells(x, fs, layout, size, hz))
+    return Chart(
+        x,
+        fs,
+        get_layout(layout),
+        index,
+        ink(x[None], fs, layout, size)[0],
+        cells(x, fs, layout, size, hz),
+    )
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #879cfdd2
-def attributions(net: InkNet, # the network
-                 chart: Chart,
-                 methods: Sequence[str], # of `guided.list_methods()`
-                 target: int, # class index
-                 layer: str = '', # of Grad-CAM
-                ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]: # maps [H, W] and attributions [12, T] by method
+def attributions(
+    net: InkNet,  # the network
+    chart: Chart,
+    methods: Sequence[str],  # of `guided.list_methods()`
+    target: int,  # class index
+    layer: str = '',  # of Grad-CAM
+) -> tuple[
+    dict[str, np.ndarray], dict[str, np.ndarray]
+]:  # maps [H, W] and attributions [12, T] by method
     "Maps of a chart, and what they give to each lead and time; slopes are multiplied by the ink."
-    found = {k: m[0] for k, m in maps(net, chart.drawn[None], [chart.index], methods, [target], layer).items()}
-    return found, {k: lead_time(m, chart.cells, None if get_method(k).counts_ink else chart.cover) for k, m in found.items()}
+    found = {
+        k: m[0]
+        for k, m in maps(net, chart.drawn[None], [chart.index], methods, [target], layer).items()
+    }
+    return found, {
+        k: lead_time(m, chart.cells, None if get_method(k).counts_ink else chart.cover)
+        for k, m in found.items()
+    }
+
 
 @torch.no_grad()
 def probabilities(net: InkNet, covers: np.ndarray, index: int, batch: int = 32) -> np.ndarray:
     "Class probabilities float64 [N, classes] of coverage float [N, H, W] in one layout."
-    device, found = next(net.parameters()).device, list[torch.Tensor]()
+    device = next(net.parameters()).device
+    found = list[torch.Tensor]()
     with still(net):
         for k in range(0, len(covers), batch):
-            part = torch.as_tensor(covers[k:k + batch], dtype=torch.float32).to(device)
-            found.append(torch.softmax(net(part, torch.full((len(part),), index, device=device)).double().cpu(), 1))
+            part = torch.as_tensor(covers[k : k + batch], dtype=torch.float32).to(device)
+            found.append(
+                torch.softmax(
+                    net(part, torch.full((len(part),), index, device=device)).double().cpu(), 1
+                )
+            )
     return torch.cat(found).numpy()
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #93c5ae69
-def _rows(rng: np.random.Generator, times: np.ndarray, p: bool, tall: float = 1.) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
+def _rows(
+    rng: np.random.Generator, times: np.ndarray, p: bool, tall: float = 1.0
+) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
     "A heart, the Gaussians of its beats at `times`, and the windows [B, 2] of its waves."
     heart = patient(rng)
-    rr = np.diff(times, append=2*times[-1] - times[-2])
-    qt = heart.qtc*np.cbrt(np.clip(np.median(rr), .28, 1.6))
-    peak = times + extent(heart.qrs)[0] + qt - 2*qt/.4*heart.t[-1, 1]
-    centre = times + extent(heart.qrs)[0] - min(heart.pr, .2) + 2.9*heart.p[-1, 1]
-    rows = [at(heart.qrs, times), at(heart.st, peak, 1., qt/.4), at(heart.t, peak, 1., qt/.4)] + ([at(heart.p, centre, tall)] if p else [])
-    waves = dict(p=centre[:, None] + extent(heart.p)[[0, 2]], qrs=times[:, None] + extent(heart.qrs)[[0, 2]],
-                 t=peak[:, None] + qt/.4*extent(heart.t)[[0, 2]])
+    rr = np.diff(times, append=2 * times[-1] - times[-2])
+    qt = heart.qtc * np.cbrt(np.clip(np.median(rr), 0.28, 1.6))
+    peak = times + extent(heart.qrs)[0] + qt - 2 * qt / 0.4 * heart.t[-1, 1]
+    centre = times + extent(heart.qrs)[0] - min(heart.pr, 0.2) + 2.9 * heart.p[-1, 1]
+    rows = [
+        at(heart.qrs, times),
+        at(heart.st, peak, 1.0, qt / 0.4),
+        at(heart.t, peak, 1.0, qt / 0.4),
+    ] + ([at(heart.p, centre, tall)] if p else [])
+    waves = dict(
+        p=centre[:, None] + extent(heart.p)[[0, 2]],
+        qrs=times[:, None] + extent(heart.qrs)[[0, 2]],
+        t=peak[:, None] + qt / 0.4 * extent(heart.t)[[0, 2]],
+    )
     return heart, np.concatenate(rows), waves
 
-def make(rng: np.random.Generator, # where chance comes from
-         p: bool = True, # P waves
-         f: bool = False, # f waves
-         irregular: bool = False, # RR of fibrillation, otherwise of a calm sinus rhythm
-         tall: float = 1., # size of P waves, in units of the usual
-        ) -> tuple[np.ndarray, dict[str, np.ndarray]]: # mV float32 [12, 5000] at 500 Hz; windows [B, 2] s of p, qrs and t
+
+def make(
+    rng: np.random.Generator,  # where chance comes from
+    p: bool = True,  # P waves
+    f: bool = False,  # f waves
+    irregular: bool = False,  # RR of fibrillation, otherwise of a calm sinus rhythm
+    tall: float = 1.0,  # size of P waves, in units of the usual
+) -> tuple[
+    np.ndarray, dict[str, np.ndarray]
+]:  # mV float32 [12, 5000] at 500 Hz; windows [B, 2] s of p, qrs and t
     "An ECG of chosen parts, of the hearts that `simulate` uses."
-    t, rate = np.arange(5000)/500, rng.uniform(58, 88)
-    rr = np.clip(60/rate*rng.gamma(20, 1/20, 60), .4, 2) if irregular else 60/rate*(1 + rng.normal(0, .01, 60))
+    t = np.arange(5000) / 500
+    rate = rng.uniform(58, 88)
+    rr = (
+        np.clip(60 / rate * rng.gamma(20, 1 / 20, 60), 0.4, 2)
+        if irregular
+        else 60 / rate * (1 + rng.normal(0, 0.01, 60))
+    )
     times = np.cumsum(rr) - 2
     heart, rows, waves = _rows(rng, times[times < 11], p, tall)
     vector = np.zeros((3, len(t)))
-    if f: vector = fibrillation(rng, t)[0]*2
+    if f:
+        vector = fibrillation(rng, t)[0] * 2
     vector = vector.astype(np.float32)
     paint(vector, rows, 500)
-    weights, sources = electrode_noise(rng, t, 500, .5)
-    signal = project(np.concatenate([heart.leads, ELECTRODES @ weights], 1).astype(np.float32), np.concatenate([vector, sources]))
-    return signal.astype(np.float32)/1000, waves
+    weights, sources = electrode_noise(rng, t, 500, 0.5)
+    signal = project(
+        np.concatenate([heart.leads, ELECTRODES @ weights], 1).astype(np.float32),
+        np.concatenate([vector, sources]),
+    )
+    return signal.astype(np.float32) / 1000, waves
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #cc542aa4
-Windows = list[tuple[int | None, float, float]] # lead (None: all), onset and offset, s
+Windows = list[tuple[int | None, float, float]]  # lead (None: all), onset and offset, s
+
 
 @dataclass(frozen=True)
 class Task:
     "Two classes that differ in one thing at a known place."
+
     name: str
-    title: str # what class 1 has and class 0 lacks
-    make: Callable[[np.random.Generator, bool], tuple[np.ndarray, Windows]] # a recording of a class, and where the thing is, or would be
+    title: str  # what class 1 has and class 0 lacks
+    # a recording of a class, and where the thing is, or would be
+    make: Callable[[np.random.Generator, bool], tuple[np.ndarray, Windows]]
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #05b08199
-def _everywhere(windows: np.ndarray) -> Windows: return [(None, float(a), float(b)) for a, b in windows]
+def _everywhere(windows: np.ndarray) -> Windows:
+    return [(None, float(a), float(b)) for a, b in windows]
+
 
 def _p(rng: np.random.Generator, label: bool) -> tuple[np.ndarray, Windows]:
-    x, waves = make(rng, p=label, tall=2.)                      # as f waves are: small charts show them then
+    x, waves = make(rng, p=label, tall=2.0)  # as f waves are: small charts show them then
     return x, _everywhere(waves['p'])
+
 
 def _f(rng: np.random.Generator, label: bool) -> tuple[np.ndarray, Windows]:
     x, waves = make(rng, p=False, f=label)
     return x, _everywhere(np.column_stack([waves['t'][:-1, 1], waves['qrs'][1:, 0]]))
+
 
 def _rr(rng: np.random.Generator, label: bool) -> tuple[np.ndarray, Windows]:
     x, waves = make(rng, irregular=label)
     return x, _everywhere(waves['qrs'])
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #ff0a7070
-PLANTED = .4, 12., .8 # length s, frequency Hz, size mV
-DECOY = .4, 5., 1. # as much ink
+PLANTED = 0.4, 12.0, 0.8  # length s, frequency Hz, size mV
+DECOY = 0.4, 5.0, 1.0  # as much ink
 
-def _oscillate(x: np.ndarray, lead: int, start: float, seconds: float, hz: float, size: float) -> None:
+
+def _oscillate(
+    x: np.ndarray, lead: int, start: float, seconds: float, hz: float, size: float
+) -> None:
     "Add an oscillation to a lead of a signal at 500 Hz."
-    t = np.arange(x.shape[1])/500 - start
-    x[lead] += np.where((t >= 0) & (t < seconds), size*np.sin(2*np.pi*hz*t), 0).astype(np.float32)
+    t = np.arange(x.shape[1]) / 500 - start
+    x[lead] += np.where((t >= 0) & (t < seconds), size * np.sin(2 * np.pi * hz * t), 0).astype(
+        np.float32
+    )
+
 
 def _planted(rng: np.random.Generator, label: bool) -> tuple[np.ndarray, Windows]:
-    (x, _), v2, seconds = make(rng), 7, PLANTED[0]
-    start = float(rng.uniform(5.05, 7.45 - seconds))            # shown by the usual layouts
-    if label: _oscillate(x, v2, start, *PLANTED)
+    (x, _) = make(rng)
+    v2 = 7
+    seconds = PLANTED[0]
+    start = float(rng.uniform(5.05, 7.45 - seconds))  # shown by the usual layouts
+    if label:
+        _oscillate(x, v2, start, *PLANTED)
     for lead in rng.choice([k for k in range(12) if k != v2], 2, replace=False):
-        _oscillate(x, lead, 2.5*(lead//3) + float(rng.uniform(.05, 2.45 - seconds)), *DECOY)
+        _oscillate(x, lead, 2.5 * (lead // 3) + float(rng.uniform(0.05, 2.45 - seconds)), *DECOY)
     return x, [(v2, start, start + seconds)]
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #e295a39c
-TASKS: dict[str, Task] = {t.name: t for t in (
-    Task('planted', 'a fast oscillation in V2, at some moment', _planted), Task('P', 'P waves', _p), Task('f', 'f waves between the beats', _f),
-    Task('RR', 'an irregular rhythm', _rr))}
+TASKS: dict[str, Task] = {
+    t.name: t
+    for t in (
+        Task('planted', 'a fast oscillation in V2, at some moment', _planted),
+        Task('P', 'P waves', _p),
+        Task('f', 'f waves between the beats', _f),
+        Task('RR', 'an irregular rhythm', _rr),
+    )
+}
 
-def cases(task: str, # a name of `TASKS`
-          n: int, # how many, the classes in turn
-          seed: int, # the same seed gives the same
-         ) -> tuple[np.ndarray, np.ndarray, list[Windows]]: # signals float32 [n, 12, 5000] mV, labels int64 [n], where the thing is
+
+def cases(
+    task: str,  # a name of `TASKS`
+    n: int,  # how many, the classes in turn
+    seed: int,  # the same seed gives the same
+) -> tuple[
+    np.ndarray, np.ndarray, list[Windows]
+]:  # signals float32 [n, 12, 5000] mV, labels int64 [n], where the thing is
     "Recordings of a task."
-    if task not in TASKS: raise EcgvisError(f'unknown task {task!r}', field='tasks', expected=', '.join(TASKS))
+    if task not in TASKS:
+        raise EcgvisError(f'unknown task {task!r}', field='tasks', expected=', '.join(TASKS))
     made = [TASKS[task].make(np.random.default_rng((seed, k)), k % 2 == 1) for k in range(n)]
     return np.stack([x for x, _ in made]), np.arange(n) % 2, [w for _, w in made]
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #8986566a
-CLEAR = .1 # mean loss of 30 steps below which a stage has learnt
+CLEAR = 0.1  # mean loss of 30 steps below which a stage has learnt
+
 
 @torch.no_grad()
 def _awake(own: ConvNeXt, page: torch.Tensor) -> None:
-    "Random weights with which blocks count, and to which blank paper [1, 3, H, W] is nought behind the stem."
+    """Random weights with which blocks count, and to which blank paper [1, 3, H, W] is nought
+    behind the stem."""
     stem: Any = own.features[0][0]
     for m in own.modules():
-        if isinstance(m, CNBlock): m.layer_scale.fill_(.5)
-        if isinstance(m, nn.Conv2d | nn.Linear) and m is not stem: nn.init.kaiming_normal_(m.weight, nonlinearity='relu')
+        if isinstance(m, CNBlock):
+            m.layer_scale.fill_(0.5)
+        if isinstance(m, nn.Conv2d | nn.Linear) and m is not stem:
+            nn.init.kaiming_normal_(m.weight, nonlinearity='relu')
     stem.bias -= stem(page).mean((0, 2, 3))
 
-def _by_stages(own: Any, # a ConvNeXt of random weights
-               draw: Callable[[], tuple[torch.Tensor, torch.Tensor]], # pictures [N, 3, H, W] and labels [N] of a step
-               lr: float, # of the first stage; half of it later
-               most: int, # steps of a stage
-              ) -> None:
-    "Teach each stage, on those before it, by the mean and the most of its features; the last one with the network's own head."
-    features, last = own.train().features, own.classifier
+
+def _by_stages(
+    own: Any,  # a ConvNeXt of random weights
+    draw: Callable[
+        [], tuple[torch.Tensor, torch.Tensor]
+    ],  # pictures [N, 3, H, W] and labels [N] of a step
+    lr: float,  # of the first stage; half of it later
+    most: int,  # steps of a stage
+) -> None:
+    """Teach each stage, on those before it, by the mean and the most of its features; the last one
+    with the network's own head."""
+    features = own.train().features
+    last = own.classifier
     for k in progress(range(2, len(features) + 1, 2), 'learning one after another', 'stages'):
-        part, width, losses = features[:k], 2*features[k - 1][-1].layer_scale.numel(), list[float]()
+        part = features[:k]
+        width = 2 * features[k - 1][-1].layer_scale.numel()
+        losses = list[float]()
         head = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, 2))
-        learnt = [w for m in (part, head, *([last] if k == len(features) else [])) for w in m.parameters()]
-        optimizer = torch.optim.AdamW(learnt, lr if k == 2 else lr/2, weight_decay=.02)
-        warm = torch.optim.lr_scheduler.LinearLR(optimizer, .05, total_iters=20)
+        learnt = [
+            w for m in (part, head, *([last] if k == len(features) else [])) for w in m.parameters()
+        ]
+        optimizer = torch.optim.AdamW(learnt, lr if k == 2 else lr / 2, weight_decay=0.02)
+        warm = torch.optim.lr_scheduler.LinearLR(optimizer, 0.05, total_iters=20)
         while len(losses) < most and not (len(losses) >= 60 and np.mean(losses[-30:]) < CLEAR):
             pictures, labels = draw()
             found = part(pictures)
             mean = found.mean((2, 3), keepdim=True)
-            loss = F.cross_entropy(head(torch.cat([mean, found.amax((2, 3), keepdim=True)], 1).flatten(1)), labels)
-            if k == len(features): loss = (loss + F.cross_entropy(last(mean), labels))/2
-            optimizer.zero_grad(); loss.backward(); nn.utils.clip_grad_norm_(learnt, 1.); optimizer.step(); warm.step()
+            loss = F.cross_entropy(
+                head(torch.cat([mean, found.amax((2, 3), keepdim=True)], 1).flatten(1)), labels
+            )
+            if k == len(features):
+                loss = (loss + F.cross_entropy(last(mean), labels)) / 2
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(learnt, 1.0)
+            optimizer.step()
+            warm.step()
             losses.append(float(loss.detach()))
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #6c88501f
@@ -208,349 +321,575 @@ def _by_stages(own: Any, # a ConvNeXt of random weights
 def _settled(net: InkNet, drawn: torch.Tensor, where: torch.Tensor, charts: int = 256) -> InkNet:
     "The network in evaluation mode, with statistics of normalisation estimated anew."
     for m in net.modules():
-        if isinstance(m, nn.modules.batchnorm._BatchNorm): m.reset_running_stats(); m.momentum = None
-    for rows in torch.randperm(len(drawn))[:charts].split(32): net.train()(drawn[rows]/255, where[rows])
+        if isinstance(m, nn.modules.batchnorm._BatchNorm):
+            m.reset_running_stats()
+            m.momentum = None
+    for rows in torch.randperm(len(drawn))[:charts].split(32):
+        net.train()(drawn[rows] / 255, where[rows])
     return net.eval()
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #b881c411
-def train_task(model: nn.Module | str, # a network of two classes, or an architecture
-               task: str, # a name of `TASKS`
-               layouts: Sequence[str] = ('4x2.5+II', '2x5'),
-               size: int = 96, # pixels
-               n: int = 256, # recordings
-               epochs: int = 8,
-               seed: int = 0, # of recordings, weights and order
-               batch: int = 32,
-               lr: float = 2e-3,
-               weights: str = 'none', # that an architecture begins from, as of `models.create`
-              ) -> InkNet: # in evaluation mode, on the CPU
-    "Learn to tell the classes of a task; a ConvNeXt of random weights stage by stage, each in at most `epochs`."
+def train_task(
+    model: nn.Module | str,  # a network of two classes, or an architecture
+    task: str,  # a name of `TASKS`
+    layouts: Sequence[str] = ('4x2.5+II', '2x5'),
+    size: int = 96,  # pixels
+    n: int = 256,  # recordings
+    epochs: int = 8,
+    seed: int = 0,  # of recordings, weights and order
+    batch: int = 32,
+    lr: float = 2e-3,
+    weights: str = 'none',  # that an architecture begins from, as of `models.create`
+) -> InkNet:  # in evaluation mode, on the CPU
+    """Learn to tell the classes of a task; a ConvNeXt of random weights stage by stage, each in at
+    most `epochs`."""
     torch.manual_seed(seed)
     own = create(model, 2, weights) if isinstance(model, str) else model
     net = InkNet(own.to(memory_format=torch.channels_last), ChartInput(layouts, size))
     signals, labels, _ = cases(task, n, seed)
     drawn = torch.from_numpy(np.concatenate([ink(signals, 500, l, size) for l in layouts]))
-    where, truth = torch.arange(len(layouts)).repeat_interleave(n), torch.from_numpy(np.tile(labels, len(layouts)))
+    where = torch.arange(len(layouts)).repeat_interleave(n)
+    truth = torch.from_numpy(np.tile(labels, len(layouts)))
+
     def moved(rows: torch.Tensor) -> torch.Tensor:
-        return torch.roll(drawn[rows], (int(torch.randint(-3, 4, ())), int(torch.randint(-3, 4, ()))), (1, 2))
+        return torch.roll(
+            drawn[rows], (int(torch.randint(-3, 4, ())), int(torch.randint(-3, 4, ()))), (1, 2)
+        )
+
     def batch_of() -> tuple[torch.Tensor, torch.Tensor]:
         rows = torch.randint(len(drawn), (batch,))
         return net.to_input(moved(rows).float(), where[rows]), truth[rows]
-    steps = epochs*-(-len(drawn)//batch)
-    if isinstance(own, ConvNeXt) and isinstance(model, str) and resolve_weights(model, weights).kind == 'none':
+
+    steps = epochs * -(-len(drawn) // batch)
+    if (
+        isinstance(own, ConvNeXt)
+        and isinstance(model, str)
+        and resolve_weights(model, weights).kind == 'none'
+    ):
         _awake(own, net.to_input(torch.zeros(1, size, size), where[:1]))
         _by_stages(own, batch_of, lr, steps)
         return net.eval()
-    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=.02)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
     for _ in progress(range(epochs), f'learning {task}', 'epochs'):
         for rows in torch.randperm(len(drawn)).split(batch):
-            loss = F.cross_entropy(net.train()(moved(rows)/255, where[rows]), truth[rows])
-            optimizer.zero_grad(); loss.backward(); optimizer.step(); schedule.step()
+            loss = F.cross_entropy(net.train()(moved(rows) / 255, where[rows]), truth[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
     return _settled(net, drawn, where)
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #9e89368c
-STEP = .1 # s, length of the cells that are compared, deleted and inserted
+STEP = 0.1  # s, length of the cells that are compared, deleted and inserted
 
-def truth_cells(windows: Windows, where: Cells) -> np.ndarray: # bool [12, T'], cells of `STEP`
+
+def truth_cells(windows: Windows, where: Cells) -> np.ndarray:  # bool [12, T'], cells of `STEP`
     "Cells of which at least half lies in a window and is shown."
     inside = np.zeros(where.shown.shape, float)
-    for lead, a, b in windows: inside[slice(None) if lead is None else lead, max(0, round(a*where.hz)):max(0, round(b*where.hz))] = 1
-    return np.nan_to_num(coarse(np.where(where.shown, inside, np.nan), where.hz, STEP)) >= .5*STEP*where.hz
+    for lead, a, b in windows:
+        inside[
+            slice(None) if lead is None else lead,
+            max(0, round(a * where.hz)) : max(0, round(b * where.hz)),
+        ] = 1
+    return (
+        np.nan_to_num(coarse(np.where(where.shown, inside, np.nan), where.hz, STEP))
+        >= 0.5 * STEP * where.hz
+    )
+
 
 @dataclass(frozen=True)
 class Place:
     "How well an attribution finds a known place."
-    auc: float # that a cell of the place scores above another; 0.5 is chance
-    pointing: bool # whether the highest cell lies in it
-    chance: float # share of cells in the place
-    per_ink: float # `auc` of the attribution divided by the ink of each cell
+
+    auc: float  # that a cell of the place scores above another; 0.5 is chance
+    pointing: bool  # whether the highest cell lies in it
+    chance: float  # share of cells in the place
+    per_ink: float  # `auc` of the attribution divided by the ink of each cell
+
 
 def _area(inside: np.ndarray, scores: np.ndarray) -> float:
     "Area under the ROC curve."
-    k, n = inside.sum(), len(inside)
-    if not 0 < k < n: return float('nan')
-    return float((rankdata(scores)[inside].sum() - k*(k + 1)/2)/(k*(n - k)))
+    k = inside.sum()
+    n = len(inside)
+    if not 0 < k < n:
+        return float('nan')
+    return float((rankdata(scores)[inside].sum() - k * (k + 1) / 2) / (k * (n - k)))
 
-def localise(attribution: np.ndarray, # [12, T], NaN where not shown
-             windows: Windows, # the known place
-             where: Cells, # of the same chart
-             ink: np.ndarray, # of each cell [12, T]
-            ) -> Place:
+
+def localise(
+    attribution: np.ndarray,  # [12, T], NaN where not shown
+    windows: Windows,  # the known place
+    where: Cells,  # of the same chart
+    ink: np.ndarray,  # of each cell [12, T]
+) -> Place:
     "Localisation of a known place by an attribution; NaN where the chart does not show it."
-    found, drawn, truth = coarse(attribution, where.hz, STEP), coarse(ink, where.hz, STEP), truth_cells(windows, where)
+    found = coarse(attribution, where.hz, STEP)
+    drawn = coarse(ink, where.hz, STEP)
+    truth = truth_cells(windows, where)
     shown = np.isfinite(found)
-    inside, a, d = truth[shown], found[shown], drawn[shown]
-    if not 0 < inside.sum() < len(inside): return Place(np.nan, False, float(inside.mean()), np.nan)
-    there = d > .05                                             # a cell may lie between two columns of pixels
-    per_ink = _area(inside[there], (a[there]/d[there]).round(9)) # rounded: what is alike counts as alike
+    inside = truth[shown]
+    a = found[shown]
+    d = drawn[shown]
+    if not 0 < inside.sum() < len(inside):
+        return Place(np.nan, False, float(inside.mean()), np.nan)
+    there = d > 0.05  # a cell may lie between two columns of pixels
+    # rounded: what is alike counts as alike
+    per_ink = _area(inside[there], (a[there] / d[there]).round(9))
     return Place(_area(inside, a), bool(inside[a.argmax()]), float(inside.mean()), per_ink)
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #464da571
-INK = 'ink' # a map that knows the picture and not the network: how much ink there is
+INK = 'ink'  # a map that knows the picture and not the network: how much ink there is
 
-def ground_truth(net: InkNet, # a network that has learnt the task
-                 task: str, # a name of `TASKS`
-                 methods: Sequence[str], # of `guided.list_methods()`
-                 layouts: Sequence[str] = ('4x2.5+II', '2x5'), # of the network, in its order
-                 size: int = 96, # pixels
-                 n: int = 20, # recordings that have the thing
-                 seed: int = 1000, # of the recordings
-                 layer: str = '', # of Grad-CAM
-                ) -> pd.DataFrame: # recording, layout, method, fields of `Place`, rho, beyond_ink (of two layouts), right (accuracy, of both classes)
-    "How well each method, and the ink alone, finds the known thing, and whether it finds the same in two layouts."
-    signals, labels, windows = cases(task, 2*n, seed)
-    answers = [probabilities(net, ink(signals, 500, l, size)/np.float32(255), i).argmax(1) for i, l in enumerate(layouts)]
-    right, rows = [float((a == labels).mean()) for a in answers], list[dict[str, Any]]()
+
+def ground_truth(
+    net: InkNet,  # a network that has learnt the task
+    task: str,  # a name of `TASKS`
+    methods: Sequence[str],  # of `guided.list_methods()`
+    layouts: Sequence[str] = ('4x2.5+II', '2x5'),  # of the network, in its order
+    size: int = 96,  # pixels
+    n: int = 20,  # recordings that have the thing
+    seed: int = 1000,  # of the recordings
+    layer: str = '',  # of Grad-CAM
+) -> pd.DataFrame:  # recording, layout, method, fields of `Place`, rho, beyond_ink (of two layouts), right (accuracy, of both classes)
+    """How well each method, and the ink alone, finds the known thing, and whether it finds the same
+    in two layouts."""
+    signals, labels, windows = cases(task, 2 * n, seed)
+    answers = [
+        probabilities(net, ink(signals, 500, l, size) / np.float32(255), i).argmax(1)
+        for i, l in enumerate(layouts)
+    ]
+    right = [float((a == labels).mean()) for a in answers]
+    rows = list[dict[str, Any]]()
     for k in np.flatnonzero(labels):
         charts = [chart_of(signals[k], 500, l, size, i) for i, l in enumerate(layouts)]
-        found = [attributions(net, c, methods, 1, layer)[1] | {INK: lead_time(c.cover, c.cells)} for c in charts]
+        found = [
+            attributions(net, c, methods, 1, layer)[1] | {INK: lead_time(c.cover, c.cells)}
+            for c in charts
+        ]
         for m in (*methods, INK):
-            both = compare(found[0][m], found[1][m], charts[0], charts[1], 0) if len(charts) > 1 and m != INK else {}
+            both = (
+                compare(found[0][m], found[1][m], charts[0], charts[1], 0)
+                if len(charts) > 1 and m != INK
+                else {}
+            )
             for name, a, c, share in zip(layouts, found, charts, right):
-                rows.append(dict(recording=int(k), layout=name, method=m) | asdict(localise(a[m], windows[k], c.cells, a[INK]))
-                            | {q: both.get(q, np.nan) for q in ('rho', 'beyond_ink')} | dict(right=share))
+                rows.append(
+                    dict(recording=int(k), layout=name, method=m)
+                    | asdict(localise(a[m], windows[k], c.cells, a[INK]))
+                    | {q: both.get(q, np.nan) for q in ('rho', 'beyond_ink')}
+                    | dict(right=share)
+                )
     return pd.DataFrame(rows)
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #21aa8468
-def compare(a: np.ndarray, b: np.ndarray, # attributions [12, T]
-            one: Chart, other: Chart, # the charts they explain
-            draws: int = 500, # of the bootstrap
-           ) -> dict[str, float]: # of `leadtime.Agreement`
+def compare(
+    a: np.ndarray,
+    b: np.ndarray,  # attributions [12, T]
+    one: Chart,
+    other: Chart,  # the charts they explain
+    draws: int = 500,  # of the bootstrap
+) -> dict[str, float]:  # of `leadtime.Agreement`
     "How far attributions of one recording agree in two layouts."
     inks = [lead_time(c.cover, c.cells) for c in (one, other)]
-    return asdict(agreement(a, b, (inks[0] + inks[1])/2, one.cells.hz, STEP, max(2, draws)))
+    return asdict(agreement(a, b, (inks[0] + inks[1]) / 2, one.cells.hz, STEP, max(2, draws)))
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #3eaf9250
-def _units(where: Cells) -> sparse.csr_array: # [H*W, 12*T'], of cells of `STEP`
+def _units(where: Cells) -> sparse.csr_array:  # [H*W, 12*T'], of cells of `STEP`
     "Which of the pieces that are deleted each pixel belongs to."
-    (leads, bins), n = where.shown.shape, max(1, round(STEP*where.hz))
-    few = -(-bins//n)
-    column = (np.arange(leads)[:, None]*few + np.arange(bins)//n).ravel()
-    return sparse.csr_array(where.matrix @ sparse.csr_array((np.ones(len(column)), (np.arange(len(column)), column)), shape=(len(column), leads*few)))
+    (leads, bins), n = where.shown.shape, max(1, round(STEP * where.hz))
+    few = -(-bins // n)
+    column = (np.arange(leads)[:, None] * few + np.arange(bins) // n).ravel()
+    return sparse.csr_array(
+        where.matrix
+        @ sparse.csr_array(
+            (np.ones(len(column)), (np.arange(len(column)), column)),
+            shape=(len(column), leads * few),
+        )
+    )
 
-def _orders(units: sparse.csr_array, values: np.ndarray, cover: np.ndarray, draws: int, seed: int) -> np.ndarray: # int [2 + draws, units]
-    "Orders of the pieces that have ink, first ones first: of the map (`values` by pixel), of an edge detector, and by chance."
+
+def _orders(
+    units: sparse.csr_array, values: np.ndarray, cover: np.ndarray, draws: int, seed: int
+) -> np.ndarray:  # int [2 + draws, units]
+    """Orders of the pieces that have ink, first ones first: of the map (`values` by pixel), of an
+    edge detector, and by chance."""
     inked = np.flatnonzero(units.T @ cover.ravel() > 0)
-    edges = np.hypot(ndimage.sobel(cover, 0), ndimage.sobel(cover, 1))*(cover > 0)
+    edges = np.hypot(ndimage.sobel(cover, 0), ndimage.sobel(cover, 1)) * (cover > 0)
     by = [np.argsort(-(units.T @ v.ravel())[inked], kind='stable') for v in (values, edges)]
     rng = np.random.default_rng(seed)
     return inked[np.stack(by + [rng.permutation(len(inked)) for _ in range(draws)])]
 
-SHARES = (0, .05, .1, .2, .4, .7, 1) # of the pieces that are gone, or there: close together where a good map tells
 
-def _share(units: sparse.csr_array, order: np.ndarray) -> np.ndarray: # [len(SHARES) - 2, H*W]
-    "The share of each pixel's ink that belongs to the first pieces of an order, without the ends: none of it and all."
+# of the pieces that are gone, or there: close together where a good map tells
+SHARES = (0, 0.05, 0.1, 0.2, 0.4, 0.7, 1)
+
+
+def _share(units: sparse.csr_array, order: np.ndarray) -> np.ndarray:  # [len(SHARES) - 2, H*W]
+    """The share of each pixel's ink that belongs to the first pieces of an order, without the ends:
+    none of it and all."""
     chosen = np.zeros((len(SHARES) - 2, units.shape[1]))
-    for row, share in zip(chosen, SHARES[1:-1]): row[order[:round(len(order)*share)]] = 1
+    for row, share in zip(chosen, SHARES[1:-1]):
+        row[order[: round(len(order) * share)]] = 1
     return chosen @ units.T
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #fc87bee9
 @dataclass(frozen=True, eq=False)
 class Curves:
-    "The probability of a class while ink goes and comes; rows: the map, the edge detector, then orders by chance."
-    deletion: np.ndarray # [2 + draws, len(SHARES)]
-    insertion: np.ndarray # [2 + draws, len(SHARES)]
+    """The probability of a class while ink goes and comes; rows: the map, the edge detector, then
+    orders by chance."""
+
+    deletion: np.ndarray  # [2 + draws, len(SHARES)]
+    insertion: np.ndarray  # [2 + draws, len(SHARES)]
 
     @property
-    def areas(self) -> tuple[np.ndarray, np.ndarray]: # each [2 + draws]
+    def areas(self) -> tuple[np.ndarray, np.ndarray]:  # each [2 + draws]
         "Mean probability under deletion (low is good) and insertion (high is good)."
         down, up = (np.trapezoid(c, SHARES, axis=1) for c in (self.deletion, self.insertion))
         return down, up
 
-def curves(net: InkNet, # the network
-           chart: Chart, # what it answers to
-           values: np.ndarray, # contribution of each pixel's ink [H, W]: a map of slopes times the ink, or one that counts it
-           target: int, # class index
-           draws: int = 19, # orders by chance
-           seed: int = 0, # of chance
-           known: 'Curves | None' = None, # of the same chart and class: edges and chance are taken from there
-          ) -> Curves:
-    "Deletion and insertion curves (Petsiuk et al. 2018, arXiv 1806.07421) over pieces of trace of `STEP`."
-    units, cover = _units(chart.cells), chart.cover
-    orders = _orders(units, values, cover, draws, seed)[:1 if known else None]
-    ends = probabilities(net, np.stack([cover, 0*cover]), chart.index)[:, target]
+
+def curves(
+    net: InkNet,  # the network
+    chart: Chart,  # what it answers to
+    values: np.ndarray,  # contribution of each pixel's ink [H, W]: a map of slopes times the ink, or one that counts it
+    target: int,  # class index
+    draws: int = 19,  # orders by chance
+    seed: int = 0,  # of chance
+    known: 'Curves | None' = None,  # of the same chart and class: edges and chance are taken from there
+) -> Curves:
+    """Deletion and insertion curves (Petsiuk et al. 2018, arXiv 1806.07421) over pieces of trace of
+    `STEP`."""
+    units = _units(chart.cells)
+    cover = chart.cover
+    orders = _orders(units, values, cover, draws, seed)[: 1 if known else None]
+    ends = probabilities(net, np.stack([cover, 0 * cover]), chart.index)[:, target]
     found = list[tuple[np.ndarray, np.ndarray]]()
     for order in orders:
         share = _share(units, order).reshape(-1, *cover.shape)
-        p = probabilities(net, np.concatenate([cover*(1 - share), cover*share]), chart.index)[:, target]
-        found.append((np.r_[ends[0], p[:len(share)], ends[1]], np.r_[ends[1], p[len(share):], ends[0]]))
+        p = probabilities(net, np.concatenate([cover * (1 - share), cover * share]), chart.index)[
+            :, target
+        ]
+        found.append(
+            (np.r_[ends[0], p[: len(share)], ends[1]], np.r_[ends[1], p[len(share) :], ends[0]])
+        )
     deleted, inserted = (np.stack(x) for x in zip(*found))
-    if known: deleted, inserted = np.concatenate([deleted, known.deletion[1:]]), np.concatenate([inserted, known.insertion[1:]])
+    if known:
+        deleted = np.concatenate([deleted, known.deletion[1:]])
+        inserted = np.concatenate([inserted, known.insertion[1:]])
     return Curves(deleted, inserted)
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #2e351040
-def shuffled(net: InkNet, # the network
-             part: float = 1., # share of the layers, from the head downwards
-             seed: int = 0, # of the permutations
-            ) -> InkNet: # a copy
-    "A copy of which the last layers have their weights permuted (cascading randomisation, Adebayo et al. 2018, arXiv 1810.03292)."
-    other, random = copy.deepcopy(net), torch.Generator().manual_seed(seed)
+def shuffled(
+    net: InkNet,  # the network
+    part: float = 1.0,  # share of the layers, from the head downwards
+    seed: int = 0,  # of the permutations
+) -> InkNet:  # a copy
+    """A copy of which the last layers have their weights permuted (cascading randomisation, Adebayo
+    et al. 2018, arXiv 1810.03292)."""
+    other = copy.deepcopy(net)
+    random = torch.Generator().manual_seed(seed)
     layers = [m for m in other.modules() if any(True for _ in m.parameters(recurse=False))]
-    for m in layers[len(layers) - max(1, round(part*len(layers))):]:
+    for m in layers[len(layers) - max(1, round(part * len(layers))) :]:
         for w in m.parameters(recurse=False):
-            with torch.no_grad(): w.copy_(w.flatten()[torch.randperm(w.numel(), generator=random).to(w.device)].view_as(w))
+            with torch.no_grad():
+                w.copy_(
+                    w.flatten()[torch.randperm(w.numel(), generator=random).to(w.device)].view_as(w)
+                )
     return other
+
 
 def likeness(a: np.ndarray, b: np.ndarray, where: Cells) -> float:
     "Rank correlation of two attributions [12, T] of a chart, in cells of `STEP`."
     return spearman(coarse(a, where.hz, STEP), coarse(b, where.hz, STEP))
 
-def randomised(net: InkNet, # the network
-               chart: Chart,
-               given: dict[str, np.ndarray], # attributions [12, T] of the class by method
-               target: int, # class index
-               layer: str = '', # of Grad-CAM
-               parts: Sequence[float] = (1.,), # shares of the layers, from the head downwards
-               seeds: Sequence[int] = (0,), # of permutations
-              ) -> pd.DataFrame: # method, part, rho: mean rank correlation with the attribution of the shuffled network
+
+def randomised(
+    net: InkNet,  # the network
+    chart: Chart,
+    given: dict[str, np.ndarray],  # attributions [12, T] of the class by method
+    target: int,  # class index
+    layer: str = '',  # of Grad-CAM
+    parts: Sequence[float] = (1.0,),  # shares of the layers, from the head downwards
+    seeds: Sequence[int] = (0,),  # of permutations
+) -> (
+    pd.DataFrame
+):  # method, part, rho: mean rank correlation with the attribution of the shuffled network
     "How much of each attribution is left when weights are shuffled."
     rows = list[dict[str, Any]]()
     for part in parts:
         for seed in seeds:
             _, after = attributions(shuffled(net, part, seed), chart, list(given), target, layer)
-            rows += [dict(method=m, part=part, rho=likeness(given[m], after[m], chart.cells)) for m in given]
+            rows += [
+                dict(method=m, part=part, rho=likeness(given[m], after[m], chart.cells))
+                for m in given
+            ]
     return pd.DataFrame(rows).groupby(['method', 'part'], sort=False).rho.mean().reset_index()
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #29be8204
-def shuffled_labels(dataset: str | Path, # folder of a prepared data set
-                    out: str | Path, # folder of the new one
-                    seed: int = 0, # of the permutation
-                   ) -> Path: # `out`
-    "A prepared data set whose labels are permuted outside the test part (Adebayo et al. 2018); its signals are those of the first, by a link."
-    dataset, out = Path(dataset).absolute(), Path(out)
-    splits, facts = read_table(dataset/'splits.parquet'), read_json(dataset/'done.json')
+def shuffled_labels(
+    dataset: str | Path,  # folder of a prepared data set
+    out: str | Path,  # folder of the new one
+    seed: int = 0,  # of the permutation
+) -> Path:  # `out`
+    """A prepared data set whose labels are permuted outside the test part (Adebayo et al. 2018);
+    its signals are those of the first, by a link."""
+    dataset = Path(dataset).absolute()
+    out = Path(out)
+    splits = read_table(dataset / 'splits.parquet')
+    facts = read_json(dataset / 'done.json')
     rows = np.flatnonzero((splits['part'] != 'test').to_numpy())
     mixed = splits['label'].to_numpy(copy=True)
     mixed[rows] = mixed[np.random.default_rng(seed).permutation(rows)]
-    write_table(splits.assign(label=mixed), out/'splits.parquet')
-    link = out/'store.lmdb'
-    with suppress(FileExistsError): link.symlink_to(dataset/'store.lmdb')
-    write_json(read_json(dataset/'summary.json') | dict(labels='permuted', seed=seed), out/'summary.json')
-    write_json(facts | dict(key=digest(facts['key'], 'labels permuted', seed)), out/'done.json')
+    write_table(splits.assign(label=mixed), out / 'splits.parquet')
+    link = out / 'store.lmdb'
+    with suppress(FileExistsError):
+        link.symlink_to(dataset / 'store.lmdb')
+    write_json(
+        read_json(dataset / 'summary.json') | dict(labels='permuted', seed=seed),
+        out / 'summary.json',
+    )
+    write_json(facts | dict(key=digest(facts['key'], 'labels permuted', seed)), out / 'done.json')
     return out
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #bc76d22a
 class _Told(nn.Module):
-    "A network that is asked the same charts in the same order by every map, and computes each answer once."
+    """A network that is asked the same charts in the same order by every map, and computes each
+    answer once."""
+
     def __init__(self, net: InkNet):
         super().__init__()
         self.net, self.answers, self.asked = net, list[torch.Tensor](), 0
 
     def forward(self, cover: torch.Tensor, layout: torch.Tensor) -> torch.Tensor:
-        if self.asked == len(self.answers): self.answers.append(self.net(cover, layout))
+        if self.asked == len(self.answers):
+            self.answers.append(self.net(cover, layout))
         self.asked += 1
         return self.answers[self.asked - 1]
 
-def _infidelity(told: _Told, chart: Chart, values: np.ndarray, target: int, scaled: bool, samples: int, seed: int) -> float:
-    "captum's infidelity of slopes [H, W] under removals of a tenth of the trace; `scaled`: with the best factor."
-    units, cover, device = _units(chart.cells), torch.from_numpy(chart.cover)[None], next(told.net.parameters()).device
-    rng, told.asked = np.random.default_rng(seed), 0
+
+def _infidelity(
+    told: _Told,
+    chart: Chart,
+    values: np.ndarray,
+    target: int,
+    scaled: bool,
+    samples: int,
+    seed: int,
+) -> float:
+    """captum's infidelity of slopes [H, W] under removals of a tenth of the trace; `scaled`: with
+    the best factor."""
+    units = _units(chart.cells)
+    cover = torch.from_numpy(chart.cover)[None]
+    device = next(told.net.parameters()).device
+    rng = np.random.default_rng(seed)
+    told.asked = 0
+
     def perturb(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        gone = torch.from_numpy(((rng.random((len(x), units.shape[1])) < .1) @ units.T).reshape(x.shape)).to(x)*x
+        gone = (
+            torch.from_numpy(
+                ((rng.random((len(x), units.shape[1])) < 0.1) @ units.T).reshape(x.shape)
+            ).to(x)
+            * x
+        )
         return gone, x - gone
+
     slopes = torch.from_numpy(np.ascontiguousarray(values, np.float32))[None].to(device)
     with still(told), torch.no_grad():
-        return float(infidelity(told, perturb, cover.to(device), slopes, additional_forward_args=(torch.tensor([chart.index], device=device),),
-                                target=target, n_perturb_samples=samples, max_examples_per_batch=min(samples, 32), normalize=scaled))
+        return float(
+            infidelity(
+                told,
+                perturb,
+                cover.to(device),
+                slopes,
+                additional_forward_args=(torch.tensor([chart.index], device=device),),
+                target=target,
+                n_perturb_samples=samples,
+                max_examples_per_batch=min(samples, 32),
+                normalize=scaled,
+            )
+        )
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #82b6411c
-def unexplained(net: InkNet, # the network
-                chart: Chart,
-                slopes: dict[str, np.ndarray], # maps [H, W], effect per unit of ink, by method
-                target: int, # class index
-                samples: int = 64, # random removals, the same for all
-                seed: int = 0, # of the removals
-               ) -> dict[str, float]: # 0 perfect, 1 no better than a map of zeros
-    "Infidelity (Yeh et al. 2019, arXiv 1901.09392; captum) with the best scale, over that of a map of zeros."
+def unexplained(
+    net: InkNet,  # the network
+    chart: Chart,
+    slopes: dict[str, np.ndarray],  # maps [H, W], effect per unit of ink, by method
+    target: int,  # class index
+    samples: int = 64,  # random removals, the same for all
+    seed: int = 0,  # of the removals
+) -> dict[str, float]:  # 0 perfect, 1 no better than a map of zeros
+    """Infidelity (Yeh et al. 2019, arXiv 1901.09392; captum) with the best scale, over that of a
+    map of zeros."""
     told = _Told(net)
     none = _infidelity(told, chart, np.zeros_like(chart.cover), target, False, samples, seed)
-    return {m: _infidelity(told, chart, x, target, True, samples, seed)/none if none > 0 and np.any(x) else 1. for m, x in slopes.items()}
+    return {
+        m: _infidelity(told, chart, x, target, True, samples, seed) / none
+        if none > 0 and np.any(x)
+        else 1.0
+        for m, x in slopes.items()
+    }
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #3a1c1eff
 def slopes_of(m: Method, found: np.ndarray, cover: np.ndarray) -> np.ndarray:
     "A map as effect per unit of ink: contributions are divided by the ink that is there."
-    return np.divide(found, cover, out=np.zeros_like(found), where=cover > 0) if m.counts_ink else found
+    return (
+        np.divide(found, cover, out=np.zeros_like(found), where=cover > 0)
+        if m.counts_ink
+        else found
+    )
 
-def unrest(net: InkNet, chart: Chart, name: str, target: int, layer: str = '', radius: float = .02, samples: int = 2, seed: int = 0) -> float:
-    "Sensitivity (Yeh et al. 2019; captum): the largest relative change of a map under noise of `radius` in the ink."
-    m, device = get_method(name), next(net.parameters()).device
+
+def unrest(
+    net: InkNet,
+    chart: Chart,
+    name: str,
+    target: int,
+    layer: str = '',
+    radius: float = 0.02,
+    samples: int = 2,
+    seed: int = 0,
+) -> float:
+    """Sensitivity (Yeh et al. 2019; captum): the largest relative change of a map under noise of
+    `radius` in the ink."""
+    m = get_method(name)
+    device = next(net.parameters()).device
+
     def explain(x: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
         cover = x[0]
         each = torch.full((len(cover),), chart.index, device=device)
-        with torch.enable_grad(): return (m.compute(Shared(net, cover, each, torch.full_like(each, target), layer)).detach(),)
+        with torch.enable_grad():
+            return (
+                m.compute(Shared(net, cover, each, torch.full_like(each, target), layer)).detach(),
+            )
+
     with still(net), torch.random.fork_rng():
         torch.manual_seed(seed)
-        return float(sensitivity_max(explain, torch.from_numpy(chart.cover)[None].to(device), perturb_radius=radius, n_perturb_samples=samples))
+        return float(
+            sensitivity_max(
+                explain,
+                torch.from_numpy(chart.cover)[None].to(device),
+                perturb_radius=radius,
+                n_perturb_samples=samples,
+            )
+        )
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #8531ea68
-LIKE = .5 # a rank correlation with the map of a shuffled network from which on the map does not depend on the network
+# a rank correlation with the map of a shuffled network from which on the map does not depend on the
+# network
+LIKE = 0.5
+
 
 @dataclass(frozen=True)
 class Verdict:
     "What is known of a map's faithfulness; None where it was not measured."
-    deletion: float # mean probability while ink goes, along the map; low is good
-    deletion_chance: float # mean of orders by chance
+
+    deletion: float  # mean probability while ink goes, along the map; low is good
+    deletion_chance: float  # mean of orders by chance
     deletion_edges: float
-    insertion: float # high is good
+    insertion: float  # high is good
     insertion_chance: float
     insertion_edges: float
-    random_weights: float # rank correlation with the map of the network with its weights shuffled
-    random_labels: float | None # and of one trained on shuffled labels
-    infidelity: float # 0 perfect, 1 no account
-    sensitivity: float # largest relative change
-    rho: float | None # rank correlation with another layout
+    random_weights: float  # rank correlation with the map of the network with its weights shuffled
+    random_labels: float | None  # and of one trained on shuffled labels
+    infidelity: float  # 0 perfect, 1 no account
+    sensitivity: float  # largest relative change
+    rho: float | None  # rank correlation with another layout
     rho_low: float | None
     rho_high: float | None
     beyond_ink: float | None
-    fails: tuple[str, ...] # in words; none is a pass
+    fails: tuple[str, ...]  # in words; none is a pass
 
     @property
     def text(self) -> str:
         "The figures in one line."
-        parts = [f'deletion {self.deletion:.2f} (chance {self.deletion_chance:.2f}, edges {self.deletion_edges:.2f})',
-                 f'insertion {self.insertion:.2f} (chance {self.insertion_chance:.2f}, edges {self.insertion_edges:.2f})',
-                 f'shuffled weights rho {self.random_weights:.2f}', f'infidelity {self.infidelity:.2f}', f'sensitivity {self.sensitivity:.2f}']
-        parts.insert(3, 'shuffled labels not measured' if self.random_labels is None else f'shuffled labels rho {self.random_labels:.2f}')
+        parts = [
+            f'deletion {self.deletion:.2f} (chance {self.deletion_chance:.2f}, edges {self.deletion_edges:.2f})',
+            f'insertion {self.insertion:.2f} (chance {self.insertion_chance:.2f}, edges {self.insertion_edges:.2f})',
+            f'shuffled weights rho {self.random_weights:.2f}',
+            f'infidelity {self.infidelity:.2f}',
+            f'sensitivity {self.sensitivity:.2f}',
+        ]
+        parts.insert(
+            3,
+            'shuffled labels not measured'
+            if self.random_labels is None
+            else f'shuffled labels rho {self.random_labels:.2f}',
+        )
         if self.rho is not None:
-            parts.append(f'other layout rho {self.rho:.2f} [{self.rho_low:.2f}, {self.rho_high:.2f}], beyond ink {self.beyond_ink:.2f}')
+            parts.append(
+                f'other layout rho {self.rho:.2f} [{self.rho_low:.2f}, {self.rho_high:.2f}], beyond ink {self.beyond_ink:.2f}'
+            )
         return ' · '.join(parts)
 
 # %% ../../nbs/80_saliency/20_faithfulness.ipynb #a95eca7c
-def _failures(empty: bool, down: np.ndarray, up: np.ndarray, weights: float, labels: float | None, rho: dict[str, float]) -> tuple[str, ...]:
+def _failures(
+    empty: bool,
+    down: np.ndarray,
+    up: np.ndarray,
+    weights: float,
+    labels: float | None,
+    rho: dict[str, float],
+) -> tuple[str, ...]:
     "What a map fails, in words."
-    if empty: return ('nothing speaks for the class',)
-    found = [(down[0] < down[2:].min(), 'deletion no better than chance'), (up[0] > up[2:].max(), 'insertion no better than chance'),
-             (down[0] < down[1] or up[0] > up[1], 'deletion and insertion no better than along edges'),
-             (weights < LIKE, 'much the same with shuffled weights'), (labels is None or labels < LIKE, 'much the same with shuffled labels'),
-             (not rho or rho['low'] > 0 and rho['beyond_ink'] > 0, 'differs between layouts')]
+    if empty:
+        return ('nothing speaks for the class',)
+    found = [
+        (down[0] < down[2:].min(), 'deletion no better than chance'),
+        (up[0] > up[2:].max(), 'insertion no better than chance'),
+        (down[0] < down[1] or up[0] > up[1], 'deletion and insertion no better than along edges'),
+        (weights < LIKE, 'much the same with shuffled weights'),
+        (labels is None or labels < LIKE, 'much the same with shuffled labels'),
+        (not rho or rho['low'] > 0 and rho['beyond_ink'] > 0, 'differs between layouts'),
+    ]
     return tuple(words for fine, words in found if not fine)
 
-def judge(net: InkNet, # the network
-          chart: Chart,
-          found: dict[str, np.ndarray], # maps [H, W] by method
-          given: dict[str, np.ndarray], # attributions [12, T] by method
-          target: int, # class index
-          layer: str = '', # of Grad-CAM
-          other: tuple[Chart, dict[str, np.ndarray]] | None = None, # the same recording in another layout, and its attributions
-          label_net: InkNet | None = None, # a network trained on shuffled labels
-          draws: int = 19, # orders by chance
-          seed: int = 0, # of chance
-         ) -> tuple[dict[str, Verdict], dict[str, Curves]]: # by method
+
+def judge(
+    net: InkNet,  # the network
+    chart: Chart,
+    found: dict[str, np.ndarray],  # maps [H, W] by method
+    given: dict[str, np.ndarray],  # attributions [12, T] by method
+    target: int,  # class index
+    layer: str = '',  # of Grad-CAM
+    other: tuple[Chart, dict[str, np.ndarray]]
+    | None = None,  # the same recording in another layout, and its attributions
+    label_net: InkNet | None = None,  # a network trained on shuffled labels
+    draws: int = 19,  # orders by chance
+    seed: int = 0,  # of chance
+) -> tuple[dict[str, Verdict], dict[str, Curves]]:  # by method
     "Measure all maps of a chart."
     weights = randomised(net, chart, given, target, layer).set_index('method').rho
-    mixed = {} if label_net is None else attributions(label_net, chart, list(given), target, layer)[1]
-    verdicts, lines, known = dict[str, Verdict](), dict[str, Curves](), None
+    mixed = (
+        {} if label_net is None else attributions(label_net, chart, list(given), target, layer)[1]
+    )
+    verdicts = dict[str, Verdict]()
+    lines = dict[str, Curves]()
+    known = None
     slopes = {m: slopes_of(get_method(m), x, chart.cover) for m, x in found.items()}
     infidelities = unexplained(net, chart, slopes, target, seed=seed)
     for m in progress(list(found), f'judging maps in {chart.layout.name}', 'maps'):
-        known = lines[m] = curves(net, chart, slopes[m]*chart.cover, target, draws, seed=seed, known=known)
+        known = lines[m] = curves(
+            net, chart, slopes[m] * chart.cover, target, draws, seed=seed, known=known
+        )
         down, up = known.areas
         labels = likeness(given[m], mixed[m], chart.cells) if mixed else None
         rho = compare(given[m], other[1][m], chart, other[0]) if other else {}
         verdicts[m] = Verdict(
-            float(down[0]), float(down[2:].mean()), float(down[1]), float(up[0]), float(up[2:].mean()), float(up[1]), float(weights[m]), labels,
-            infidelities[m], unrest(net, chart, m, target, layer, seed=seed),
-            rho.get('rho'), rho.get('low'), rho.get('high'), rho.get('beyond_ink'),
-            _failures(not np.any(found[m]), down, up, float(weights[m]), labels, rho))
+            float(down[0]),
+            float(down[2:].mean()),
+            float(down[1]),
+            float(up[0]),
+            float(up[2:].mean()),
+            float(up[1]),
+            float(weights[m]),
+            labels,
+            infidelities[m],
+            unrest(net, chart, m, target, layer, seed=seed),
+            rho.get('rho'),
+            rho.get('low'),
+            rho.get('high'),
+            rho.get('beyond_ink'),
+            _failures(not np.any(found[m]), down, up, float(weights[m]), labels, rho),
+        )
     return verdicts, lines

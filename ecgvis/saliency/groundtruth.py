@@ -19,7 +19,15 @@ from matplotlib.lines import Line2D
 from safetensors.torch import load_file, save_file
 
 from ..core import EcgvisError, atomic, digest, progress, read_table, write_table
-from .faithfulness import INK, TASKS, attributions, chart_of, compare, ground_truth, train_task
+from ecgvis.saliency.faithfulness import (
+    INK,
+    TASKS,
+    attributions,
+    chart_of,
+    compare,
+    ground_truth,
+    train_task,
+)
 from .attribution import InkNet, get_method, list_methods
 from ..models.registry import architecture, create, resolve_weights
 from ..train.loop import ChartInput
@@ -28,128 +36,230 @@ from ..train.loop import ChartInput
 @dataclass(frozen=True)
 class TruthConfig:
     "What is learnt, and how it is asked."
+
     architectures: tuple[str, ...] = ('mobilenet_v3_small', 'resnet18')
     tasks: tuple[str, ...] = tuple(TASKS)
     methods: tuple[str, ...] = tuple(list_methods())
     layouts: tuple[str, ...] = ('4x2.5+II', '2x5')
-    size: int = 128 # pixels
-    seeds: tuple[int, ...] = (1,) # networks of each task, which differ in weights, recordings and order
-    train: int = 256 # recordings
+    size: int = 128  # pixels
+    # networks of each task, which differ in weights, recordings and order
+    seeds: tuple[int, ...] = (1,)
+    train: int = 256  # recordings
     epochs: int = 8
     lr: float = 2e-3
-    weights: str = 'auto' # as of `models.create`; of random ones a ConvNeXt learns stage by stage, each in at most `epochs`
-    test: int = 20 # recordings that have the thing, the same for all
+    # as of `models.create`; of random ones a ConvNeXt learns stage by stage, each in at most
+    # `epochs`
+    weights: str = 'auto'
+    test: int = 20  # recordings that have the thing, the same for all
 
     def __post_init__(self) -> None:
-        for name in self.architectures: architecture(name)
-        for name in self.methods: get_method(name)
+        for name in self.architectures:
+            architecture(name)
+        for name in self.methods:
+            get_method(name)
         for name in self.tasks:
-            if name not in TASKS: raise EcgvisError(f'unknown task {name!r}', field='tasks', expected=', '.join(TASKS))
+            if name not in TASKS:
+                raise EcgvisError(
+                    f'unknown task {name!r}', field='tasks', expected=', '.join(TASKS)
+                )
 
     def key(self, name: str, *parts: str) -> str:
         "A digest of the settings that the weights of an architecture depend on, and of `parts`."
         begun = resolve_weights(name, self.weights)
-        start = hashlib.sha256(begun.file.read_bytes()).hexdigest() if begun.kind == 'file' and begun.file else begun.kind
+        start = (
+            hashlib.sha256(begun.file.read_bytes()).hexdigest()
+            if begun.kind == 'file' and begun.file
+            else begun.kind
+        )
         return digest(self.layouts, self.size, self.train, self.epochs, self.lr, start, *parts)
 
 # %% ../../nbs/80_saliency/30_groundtruth.ipynb #a0fa847f
-def task_file(c: TruthConfig, # settings
-              task: str, name: str, seed: int, # what is learnt, by which architecture, from which seed
-              folder: str | Path, # of all weights
-             ) -> Path:
+def task_file(
+    c: TruthConfig,  # settings
+    task: str,
+    name: str,
+    seed: int,  # what is learnt, by which architecture, from which seed
+    folder: str | Path,  # of all weights
+) -> Path:
     "Where the weights of a network are kept that has learnt a task."
-    return Path(folder)/'weights'/f'{task}-{name}-{seed}-{c.key(name)}.safetensors'
+    return Path(folder) / 'weights' / f'{task}-{name}-{seed}-{c.key(name)}.safetensors'
 
-def task_net(c: TruthConfig, task: str, name: str, seed: int, folder: str | Path) -> InkNet: # in evaluation mode, on the CPU
+
+def task_net(
+    c: TruthConfig, task: str, name: str, seed: int, folder: str | Path
+) -> InkNet:  # in evaluation mode, on the CPU
     "A network that has learnt a task: from `task_file`, or trained and kept."
     file = task_file(c, task, name, seed, folder)
     if not file.exists():
-        model = train_task(name, task, c.layouts, c.size, c.train, c.epochs, seed, lr=c.lr, weights=c.weights).model
-        with atomic(file) as tmp: save_file({k: v.contiguous() for k, v in model.state_dict().items()}, tmp)
+        model = train_task(
+            name, task, c.layouts, c.size, c.train, c.epochs, seed, lr=c.lr, weights=c.weights
+        ).model
+        with atomic(file) as tmp:
+            save_file({k: v.contiguous() for k, v in model.state_dict().items()}, tmp)
     net = InkNet(create(name, 2, 'none'), ChartInput(c.layouts, c.size))
     net.model.load_state_dict(load_file(file))
     return net.eval()
 
-def truth(c: TruthConfig, # settings
-          folder: str | Path, # of weights and rows
-         ) -> pd.DataFrame: # task, architecture, seed, and the columns of `faithful.ground_truth`
+
+def truth(
+    c: TruthConfig,  # settings
+    folder: str | Path,  # of weights and rows
+) -> pd.DataFrame:  # task, architecture, seed, and the columns of `faithful.ground_truth`
     "Every network asked where the thing is, recording by recording."
     each = [(t, a, s) for t in c.tasks for a in c.architectures for s in c.seeds]
     found = list[pd.DataFrame]()
     for t, a, s in progress(each, 'known things', 'networks'):
-        file = Path(folder)/'rows'/f'{t}-{a}-{s}-{c.key(a, *c.methods, str(c.test))}.csv'
-        if not file.exists(): write_table(ground_truth(task_net(c, t, a, s, folder), t, c.methods, c.layouts, c.size, c.test), file)
+        file = Path(folder) / 'rows' / f'{t}-{a}-{s}-{c.key(a, *c.methods, str(c.test))}.csv'
+        if not file.exists():
+            write_table(
+                ground_truth(task_net(c, t, a, s, folder), t, c.methods, c.layouts, c.size, c.test),
+                file,
+            )
         found.append(read_table(file).assign(task=t, architecture=a, seed=s))
     return pd.concat(found, ignore_index=True)
 
 # %% ../../nbs/80_saliency/30_groundtruth.ipynb #aa8d5431
-LEARNT = .9 # share of right answers from which on a network is asked
+LEARNT = 0.9  # share of right answers from which on a network is asked
 
-def _interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float, float]: # mean, and 95 % over recordings
+
+def _interval(
+    values: np.ndarray, draws: np.ndarray
+) -> tuple[float, float, float]:  # mean, and 95 % over recordings
     "The mean of a value per recording, and its bootstrap interval."
-    low, high = np.quantile(values[draws].mean(1), (.025, .975))
+    low, high = np.quantile(values[draws].mean(1), (0.025, 0.975))
     return float(values.mean()), float(low), float(high)
 
-def localisation(rows: pd.DataFrame, # of `truth`
-                 draws: int = 2000, # of the bootstrap
-                 seed: int = 0, # of the bootstrap
-                ) -> pd.DataFrame: # architecture, task, method, right, auc, pointing, per_ink (each with _low, _high), chance, rho, beyond_ink
-    "Localisation of each method on each task, over seeds and layouts, with 95 % intervals over recordings."
+
+def localisation(
+    rows: pd.DataFrame,  # of `truth`
+    draws: int = 2000,  # of the bootstrap
+    seed: int = 0,  # of the bootstrap
+) -> pd.DataFrame:  # architecture, task, method, right, auc, pointing, per_ink (each with _low, _high), chance, rho, beyond_ink
+    """Localisation of each method on each task, over seeds and layouts, with 95 % intervals over
+    recordings."""
     found = list[dict[str, object]]()
     for (a, t), part in rows.groupby(['architecture', 'task'], sort=False):
-        by = part.groupby(['method', 'recording'], sort=False)[['auc', 'pointing', 'per_ink', 'chance', 'rho', 'beyond_ink']].mean()
+        by = part.groupby(['method', 'recording'], sort=False)[
+            ['auc', 'pointing', 'per_ink', 'chance', 'rho', 'beyond_ink']
+        ].mean()
         n = part.recording.nunique()
         drawn = np.random.default_rng(seed).integers(n, size=(draws, n))
         for m in by.index.unique('method'):
-            one, values = by.loc[m], dict[str, float]()
+            one = by.loc[m]
+            values = dict[str, float]()
             for name in ('auc', 'pointing', 'per_ink'):
-                values |= dict(zip((name, f'{name}_low', f'{name}_high'), _interval(one[name].to_numpy(float), drawn)))
-            found.append(dict(architecture=a, task=t, method=m, right=part.right.mean()) | values
-                         | {q: one[q].mean() for q in ('chance', 'rho', 'beyond_ink')} | dict(recordings=len(one), seeds=part.seed.nunique()))
+                values |= dict(
+                    zip(
+                        (name, f'{name}_low', f'{name}_high'),
+                        _interval(one[name].to_numpy(float), drawn),
+                    )
+                )
+            found.append(
+                dict(architecture=a, task=t, method=m, right=part.right.mean())
+                | values
+                | {q: one[q].mean() for q in ('chance', 'rho', 'beyond_ink')}
+                | dict(recordings=len(one), seeds=part.seed.nunique())
+            )
     return pd.DataFrame(found)
 
 # %% ../../nbs/80_saliency/30_groundtruth.ipynb #dffcad46
-def trust(table: pd.DataFrame, # of `localisation`
-         ) -> pd.DataFrame: # architecture, method, auc (mean of tasks), worst, per_ink, pointing, finds, tasks, trusted
-    "Which methods find what was learnt, by architecture: best first, by the mean area over the tasks that were learnt."
-    rows, asked = list[dict[str, object]](), table[(table.right >= LEARNT) & (table.method != INK)]
+def trust(
+    table: pd.DataFrame,  # of `localisation`
+) -> (
+    pd.DataFrame
+):  # architecture, method, auc (mean of tasks), worst, per_ink, pointing, finds, tasks, trusted
+    """Which methods find what was learnt, by architecture: best first, by the mean area over the
+    tasks that were learnt."""
+    rows = list[dict[str, object]]()
+    asked = table[(table.right >= LEARNT) & (table.method != INK)]
     for (a, m), part in asked.groupby(['architecture', 'method'], sort=False):
-        found = (part.auc_low > .5) & (part.per_ink_low > .5)
-        rows.append(dict(architecture=a, method=m, auc=part.auc.mean(), worst=part.auc.min(), per_ink=part.per_ink.mean(),
-                         pointing=part.pointing.mean(), finds=', '.join(part.task[found]), tasks=', '.join(part.task), trusted=bool(found.all())))
-    columns = ['architecture', 'method', 'auc', 'worst', 'per_ink', 'pointing', 'finds', 'tasks', 'trusted']
-    return pd.DataFrame(rows, columns=columns).sort_values(['architecture', 'trusted', 'auc'], ascending=[True, False, False], ignore_index=True)
+        found = (part.auc_low > 0.5) & (part.per_ink_low > 0.5)
+        rows.append(
+            dict(
+                architecture=a,
+                method=m,
+                auc=part.auc.mean(),
+                worst=part.auc.min(),
+                per_ink=part.per_ink.mean(),
+                pointing=part.pointing.mean(),
+                finds=', '.join(part.task[found]),
+                tasks=', '.join(part.task),
+                trusted=bool(found.all()),
+            )
+        )
+    columns = [
+        'architecture',
+        'method',
+        'auc',
+        'worst',
+        'per_ink',
+        'pointing',
+        'finds',
+        'tasks',
+        'trusted',
+    ]
+    return pd.DataFrame(rows, columns=columns).sort_values(
+        ['architecture', 'trusted', 'auc'], ascending=[True, False, False], ignore_index=True
+    )
 
 # %% ../../nbs/80_saliency/30_groundtruth.ipynb #89cee5db
-def truth_figure(table: pd.DataFrame # of `localisation`
-                ) -> Figure:
-    "Area under the ROC curve of each method by task, with intervals; hollow where the task was not learnt."
-    tasks, methods, names = (list(dict.fromkeys(table[k])) for k in ('task', 'method', 'architecture'))
-    fig = Figure((1.7 + 2.1*len(tasks), 1.3 + max(.3, .1*len(names))*len(methods)), layout='constrained')
-    step = .7/max(1, len(names))
+def truth_figure(
+    table: pd.DataFrame,  # of `localisation`
+) -> Figure:
+    """Area under the ROC curve of each method by task, with intervals; hollow where the task was
+    not learnt."""
+    tasks, methods, names = (
+        list(dict.fromkeys(table[k])) for k in ('task', 'method', 'architecture')
+    )
+    fig = Figure(
+        (1.7 + 2.1 * len(tasks), 1.3 + max(0.3, 0.1 * len(names)) * len(methods)),
+        layout='constrained',
+    )
+    step = 0.7 / max(1, len(names))
     for ax, task in zip(fig.subplots(1, len(tasks), sharey=True, squeeze=False)[0], tasks):
         for j, name in enumerate(names):
-            part = table[(table.task == task) & (table.architecture == name)].set_index('method').reindex(methods)
-            y, colour = np.arange(len(methods)) + (j - (len(names) - 1)/2)*step, f'C{j}'
+            part = (
+                table[(table.task == task) & (table.architecture == name)]
+                .set_index('method')
+                .reindex(methods)
+            )
+            y = np.arange(len(methods)) + (j - (len(names) - 1) / 2) * step
+            colour = f'C{j}'
             ax.hlines(y, part.auc_low, part.auc_high, color=colour, lw=1.3)
-            ax.scatter(part.auc, y, s=16, ec=colour, fc=np.where(part.right >= LEARNT, colour, 'white'), zorder=3)
-        ax.axvline(.5, color='.6', lw=.8, ls=':'); ax.set_xlim(0, 1.02); ax.tick_params(labelsize=7)
+            ax.scatter(
+                part.auc,
+                y,
+                s=16,
+                ec=colour,
+                fc=np.where(part.right >= LEARNT, colour, 'white'),
+                zorder=3,
+            )
+        ax.axvline(0.5, color='.6', lw=0.8, ls=':')
+        ax.set_xlim(0, 1.02)
+        ax.tick_params(labelsize=7)
         ax.set_title(textwrap.fill(TASKS[task].title, 24), fontsize=8)
         ax.set_xlabel('localisation AUC', fontsize=7)
-    ax.set_yticks(range(len(methods)), ['ink alone' if m == INK else get_method(m).title for m in methods]); ax.invert_yaxis()
-    dots = [Line2D([], [], marker='o', ms=4, ls='', color=f'C{j}', label=name) for j, name in enumerate(names)]
+    ax.set_yticks(
+        range(len(methods)), ['ink alone' if m == INK else get_method(m).title for m in methods]
+    )
+    ax.invert_yaxis()
+    dots = [
+        Line2D([], [], marker='o', ms=4, ls='', color=f'C{j}', label=name)
+        for j, name in enumerate(names)
+    ]
     fig.legend(handles=dots, loc='outside lower center', ncols=4, fontsize=7, frameon=False)
     return fig
 
 # %% ../../nbs/80_saliency/30_groundtruth.ipynb #decd0d95
-def seed_spread(nets: Sequence[InkNet], # of the same task and layouts
-                signals: np.ndarray, # [N, 12, T] mV
-                methods: Sequence[str], # of `guided.list_methods()`
-                target: int, # class index
-                layouts: Sequence[str], # of the networks, in their order
-                size: int, # pixels
-                fs: float = 500., # Hz
-               ) -> pd.DataFrame: # recording, layout, method, one, other (networks), rho, beyond_ink
+def seed_spread(
+    nets: Sequence[InkNet],  # of the same task and layouts
+    signals: np.ndarray,  # [N, 12, T] mV
+    methods: Sequence[str],  # of `guided.list_methods()`
+    target: int,  # class index
+    layouts: Sequence[str],  # of the networks, in their order
+    size: int,  # pixels
+    fs: float = 500.0,  # Hz
+) -> pd.DataFrame:  # recording, layout, method, one, other (networks), rho, beyond_ink
     "How far the attributions of a recording agree between networks that differ in their seed."
     rows = list[dict[str, object]]()
     for k, x in enumerate(signals):
@@ -158,5 +268,16 @@ def seed_spread(nets: Sequence[InkNet], # of the same task and layouts
             each = [attributions(net, chart, methods, target)[1] for net in nets]
             for (a, one), (b, other) in combinations(enumerate(each), 2):
                 both = {m: compare(one[m], other[m], chart, chart, 0) for m in methods}
-                rows += [dict(recording=k, layout=name, method=m, one=a, other=b, rho=v['rho'], beyond_ink=v['beyond_ink']) for m, v in both.items()]
+                rows += [
+                    dict(
+                        recording=k,
+                        layout=name,
+                        method=m,
+                        one=a,
+                        other=b,
+                        rho=v['rho'],
+                        beyond_ink=v['beyond_ink'],
+                    )
+                    for m, v in both.items()
+                ]
     return pd.DataFrame(rows)

@@ -28,179 +28,277 @@ from ..simulate.recordings import Truth
 @dataclass(frozen=True, eq=False)
 class Cells:
     "Which lead and time the ink of a chart belongs to."
-    matrix: sparse.csr_array # [H*W, 12*T], rows of inked pixels add up to 1
-    shown: np.ndarray # bool [12, T], whether the layout shows that lead at that time
-    hz: float # cells per second
-    shape: tuple[int, int] # height, width
+
+    matrix: sparse.csr_array  # [H*W, 12*T], rows of inked pixels add up to 1
+    shown: np.ndarray  # bool [12, T], whether the layout shows that lead at that time
+    hz: float  # cells per second
+    shape: tuple[int, int]  # height, width
+
 
 def _columns(l: Layout, s: Strip, wide: int, bins: int, hz: float) -> tuple[int, int, np.ndarray]:
-    "First and last pixel column of a strip, and the share of each column in each of the time bins [columns, bins]; rows add up to 1."
-    x0, x1 = centres(s.x, s.x + s.seconds*l.speed, wide/l.width, wide)
-    edge = s.start + np.clip((np.arange(x0, x1 + 1)*l.width/wide - s.x)/l.speed, 0, s.seconds)
-    inside = np.clip(edge[:, None]*hz - np.arange(bins), 0, 1)          # how much of each bin lies before each edge
+    """First and last pixel column of a strip, and the share of each column in each of the time bins
+    [columns, bins]; rows add up to 1."""
+    x0, x1 = centres(s.x, s.x + s.seconds * l.speed, wide / l.width, wide)
+    edge = s.start + np.clip((np.arange(x0, x1 + 1) * l.width / wide - s.x) / l.speed, 0, s.seconds)
+    # how much of each bin lies before each edge
+    inside = np.clip(edge[:, None] * hz - np.arange(bins), 0, 1)
     share = np.diff(inside, axis=0)
-    return x0, x1, share/np.maximum(share.sum(1, keepdims=True), 1e-12)
+    return x0, x1, share / np.maximum(share.sum(1, keepdims=True), 1e-12)
 
-def _alone(signal: np.ndarray, fs: float, l: Layout, size: Size, leads: Sequence[int]) -> dict[int, np.ndarray]:
+
+def _alone(
+    signal: np.ndarray, fs: float, l: Layout, size: Size, leads: Sequence[int]
+) -> dict[int, np.ndarray]:
     "Ink uint8 [H, W] of each lead drawn alone."
     each = np.full((len(leads), *signal.shape), np.nan, np.float32)
-    for k, lead in enumerate(leads): each[k, lead] = signal[lead]
+    for k, lead in enumerate(leads):
+        each[k, lead] = signal[lead]
     return dict(zip(leads, ink(each, fs, l, size)))
 
 # %% ../../nbs/80_saliency/10_leadtime.ipynb #c1c36262
-def cells(signal: np.ndarray, # [12, T] mV
-          fs: float, # Hz
-          layout: str | Layout, # a name of `LAYOUTS`, or a layout
-          size: Size, # pixels: the side, or (height, width)
-          hz: float = 100., # cells per second
-         ) -> Cells:
+def cells(
+    signal: np.ndarray,  # [12, T] mV
+    fs: float,  # Hz
+    layout: str | Layout,  # a name of `LAYOUTS`, or a layout
+    size: Size,  # pixels: the side, or (height, width)
+    hz: float = 100.0,  # cells per second
+) -> Cells:
     "Where the ink of a chart belongs."
-    l, (h, w) = get_layout(layout), shape_of(layout, size)
-    where, bins = strips(l), round(signal.shape[1]/fs*hz)
+    l = get_layout(layout)
+    (h, w) = shape_of(layout, size)
+    where = strips(l)
+    bins = round(signal.shape[1] / fs * hz)
     planes = _alone(np.asarray(signal, np.float32), fs, l, size, sorted({s.lead for s in where}))
-    found, shown = list[sparse.coo_array](), np.zeros((len(LEADS), bins), bool)
-    y = (np.arange(h) + .5)*l.height/h
+    found = list[sparse.coo_array]()
+    shown = np.zeros((len(LEADS), bins), bool)
+    y = (np.arange(h) + 0.5) * l.height / h
     for s in where:
         x0, x1, share = _columns(l, s, w, bins, hz)
-        shown[s.lead, round(s.start*hz):round((s.start + s.seconds)*hz)] = True
-        nearest = np.min([abs(y - o.base) for o in where if o.lead == s.lead], axis=0) == abs(y - s.base) if len(where) > len(planes) else y > -1
+        shown[s.lead, round(s.start * hz) : round((s.start + s.seconds) * hz)] = True
+        nearest = (
+            np.min([abs(y - o.base) for o in where if o.lead == s.lead], axis=0) == abs(y - s.base)
+            if len(where) > len(planes)
+            else y > -1
+        )
         row, column = np.nonzero((planes[s.lead][:, x0:x1] > 0) & nearest[:, None])
-        ours = sparse.csr_array((planes[s.lead][row, x0 + column].astype(float), (row*w + x0 + column, column)), shape=(h*w, x1 - x0))
+        ours = sparse.csr_array(
+            (planes[s.lead][row, x0 + column].astype(float), (row * w + x0 + column, column)),
+            shape=(h * w, x1 - x0),
+        )
         part = sparse.coo_array(ours @ sparse.csr_array(share))
-        found.append(sparse.coo_array((part.data, (part.row, part.col + s.lead*bins)), shape=(h*w, len(LEADS)*bins)))
+        found.append(
+            sparse.coo_array(
+                (part.data, (part.row, part.col + s.lead * bins)), shape=(h * w, len(LEADS) * bins)
+            )
+        )
     total = sparse.csr_array(sum(found[1:], start=sparse.csr_array(found[0])))
-    return Cells(sparse.csr_array(sparse.diags_array(1/np.maximum(total.sum(1), 1e-12)) @ total), shown, hz, (h, w))
+    return Cells(
+        sparse.csr_array(sparse.diags_array(1 / np.maximum(total.sum(1), 1e-12)) @ total),
+        shown,
+        hz,
+        (h, w),
+    )
 
 # %% ../../nbs/80_saliency/10_leadtime.ipynb #f431324a
-def lead_time(maps: np.ndarray, # [..., H, W]
-              where: Cells, # of the same chart
-              cover: np.ndarray | None = None, # ink [H, W], 0..1: multiplied with the maps, where they are slopes
-             ) -> np.ndarray: # float64 [..., 12, T]; NaN where the layout does not show the lead
+def lead_time(
+    maps: np.ndarray,  # [..., H, W]
+    where: Cells,  # of the same chart
+    cover: np.ndarray
+    | None = None,  # ink [H, W], 0..1: multiplied with the maps, where they are slopes
+) -> np.ndarray:  # float64 [..., 12, T]; NaN where the layout does not show the lead
     "Maps added up over the trace, as lead and time; the sum over inked pixels is kept."
-    if maps.shape[-2:] != where.shape: raise EcgvisError(f'maps of {maps.shape[-2:]} pixels', field='maps', expected=f'{where.shape}')
-    flat = (maps if cover is None else maps*cover).reshape(-1, where.matrix.shape[0]).astype(np.float64)
+    if maps.shape[-2:] != where.shape:
+        raise EcgvisError(
+            f'maps of {maps.shape[-2:]} pixels', field='maps', expected=f'{where.shape}'
+        )
+    flat = (
+        (maps if cover is None else maps * cover)
+        .reshape(-1, where.matrix.shape[0])
+        .astype(np.float64)
+    )
     found = (flat @ where.matrix).reshape(*maps.shape[:-2], *where.shown.shape)
     return np.where(where.shown, found, np.nan)
 
-def coarse(attribution: np.ndarray, # [..., 12, T]
-           hz: float, # its cells per second
-           step: float = .1, # s
-          ) -> np.ndarray: # [..., 12, T'], NaN where not all of it is shown
+
+def coarse(
+    attribution: np.ndarray,  # [..., 12, T]
+    hz: float,  # its cells per second
+    step: float = 0.1,  # s
+) -> np.ndarray:  # [..., 12, T'], NaN where not all of it is shown
     "The same in longer cells; sums are kept."
-    n = max(1, round(step*hz))
-    whole = attribution[..., :attribution.shape[-1]//n*n]
+    n = max(1, round(step * hz))
+    whole = attribution[..., : attribution.shape[-1] // n * n]
     return whole.reshape(*whole.shape[:-1], -1, n).sum(-1)
 
 # %% ../../nbs/80_saliency/10_leadtime.ipynb #8dcfa49b
 WAVES = ('P', 'QRS', 'ST', 'T', 'rest')
 
+
 @dataclass(frozen=True, eq=False)
 class Beats:
     "Windows of a recording's beats, onset and offset in s, each [B, 2]; NaN for none."
+
     p: np.ndarray
     qrs: np.ndarray
     t: np.ndarray
-    source: str # `truth` or `detected`
+    source: str  # `truth` or `detected`
+
 
 def true_beats(truth: Truth) -> Beats:
     "The windows of a simulated recording."
     return Beats(truth.p[:, [0, 2]], truth.qrs[:, [0, 2]], truth.t[:, [0, 2]], 'truth')
 
-def _speed(signal: np.ndarray, fs: float) -> np.ndarray: # [T]
-    "How fast all leads together move, mV/s, smoothed over 60 ms."
-    x = sosfiltfilt(butter(2, (3, min(30, .45*fs)), 'bandpass', fs=fs, output='sos'), np.nan_to_num(signal), axis=1)
-    return uniform_filter1d(np.sqrt((np.diff(x, axis=1, append=x[:, -1:])**2).mean(0))*fs, max(1, round(.06*fs)))
 
-def detect_beats(signal: np.ndarray, # [12, T] mV
-                 fs: float, # Hz
-                ) -> Beats:
-    "QRS complexes by the speed of the leads, after Pan and Tompkins 1985 (10.1109/TBME.1985.325532), and windows of P and T around them."
+def _speed(signal: np.ndarray, fs: float) -> np.ndarray:  # [T]
+    "How fast all leads together move, mV/s, smoothed over 60 ms."
+    x = sosfiltfilt(
+        butter(2, (3, min(30, 0.45 * fs)), 'bandpass', fs=fs, output='sos'),
+        np.nan_to_num(signal),
+        axis=1,
+    )
+    return uniform_filter1d(
+        np.sqrt((np.diff(x, axis=1, append=x[:, -1:]) ** 2).mean(0)) * fs, max(1, round(0.06 * fs))
+    )
+
+
+def detect_beats(
+    signal: np.ndarray,  # [12, T] mV
+    fs: float,  # Hz
+) -> Beats:
+    """QRS complexes by the speed of the leads, after Pan and Tompkins 1985
+    (10.1109/TBME.1985.325532), and windows of P and T around them."""
     v = _speed(signal, fs)
-    peaks, _ = find_peaks(v, height=.35*np.quantile(v, .98), distance=max(1, round(.24*fs)), prominence=.25*np.quantile(v, .98))
-    qrs = np.array([_edges(v, int(k), round(.11*fs)) for k in peaks]).reshape(-1, 2)/fs
-    rr = np.diff(qrs[:, 0], append=np.nan) if len(qrs) > 1 else np.full(len(qrs), .8)
-    rr = np.where(np.isfinite(rr), rr, np.nanmedian(rr) if np.isfinite(rr).any() else .8)
-    end = qrs[:, 0] + np.minimum(.42*np.cbrt(rr), .7*rr)
-    t = np.column_stack([np.minimum(qrs[:, 1] + .08*np.cbrt(rr), end), end])
-    start = np.maximum(qrs[:, 0] - .22, np.concatenate([[0.], end[:-1]]))
-    p = np.column_stack([start, qrs[:, 0] - .02])
-    return Beats(np.where((p[:, 1] > p[:, 0] + .03)[:, None], p, np.nan), qrs, t, 'detected')
+    peaks, _ = find_peaks(
+        v,
+        height=0.35 * np.quantile(v, 0.98),
+        distance=max(1, round(0.24 * fs)),
+        prominence=0.25 * np.quantile(v, 0.98),
+    )
+    qrs = np.array([_edges(v, int(k), round(0.11 * fs)) for k in peaks]).reshape(-1, 2) / fs
+    rr = np.diff(qrs[:, 0], append=np.nan) if len(qrs) > 1 else np.full(len(qrs), 0.8)
+    rr = np.where(np.isfinite(rr), rr, np.nanmedian(rr) if np.isfinite(rr).any() else 0.8)
+    end = qrs[:, 0] + np.minimum(0.42 * np.cbrt(rr), 0.7 * rr)
+    t = np.column_stack([np.minimum(qrs[:, 1] + 0.08 * np.cbrt(rr), end), end])
+    start = np.maximum(qrs[:, 0] - 0.22, np.concatenate([[0.0], end[:-1]]))
+    p = np.column_stack([start, qrs[:, 0] - 0.02])
+    return Beats(np.where((p[:, 1] > p[:, 0] + 0.03)[:, None], p, np.nan), qrs, t, 'detected')
+
 
 def _edges(v: np.ndarray, peak: int, reach: int) -> tuple[int, int]:
     "Where the speed around a peak rises from and falls to a sixth of it."
-    low, high = max(0, peak - reach), min(len(v) - 1, peak + reach)
-    before, after = np.flatnonzero(v[low:peak] < v[peak]/6), np.flatnonzero(v[peak:high] < v[peak]/6)
-    return low + int(before[-1]) if len(before) else low, peak + int(after[0]) if len(after) else high
+    low = max(0, peak - reach)
+    high = min(len(v) - 1, peak + reach)
+    before = np.flatnonzero(v[low:peak] < v[peak] / 6)
+    after = np.flatnonzero(v[peak:high] < v[peak] / 6)
+    return low + int(before[-1]) if len(before) else low, peak + int(after[0]) if len(
+        after
+    ) else high
 
 # %% ../../nbs/80_saliency/10_leadtime.ipynb #fec0d263
-def wave_of(beats: Beats, # windows
-            count: int, # time cells
-            hz: float, # cells per second
-           ) -> np.ndarray: # int8 [T], index into `WAVES`
-    "Which wave each moment belongs to; ST is from the end of QRS to the beginning of T, and QRS comes first where windows overlap."
-    out, at = np.full(count, WAVES.index('rest'), np.int8), (np.arange(count) + .5)/hz
+def wave_of(
+    beats: Beats,  # windows
+    count: int,  # time cells
+    hz: float,  # cells per second
+) -> np.ndarray:  # int8 [T], index into `WAVES`
+    """Which wave each moment belongs to; ST is from the end of QRS to the beginning of T, and QRS
+    comes first where windows overlap."""
+    out = np.full(count, WAVES.index('rest'), np.int8)
+    at = (np.arange(count) + 0.5) / hz
     st = np.column_stack([beats.qrs[:, 1], beats.t[:, 0]])
     for name, windows in (('P', beats.p), ('ST', st), ('T', beats.t), ('QRS', beats.qrs)):
-        for a, b in windows[np.isfinite(windows).all(1)]: out[(at >= a) & (at < b)] = WAVES.index(name)
+        for a, b in windows[np.isfinite(windows).all(1)]:
+            out[(at >= a) & (at < b)] = WAVES.index(name)
     return out
 
-def table(attribution: np.ndarray, # [12, T], NaN where not shown
-          waves: np.ndarray, # [T], of `wave_of`
-         ) -> pd.DataFrame: # lead, wave, share, net, time
-    "A row per lead and wave: its share of all |attribution|, its net part (sign kept) of the same, and its share of the time shown."
-    size, shown = np.nansum(abs(attribution)) or 1., np.isfinite(attribution)
+
+def table(
+    attribution: np.ndarray,  # [12, T], NaN where not shown
+    waves: np.ndarray,  # [T], of `wave_of`
+) -> pd.DataFrame:  # lead, wave, share, net, time
+    """A row per lead and wave: its share of all |attribution|, its net part (sign kept) of the
+    same, and its share of the time shown."""
+    size = np.nansum(abs(attribution)) or 1.0
+    shown = np.isfinite(attribution)
     rows = list[dict[str, Any]]()
     for lead, name in enumerate(LEADS):
         for k, wave in enumerate(WAVES):
-            part, there = attribution[lead, waves == k], shown[lead, waves == k].sum()
-            if there: rows.append(dict(lead=name, wave=wave, share=np.nansum(abs(part))/size, net=np.nansum(part)/size, time=there/shown.sum()))
+            part = attribution[lead, waves == k]
+            there = shown[lead, waves == k].sum()
+            if there:
+                rows.append(
+                    dict(
+                        lead=name,
+                        wave=wave,
+                        share=np.nansum(abs(part)) / size,
+                        net=np.nansum(part) / size,
+                        time=there / shown.sum(),
+                    )
+                )
     return pd.DataFrame(rows, columns=['lead', 'wave', 'share', 'net', 'time'])
 
 # %% ../../nbs/80_saliency/10_leadtime.ipynb #3a3c2a69
-def _spearman(ranks: np.ndarray # [..., variables, n]
-             ) -> np.ndarray: # [..., variables, variables]
+def _spearman(
+    ranks: np.ndarray,  # [..., variables, n]
+) -> np.ndarray:  # [..., variables, variables]
     "Correlations of ranks; 0 where a variable does not vary."
     z = ranks - ranks.mean(-1, keepdims=True)
     size = np.sqrt((z**2).sum(-1))
-    z = z/np.where(size > 0, size, 1)[..., None]
+    z = z / np.where(size > 0, size, 1)[..., None]
     return z @ np.swapaxes(z, -1, -2)
 
+
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    "Rank correlation of two arrays where both are finite; 0 where one is constant, NaN where there are fewer than three."
+    """Rank correlation of two arrays where both are finite; 0 where one is constant, NaN where
+    there are fewer than three."""
     both = np.isfinite(a) & np.isfinite(b)
-    return float(_spearman(rankdata(np.stack([a[both], b[both]]), axis=1))[0, 1]) if both.sum() > 2 else float('nan')
+    return (
+        float(_spearman(rankdata(np.stack([a[both], b[both]]), axis=1))[0, 1])
+        if both.sum() > 2
+        else float('nan')
+    )
+
 
 def _partial(r: np.ndarray) -> np.ndarray:
     "Correlation of the first two variables with the third taken out."
-    left = np.sqrt(np.clip((1 - r[..., 0, 2]**2)*(1 - r[..., 1, 2]**2), 1e-12, None))
-    return (r[..., 0, 1] - r[..., 0, 2]*r[..., 1, 2])/left
+    left = np.sqrt(np.clip((1 - r[..., 0, 2] ** 2) * (1 - r[..., 1, 2] ** 2), 1e-12, None))
+    return (r[..., 0, 1] - r[..., 0, 2] * r[..., 1, 2]) / left
 
 # %% ../../nbs/80_saliency/10_leadtime.ipynb #8ffa1f2b
 @dataclass(frozen=True)
 class Agreement:
     "How far two attributions of a recording agree, by rank."
-    rho: float
-    low: float # 95 % interval, bootstrap over blocks
-    high: float
-    beyond_ink: float # with the ink of each cell taken out
-    cells: int # that both show
 
-def agreement(a: np.ndarray, b: np.ndarray, # attributions [12, T], NaN where not shown
-              ink: np.ndarray, # of each cell [12, T], such as the mean of both charts
-              hz: float, # cells per second
-              step: float = .1, # s, length of the cells compared
-              draws: int = 500, # of the bootstrap
-              seed: int = 0, # of the bootstrap
-             ) -> Agreement:
+    rho: float
+    low: float  # 95 % interval, bootstrap over blocks
+    high: float
+    beyond_ink: float  # with the ink of each cell taken out
+    cells: int  # that both show
+
+
+def agreement(
+    a: np.ndarray,
+    b: np.ndarray,  # attributions [12, T], NaN where not shown
+    ink: np.ndarray,  # of each cell [12, T], such as the mean of both charts
+    hz: float,  # cells per second
+    step: float = 0.1,  # s, length of the cells compared
+    draws: int = 500,  # of the bootstrap
+    seed: int = 0,  # of the bootstrap
+) -> Agreement:
     "Rank correlation of two attributions over what both show."
     x = np.stack([coarse(v, hz, step) for v in (a, b, ink)])
     both = np.isfinite(x).all(0)
-    if both.sum() < 10: return Agreement(np.nan, np.nan, np.nan, np.nan, int(both.sum()))
-    ranks, block = rankdata(x[:, both], axis=1), (np.arange(12)[:, None]*10_000 + (np.arange(x.shape[2])*step).astype(int))[both]
+    if both.sum() < 10:
+        return Agreement(np.nan, np.nan, np.nan, np.nan, int(both.sum()))
+    ranks = rankdata(x[:, both], axis=1)
+    block = (np.arange(12)[:, None] * 10_000 + (np.arange(x.shape[2]) * step).astype(int))[both]
     members = [np.flatnonzero(block == k) for k in np.unique(block)]
-    rng, found = np.random.default_rng(seed), list[float]()
+    rng = np.random.default_rng(seed)
+    found = list[float]()
     for _ in range(draws):
         rows = np.concatenate([members[k] for k in rng.integers(len(members), size=len(members))])
         found.append(float(_spearman(ranks[:2, rows])[0, 1]))
-    whole, (low, high) = _spearman(ranks), np.quantile(found, (.025, .975))
-    return Agreement(float(whole[0, 1]), float(low), float(high), float(_partial(whole)), int(both.sum()))
+    whole = _spearman(ranks)
+    (low, high) = np.quantile(found, (0.025, 0.975))
+    return Agreement(
+        float(whole[0, 1]), float(low), float(high), float(_partial(whole)), int(both.sum())
+    )

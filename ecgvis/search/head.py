@@ -23,7 +23,17 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
-from ..core import EcgvisError, Stage, atomic, digest, progress, read_json, read_table, write_json, write_table
+from ecgvis.core import (
+    EcgvisError,
+    Stage,
+    atomic,
+    digest,
+    progress,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+)
 from ..models.registry import Weights, create, new_head, resolve_weights
 from ..render.raster import get_layout
 from ..store.charts import ChartDataset, cuts, loader, open_store
@@ -33,14 +43,21 @@ from ..train.loop import HEADS, OPTIMIZERS, SCHEDULERS, ChartInput, TrainConfig,
 def head_name(model: nn.Module) -> str:
     "The name of the last linear layer of a network, such as `classifier.3`."
     names = [name for name, m in model.named_modules() if isinstance(m, nn.Linear)]
-    if names: return names[-1]
-    raise EcgvisError('the network has no linear layer', field='architecture', expected='a linear layer at the end')
+    if names:
+        return names[-1]
+    raise EcgvisError(
+        'the network has no linear layer',
+        field='architecture',
+        expected='a linear layer at the end',
+    )
 
-def frozen(architecture: str, # a name of `models.list_models()`
-           num_classes: int, # outputs of the head
-           weights: str | Weights = 'auto', # as for `models.create`
-           seed: int = 1, # of random weights: the backbone is the one that a training run of this seed begins with
-          ) -> nn.Module:
+
+def frozen(
+    architecture: str,  # a name of `models.list_models()`
+    num_classes: int,  # outputs of the head
+    weights: str | Weights = 'auto',  # as for `models.create`
+    seed: int = 1,  # of random weights: the backbone is the one that a training run of this seed begins with
+) -> nn.Module:
     "A network in evaluation mode that is not trained."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -50,6 +67,7 @@ def frozen(architecture: str, # a name of `models.list_models()`
 # %% ../../nbs/60_search/10_head.ipynb #8e7751f2
 class Tap(nn.Module):
     "Charts to the input of the last linear layer of a network in evaluation mode, float32 [N, d]."
+
     def __init__(self, model: nn.Module, layouts: Sequence[str], size: int):
         super().__init__()
         self.model, self.to_input = model, ChartInput(layouts, size)
@@ -60,125 +78,227 @@ class Tap(nn.Module):
     def forward(self, drawn: torch.Tensor, layout: torch.Tensor) -> torch.Tensor:
         device = self.to_input.page.device
         out = self.model(self.to_input(drawn.to(device), layout.to(device)))
-        if not self.seen.isfinite().all(): raise EcgvisError('the network gives numbers that are not finite', field='weights', remedy='use others')
+        if not self.seen.isfinite().all():
+            raise EcgvisError(
+                'the network gives numbers that are not finite',
+                field='weights',
+                remedy='use others',
+            )
         if self.seen.ndim != 2 or not torch.allclose(self.head(self.seen), out, 1e-3, 1e-4):
-            raise EcgvisError('the last linear layer does not give the answer', field='architecture', expected='a linear layer at the end')
+            raise EcgvisError(
+                'the last linear layer does not give the answer',
+                field='architecture',
+                expected='a linear layer at the end',
+            )
         return self.seen.float().cpu()
 
 # %% ../../nbs/60_search/10_head.ipynb #35317962
 @dataclass(frozen=True, eq=False)
 class Features:
     "What a frozen network saw in the charts of a data set."
-    x: torch.Tensor # input of the last linear layer, float32 [charts, d]
-    rows: pd.DataFrame # a row per chart: id, patient, label, fold, layout
-    classes: tuple[str, ...] # class names
-    head: str # name of the last linear layer
-    key: str # digest of network, charts and labels
-    info: dict[str, Any] # architecture, weights, layouts, size, seed, seconds
+
+    x: torch.Tensor  # input of the last linear layer, float32 [charts, d]
+    rows: pd.DataFrame  # a row per chart: id, patient, label, fold, layout
+    classes: tuple[str, ...]  # class names
+    head: str  # name of the last linear layer
+    key: str  # digest of network, charts and labels
+    info: dict[str, Any]  # architecture, weights, layouts, size, seed, seconds
 
     @property
-    def y(self) -> np.ndarray: return np.array([self.classes.index(c) for c in self.rows['label']], np.int64)
+    def y(self) -> np.ndarray:
+        return np.array([self.classes.index(c) for c in self.rows['label']], np.int64)
+
 
 def _rows(dataset: Path, layouts: Sequence[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     "A row per chart outside the test part, as in `Features`, and the class names."
-    splits, classes = read_table(dataset/'splits.parquet'), tuple(read_json(dataset/'summary.json')['class_names'])
+    splits = read_table(dataset / 'splits.parquet')
+    classes = tuple(read_json(dataset / 'summary.json')['class_names'])
     rows = splits[splits['part'] != 'test'].reset_index(drop=True)
-    if not len(rows): raise EcgvisError('no recording is outside the test part', file=dataset/'splits.parquet')
+    if not len(rows):
+        raise EcgvisError('no recording is outside the test part', file=dataset / 'splits.parquet')
     unknown = sorted(set(rows['label']) - set(classes))
-    if unknown: raise EcgvisError(f'labels {unknown} are no classes', file=dataset/'splits.parquet', expected=', '.join(classes))
-    rows['patient'] = rows['patient'].where(rows['patient'].astype('string').fillna('').str.strip() != '', rows['id']).astype(str)
-    rows = rows.loc[rows.index.repeat(len(layouts)), ['id', 'patient', 'label', 'fold']].reset_index(drop=True)
-    return rows.assign(layout=[get_layout(x).name for x in layouts] * (len(rows) // len(layouts))), classes
+    if unknown:
+        raise EcgvisError(
+            f'labels {unknown} are no classes',
+            file=dataset / 'splits.parquet',
+            expected=', '.join(classes),
+        )
+    rows['patient'] = (
+        rows['patient']
+        .where(rows['patient'].astype('string').fillna('').str.strip() != '', rows['id'])
+        .astype(str)
+    )
+    rows = rows.loc[
+        rows.index.repeat(len(layouts)), ['id', 'patient', 'label', 'fold']
+    ].reset_index(drop=True)
+    return rows.assign(
+        layout=[get_layout(x).name for x in layouts] * (len(rows) // len(layouts))
+    ), classes
 
 # %% ../../nbs/60_search/10_head.ipynb #917f0bfa
-def _pass(tap: Tap, data: ChartDataset, folder: Path, key: str, batch: int, chunk: int) -> torch.Tensor: # float32 [charts, d]
+def _pass(
+    tap: Tap, data: ChartDataset, folder: Path, key: str, batch: int, chunk: int
+) -> torch.Tensor:  # float32 [charts, d]
     "Charts through the network, written as they come; what is there from a killed pass is read."
     per = max(1, chunk // batch)
     drawings = loader(data, batch, shuffle=False)
-    found, number = [], -(-len(drawings) // per)
+    found = []
+    number = -(-len(drawings) // per)
     for path in map(folder.joinpath, (f'{i:05}.safetensors' for i in range(number))):
         old = _chunk(path, key)
-        if old is None: break
+        if old is None:
+            break
         found.append(old)
     drawings.position = min(len(found) * per, len(drawings))
-    if drawings.position == len(drawings): return torch.cat(found)
+    if drawings.position == len(drawings):
+        return torch.cat(found)
     waiting: list[torch.Tensor] = []
-    for drawn, _, layout in progress(drawings, 'frozen network', 'batches', total=len(drawings), initial=drawings.position):
+    for drawn, _, layout in progress(
+        drawings, 'frozen network', 'batches', total=len(drawings), initial=drawings.position
+    ):
         waiting.append(tap(drawn, layout))
         if len(waiting) == per or drawings.position == len(drawings):
             found.append(torch.cat(waiting))
-            with atomic(folder/f'{len(found) - 1:05}.safetensors') as tmp: save_file(dict(x=found[-1]), tmp, metadata=dict(key=key))
+            with atomic(folder / f'{len(found) - 1:05}.safetensors') as tmp:
+                save_file(dict(x=found[-1]), tmp, metadata=dict(key=key))
             waiting = []
     return torch.cat(found)
 
+
 def _chunk(path: Path, key: str) -> torch.Tensor | None:
     "What was computed before for the same pass."
-    if not path.exists(): return None
-    with safe_open(path, 'pt') as f: return f.get_tensor('x') if (f.metadata() or {}).get('key') == key else None
+    if not path.exists():
+        return None
+    with safe_open(path, 'pt') as f:
+        return f.get_tensor('x') if (f.metadata() or {}).get('key') == key else None
 
 # %% ../../nbs/60_search/10_head.ipynb #87428a0b
-def features(architecture: str, # a name of `models.list_models()`
-             weights: str, # auto, imagenet, none or a .safetensors file
-             layouts: Sequence[str], # every recording appears once per layout
-             size: int, # side of the charts, px
-             dataset: str | Path, # folder of the prepared data set
-             folder: str | Path, # where the features are kept
-             device: str = 'auto', # auto (cuda, else mps, else cpu) or a torch device
-             batch: int = 64, # charts at a time
-             chunk: int = 512, # charts per file of an unfinished pass
-             seed: int = 1, # of random weights
-            ) -> Features:
-    "What the frozen network sees in every chart outside the test part. Computed once; a killed pass goes on."
-    folder, dataset, source = Path(folder), Path(dataset), resolve_weights(architecture, weights)
+def features(
+    architecture: str,  # a name of `models.list_models()`
+    weights: str,  # auto, imagenet, none or a .safetensors file
+    layouts: Sequence[str],  # every recording appears once per layout
+    size: int,  # side of the charts, px
+    dataset: str | Path,  # folder of the prepared data set
+    folder: str | Path,  # where the features are kept
+    device: str = 'auto',  # auto (cuda, else mps, else cpu) or a torch device
+    batch: int = 64,  # charts at a time
+    chunk: int = 512,  # charts per file of an unfinished pass
+    seed: int = 1,  # of random weights
+) -> Features:
+    """What the frozen network sees in every chart outside the test part. Computed once; a killed
+    pass goes on."""
+    folder = Path(folder)
+    dataset = Path(dataset)
+    source = resolve_weights(architecture, weights)
     rows, classes = _rows(dataset, layouts)
-    store, ids = open_store(dataset/'store.lmdb'), list(dict.fromkeys(rows['id']))
-    stage = Stage(folder, _features_key(architecture, source, layouts, size, dataset, store.meta, seed))
+    store = open_store(dataset / 'store.lmdb')
+    ids = list(dict.fromkeys(rows['id']))
+    stage = Stage(
+        folder, _features_key(architecture, source, layouts, size, dataset, store.meta, seed)
+    )
     if not stage.done:
-        tap, start = Tap(frozen(architecture, len(classes), source, seed), layouts, size).to(pick_device(device)), time.perf_counter()
-        x = _pass(tap, ChartDataset(store, ids, layouts, size), folder/'parts', digest(stage.key, batch, chunk), batch, chunk)
-        info = dict(architecture=architecture, weights=source.note, layouts=list(layouts), size=size, seed=seed, seconds=time.perf_counter() - start)
-        stage.marker.unlink(missing_ok=True)                    # from here on the files are no longer those that it vouches for
-        _keep(folder, x, rows, dict(classes=classes, head=head_name(tap.model), key=stage.key, info=info))
+        tap = Tap(frozen(architecture, len(classes), source, seed), layouts, size).to(
+            pick_device(device)
+        )
+        start = time.perf_counter()
+        x = _pass(
+            tap,
+            ChartDataset(store, ids, layouts, size),
+            folder / 'parts',
+            digest(stage.key, batch, chunk),
+            batch,
+            chunk,
+        )
+        info = dict(
+            architecture=architecture,
+            weights=source.note,
+            layouts=list(layouts),
+            size=size,
+            seed=seed,
+            seconds=time.perf_counter() - start,
+        )
+        # from here on the files are no longer those that it vouches for
+        stage.marker.unlink(missing_ok=True)
+        _keep(
+            folder,
+            x,
+            rows,
+            dict(classes=classes, head=head_name(tap.model), key=stage.key, info=info),
+        )
         stage.finish(charts=len(x), seconds=info['seconds'])
-    shutil.rmtree(folder/'parts', ignore_errors=True)
+    shutil.rmtree(folder / 'parts', ignore_errors=True)
     return read_features(folder)
 
 # %% ../../nbs/60_search/10_head.ipynb #44c0b94e
-def _features_key(architecture: str, source: Weights, layouts: Sequence[str], size: int, dataset: Path, meta: Mapping[str, Any], seed: int) -> str:
+def _features_key(
+    architecture: str,
+    source: Weights,
+    layouts: Sequence[str],
+    size: int,
+    dataset: Path,
+    meta: Mapping[str, Any],
+    seed: int,
+) -> str:
     "A digest of what features depend on."
-    origin = hashlib.sha256(source.file.read_bytes()).hexdigest() if source.file else f'random {seed}'
-    data = read_table(dataset/'splits.parquet').to_dict('list'), {k: meta[k] for k in ('fs', 'seconds')}
-    return digest(architecture, origin, [get_layout(x) for x in layouts], size, data, read_json(dataset/'summary.json')['class_names'])
+    origin = (
+        hashlib.sha256(source.file.read_bytes()).hexdigest() if source.file else f'random {seed}'
+    )
+    data = (
+        read_table(dataset / 'splits.parquet').to_dict('list'),
+        {k: meta[k] for k in ('fs', 'seconds')},
+    )
+    return digest(
+        architecture,
+        origin,
+        [get_layout(x) for x in layouts],
+        size,
+        data,
+        read_json(dataset / 'summary.json')['class_names'],
+    )
+
 
 def _keep(folder: Path, x: torch.Tensor, rows: pd.DataFrame, facts: dict[str, Any]) -> None:
     "Write features, their rows and facts."
-    with atomic(folder/'features.safetensors') as tmp: save_file(dict(x=x), tmp, metadata=dict(key=facts['key']))
-    write_table(rows, folder/'rows.parquet')
-    write_json(facts, folder/'features.json')
+    with atomic(folder / 'features.safetensors') as tmp:
+        save_file(dict(x=x), tmp, metadata=dict(key=facts['key']))
+    write_table(rows, folder / 'rows.parquet')
+    write_json(facts, folder / 'features.json')
 
-def read_features(folder: str | Path # of finished features
-                 ) -> Features:
+
+def read_features(
+    folder: str | Path,  # of finished features
+) -> Features:
     "Features that were computed before."
-    facts = read_json(Path(folder)/'features.json')
-    if not (Path(folder)/'features.safetensors').exists(): raise EcgvisError('the features are gone', file=folder, remedy='delete the folder')
-    x, rows = load_file(Path(folder)/'features.safetensors')['x'], read_table(Path(folder)/'rows.parquet')
+    facts = read_json(Path(folder) / 'features.json')
+    if not (Path(folder) / 'features.safetensors').exists():
+        raise EcgvisError('the features are gone', file=folder, remedy='delete the folder')
+    x = load_file(Path(folder) / 'features.safetensors')['x']
+    rows = read_table(Path(folder) / 'rows.parquet')
     return Features(x, rows, tuple(facts['classes']), facts['head'], facts['key'], facts['info'])
 
 # %% ../../nbs/60_search/10_head.ipynb #8c38ddd1
 NUMBERS: dict[str, tuple[type, Callable[[float], bool], str]] = dict(
-    lr=(float, lambda v: v > 0, 'a number over 0'), weight_decay=(float, lambda v: v >= 0, 'a number, at least 0'),
-    batch=(int, lambda v: v >= 2, 'a whole number, at least 2'), momentum=(float, lambda v: 0 <= v <= .9999, 'a number from 0 to 0.9999'),
-    epochs=(int, lambda v: v >= 1, 'a whole number, at least 1'))
+    lr=(float, lambda v: v > 0, 'a number over 0'),
+    weight_decay=(float, lambda v: v >= 0, 'a number, at least 0'),
+    batch=(int, lambda v: v >= 2, 'a whole number, at least 2'),
+    momentum=(float, lambda v: 0 <= v <= 0.9999, 'a number from 0 to 0.9999'),
+    epochs=(int, lambda v: v >= 1, 'a whole number, at least 1'),
+)
+
 
 def _one_of(name: str, value: Any, allowed: Mapping[str, Any]) -> None:
     "Refuse a name that is not in a table."
     if not isinstance(value, str) or value not in allowed:
-        raise EcgvisError(f'unknown {name} {value!r}', field=f'head.{name}', expected=', '.join(allowed))
+        raise EcgvisError(
+            f'unknown {name} {value!r}', field=f'head.{name}', expected=', '.join(allowed)
+        )
+
 
 def _number(name: str, value: Any, kind: type, fine: Callable[[float], bool], expected: str) -> Any:
     "A number of the right kind and range."
     numeric = isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_))
-    if numeric and math.isfinite(value) and fine(value) and kind(value) == value: return kind(value)
+    if numeric and math.isfinite(value) and fine(value) and kind(value) == value:
+        return kind(value)
     hint = 'in YAML write 1.0e-3 rather than 1e-3' if isinstance(value, str) else None
     raise EcgvisError(f'{name} is {value!r}', field=f'head.{name}', expected=expected, remedy=hint)
 
@@ -186,49 +306,87 @@ def _number(name: str, value: Any, kind: type, fine: Callable[[float], bool], ex
 @dataclass(frozen=True)
 class HeadPoint:
     "Hyperparameters of one head."
-    optimizer: str = 'adamw' # adamw or sgd
-    lr: float = 0.003 # peak learning rate
+
+    optimizer: str = 'adamw'  # adamw or sgd
+    lr: float = 0.003  # peak learning rate
     weight_decay: float = 0.01
-    scheduler: str = 'onecycle' # a name of `train.SCHEDULERS`
-    batch: int = 64 # charts per step
-    head: str = 'default' # first weights, a name of `train.HEADS`
-    momentum: float = 0.9 # sgd only, 0 for others; onecycle moves it by itself
+    scheduler: str = 'onecycle'  # a name of `train.SCHEDULERS`
+    batch: int = 64  # charts per step
+    head: str = 'default'  # first weights, a name of `train.HEADS`
+    momentum: float = 0.9  # sgd only, 0 for others; onecycle moves it by itself
     epochs: int = 30
 
     def __post_init__(self) -> None:
-        for name, allowed in (('optimizer', UPDATES), ('scheduler', SCHEDULERS), ('head', HEADS)): _one_of(name, getattr(self, name), allowed)
+        for name, allowed in (('optimizer', UPDATES), ('scheduler', SCHEDULERS), ('head', HEADS)):
+            _one_of(name, getattr(self, name), allowed)
         for name, (kind, fine, expected) in NUMBERS.items():
             object.__setattr__(self, name, _number(name, getattr(self, name), kind, fine, expected))
-        if self.optimizer != 'sgd': object.__setattr__(self, 'momentum', 0.)
+        if self.optimizer != 'sgd':
+            object.__setattr__(self, 'momentum', 0.0)
 
     @property
-    def name(self) -> str: return digest(self)
+    def name(self) -> str:
+        return digest(self)
 
 # %% ../../nbs/60_search/10_head.ipynb #1a48a437
-SPACE: dict[str, list[Any]] = dict(optimizer=['adamw', 'sgd'], lr=[0.003, 0.03], weight_decay=[0.0001, 0.01],
-                                   scheduler=['onecycle', 'plateau'], batch=[32, 64], head=['default'])
+SPACE: dict[str, list[Any]] = dict(
+    optimizer=['adamw', 'sgd'],
+    lr=[0.003, 0.03],
+    weight_decay=[0.0001, 0.01],
+    scheduler=['onecycle', 'plateau'],
+    batch=[32, 64],
+    head=['default'],
+)
 
-def grid(space: Mapping[str, Sequence[Any]] # values of any fields of `HeadPoint`; the others keep their defaults
-        ) -> list[HeadPoint]:
-    "Every combination once, the last name moving fastest; points that are equal in effect are one point."
+
+def grid(
+    space: Mapping[
+        str, Sequence[Any]
+    ],  # values of any fields of `HeadPoint`; the others keep their defaults
+) -> list[HeadPoint]:
+    """Every combination once, the last name moving fastest; points that are equal in effect are one
+    point."""
     known = [f.name for f in fields(HeadPoint)]
     for name, values in space.items():
-        if name not in known: raise EcgvisError(f'unknown hyperparameter {name!r}', field=f'head.{name}', expected=', '.join(known))
+        if name not in known:
+            raise EcgvisError(
+                f'unknown hyperparameter {name!r}', field=f'head.{name}', expected=', '.join(known)
+            )
         if not isinstance(values, (list, tuple)) or not values:
-            raise EcgvisError(f'{values!r} is not a list of values', field=f'head.{name}', expected='such as [a, b]')
-    return list(dict.fromkeys(HeadPoint(**dict(zip(space, c, strict=True))) for c in itertools.product(*space.values())))
+            raise EcgvisError(
+                f'{values!r} is not a list of values',
+                field=f'head.{name}',
+                expected='such as [a, b]',
+            )
+    return list(
+        dict.fromkeys(
+            HeadPoint(**dict(zip(space, c, strict=True)))
+            for c in itertools.product(*space.values())
+        )
+    )
 
 # %% ../../nbs/60_search/10_head.ipynb #2ff0b8e8
-def _gradient(theta: torch.Tensor, x: torch.Tensor, hot: torch.Tensor) -> torch.Tensor: # float32 [P, C*(d+1)]
-    "Gradient of the mean cross-entropy of P heads [P, C*(d+1)] at inputs and ones [B, d+1] with the truth one-hot [B, C]."
-    p = (x @ theta.view(-1, x.shape[1]).T).view(len(x), -1, hot.shape[1]).softmax(2).sub_(hot[:, None]).div_(len(x))
+def _gradient(
+    theta: torch.Tensor, x: torch.Tensor, hot: torch.Tensor
+) -> torch.Tensor:  # float32 [P, C*(d+1)]
+    """Gradient of the mean cross-entropy of P heads [P, C*(d+1)] at inputs and ones [B, d+1] with
+    the truth one-hot [B, C]."""
+    p = (
+        (x @ theta.view(-1, x.shape[1]).T)
+        .view(len(x), -1, hot.shape[1])
+        .softmax(2)
+        .sub_(hot[:, None])
+        .div_(len(x))
+    )
     return (p.view(len(x), -1).T @ x).view_as(theta)
 
-def first_head(kind: str, # a name of `train.HEADS`
-               classes: int, # outputs
-               inputs: int, # d
-               seed: int = 1, # of the weights
-              ) -> torch.Tensor: # float32 [C, d+1], the last column the bias
+
+def first_head(
+    kind: str,  # a name of `train.HEADS`
+    classes: int,  # outputs
+    inputs: int,  # d
+    seed: int = 1,  # of the weights
+) -> torch.Tensor:  # float32 [C, d+1], the last column the bias
     "The head that training begins with."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -236,48 +394,73 @@ def first_head(kind: str, # a name of `train.HEADS`
         HEADS[kind](head)
     return torch.cat([head.weight, head.bias[:, None]], 1).detach()
 
-def with_ones(x: torch.Tensor # float32 [N, d]
-             ) -> torch.Tensor: # float32 [N, d+1]
+
+def with_ones(
+    x: torch.Tensor,  # float32 [N, d]
+) -> torch.Tensor:  # float32 [N, d+1]
     "Inputs with a last column of ones, which the bias multiplies."
-    return F.pad(x, (0, 1), value=1.)
+    return F.pad(x, (0, 1), value=1.0)
 
 # %% ../../nbs/60_search/10_head.ipynb #5a7bb98a
-B2, EPS = 0.999, 1e-8 # torch's defaults for AdamW
+B2, EPS = 0.999, 1e-8  # torch's defaults for AdamW
 
-def _adamw_factors(lr: np.ndarray, moving: np.ndarray, decay: np.ndarray, t: np.ndarray) -> np.ndarray: # [steps, 4, P]
-    "Shrinkage, weight of the new gradient, step and scale of the second moment; `t` [steps, 1] counts from 1."
-    return np.stack([1 - lr*decay, 1 - moving, -lr / (1 - moving**t), np.broadcast_to((1 - B2**t)**-.5, lr.shape)], 1)
+
+def _adamw_factors(
+    lr: np.ndarray, moving: np.ndarray, decay: np.ndarray, t: np.ndarray
+) -> np.ndarray:  # [steps, 4, P]
+    """Shrinkage, weight of the new gradient, step and scale of the second moment; `t` [steps, 1]
+    counts from 1."""
+    return np.stack(
+        [
+            1 - lr * decay,
+            1 - moving,
+            -lr / (1 - moving**t),
+            np.broadcast_to((1 - B2**t) ** -0.5, lr.shape),
+        ],
+        1,
+    )
+
 
 def _adamw(theta: torch.Tensor, g: torch.Tensor, state: torch.Tensor, k: torch.Tensor) -> None:
     "One step of AdamW; `state` [2, P, n] are the moments, `k` [4, P, 1] the factors."
     theta.mul_(k[0])
     state[0].lerp_(g, k[1])
     state[1].mul_(B2).addcmul_(g, g, value=1 - B2)
-    theta.addcdiv_(state[0]*k[2], state[1].sqrt().mul_(k[3]).add_(EPS))
+    theta.addcdiv_(state[0] * k[2], state[1].sqrt().mul_(k[3]).add_(EPS))
 
-def _sgd_factors(lr: np.ndarray, moving: np.ndarray, decay: np.ndarray, t: np.ndarray) -> np.ndarray: # [steps, 3, P]
+
+def _sgd_factors(
+    lr: np.ndarray, moving: np.ndarray, decay: np.ndarray, t: np.ndarray
+) -> np.ndarray:  # [steps, 3, P]
     "Step, momentum and decay."
     return np.stack([-lr, moving, np.broadcast_to(decay, lr.shape)], 1)
+
 
 def _sgd(theta: torch.Tensor, g: torch.Tensor, state: torch.Tensor, k: torch.Tensor) -> None:
     "One step of SGD; `state[0]` [P, n] is the running gradient, `k` [3, P, 1] the factors."
     state[0].mul_(k[1]).add_(g).addcmul_(theta, k[2])
     theta.addcmul_(state[0], k[0])
 
-UPDATES: dict[str, tuple[Callable[..., np.ndarray], Callable[..., None]]] = dict(adamw=(_adamw_factors, _adamw), sgd=(_sgd_factors, _sgd))
+
+UPDATES: dict[str, tuple[Callable[..., np.ndarray], Callable[..., None]]] = dict(
+    adamw=(_adamw_factors, _adamw), sgd=(_sgd_factors, _sgd)
+)
 
 # %% ../../nbs/60_search/10_head.ipynb #c8943da9
 class _Driver:
     "The schedule of a point."
+
     def __init__(self, point: HeadPoint, steps: int):
         config = TrainConfig('mobilenet_v3_small', ('a', 'b'), **asdict(point))
         self.optimizer = OPTIMIZERS[point.optimizer]([nn.Parameter(torch.zeros(1))], config)
-        self.schedule, self.steps = SCHEDULERS[point.scheduler](self.optimizer, config, steps), steps
+        self.schedule = SCHEDULERS[point.scheduler](self.optimizer, config, steps)
+        self.steps = steps
 
     def epoch(self) -> list[tuple[float, float]]:
         "Rate and momentum (or the first beta) of each step of an epoch."
         self.optimizer.step()
-        if not isinstance(self.schedule, OneCycleLR): return [self._now()] * self.steps
+        if not isinstance(self.schedule, OneCycleLR):
+            return [self._now()] * self.steps
         rates = []
         for _ in range(self.steps):
             rates.append(self._now())
@@ -285,136 +468,231 @@ class _Driver:
         return rates
 
     def end(self, f1: float) -> None:
-        "At the end of an epoch: schedules by the epoch move on; one that watches the validation sees its macro-F1."
-        if isinstance(self.schedule, ReduceLROnPlateau): self.schedule.step(f1)
-        elif not isinstance(self.schedule, OneCycleLR): self.schedule.step()
+        """At the end of an epoch: schedules by the epoch move on; one that watches the validation
+        sees its macro-F1."""
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(f1)
+        elif not isinstance(self.schedule, OneCycleLR):
+            self.schedule.step()
 
     def _now(self) -> tuple[float, float]:
         group = self.optimizer.param_groups[0]
         return group['lr'], group['betas'][0] if 'betas' in group else group['momentum']
 
 # %% ../../nbs/60_search/10_head.ipynb #5970a99f
-def _macro_f1(answers: torch.Tensor, y: torch.Tensor, classes: int) -> np.ndarray: # float64 [P]
-    "Macro-F1 of each column of answers int64 [N, P] over the classes that occur in the truth [N] or in the column."
+def _macro_f1(answers: torch.Tensor, y: torch.Tensor, classes: int) -> np.ndarray:  # float64 [P]
+    """Macro-F1 of each column of answers int64 [N, P] over the classes that occur in the truth [N]
+    or in the column."""
     n, p = answers.shape
-    cell = (torch.arange(p)*classes + y[:, None])*classes + answers
-    table = torch.bincount(cell.flatten(), minlength=p*classes**2).view(p, classes, classes).double().numpy()
+    cell = (torch.arange(p) * classes + y[:, None]) * classes + answers
+    table = (
+        torch.bincount(cell.flatten(), minlength=p * classes**2)
+        .view(p, classes, classes)
+        .double()
+        .numpy()
+    )
     both = table.sum(1) + table.sum(2)
-    f1 = np.divide(2*np.diagonal(table, axis1=1, axis2=2), both, where=both > 0, out=np.zeros_like(both))
+    f1 = np.divide(
+        2 * np.diagonal(table, axis1=1, axis2=2), both, where=both > 0, out=np.zeros_like(both)
+    )
     return f1.sum(1) / (both > 0).sum(1)
 
+
 @torch.inference_mode()
-def _scores(theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> dict[str, np.ndarray]: # f1, accuracy and loss, each [P]
-    "How well P heads do on [N, d+1] of truth [N]. One whose loss is not finite has macro-F1 and accuracy 0."
+def _scores(
+    theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor
+) -> dict[str, np.ndarray]:  # f1, accuracy and loss, each [P]
+    """How well P heads do on [N, d+1] of truth [N]. One whose loss is not finite has macro-F1 and
+    accuracy 0."""
     out = (x @ theta.view(-1, x.shape[1]).T).view(len(x), len(theta), -1)
-    loss = -out.log_softmax(2)[torch.arange(len(x), device=x.device), :, y].cpu().double().mean(0).numpy()
-    answers, y, fine = out.argmax(2).cpu(), y.cpu(), np.isfinite(loss)
+    loss = (
+        -out.log_softmax(2)[torch.arange(len(x), device=x.device), :, y]
+        .cpu()
+        .double()
+        .mean(0)
+        .numpy()
+    )
+    answers = out.argmax(2).cpu()
+    y = y.cpu()
+    fine = np.isfinite(loss)
     accuracy = (answers == y[:, None]).double().mean(0).numpy()
-    return dict(f1=np.where(fine, _macro_f1(answers, y, out.shape[2]), 0), accuracy=np.where(fine, accuracy, 0), loss=loss)
+    return dict(
+        f1=np.where(fine, _macro_f1(answers, y, out.shape[2]), 0),
+        accuracy=np.where(fine, accuracy, 0),
+        loss=loss,
+    )
 
 # %% ../../nbs/60_search/10_head.ipynb #2a7f23d1
-def _rates(drivers: list[_Driver]) -> tuple[np.ndarray, np.ndarray]: # each [steps, P]
+def _rates(drivers: list[_Driver]) -> tuple[np.ndarray, np.ndarray]:  # each [steps, P]
     "Rates and momenta of an epoch."
     rates = np.array([d.epoch() for d in drivers]).transpose(2, 1, 0)
     return rates[0], rates[1]
 
-def row_order(rows: int, seed: int, fold: int, epoch: int) -> np.ndarray: # int64 [rows]
+
+def row_order(rows: int, seed: int, fold: int, epoch: int) -> np.ndarray:  # int64 [rows]
     "The order in which an epoch takes the training rows of a fold; -1 is the training on all rows."
     return np.random.default_rng([seed, fold + 1, epoch]).permutation(rows)
 
-def _stack(points: Sequence[HeadPoint], classes: int, x: torch.Tensor, seed: int) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
-    "First heads [P', C*(d+1)], with the last one repeated up to a whole width; which point is where [P']; decay [P]."
+
+def _stack(
+    points: Sequence[HeadPoint], classes: int, x: torch.Tensor, seed: int
+) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+    """First heads [P', C*(d+1)], with the last one repeated up to a whole width; which point is
+    where [P']; decay [P]."""
     width = 16 // math.gcd(16, classes)
-    lanes = np.minimum(np.arange(-(-len(points) // width)*width), len(points) - 1)
+    lanes = np.minimum(np.arange(-(-len(points) // width) * width), len(points) - 1)
     heads = [first_head(points[k].head, classes, x.shape[1] - 1, seed).flatten() for k in lanes]
     return torch.stack(heads).to(x.device), lanes, np.array([p.weight_decay for p in points])
 
 # %% ../../nbs/60_search/10_head.ipynb #007cf7c0
 @torch.no_grad()
-def train_heads(points: Sequence[HeadPoint], # of one optimiser, batch size and number of epochs
-                x: torch.Tensor, # inputs and a column of ones, float32 [N, d+1]
-                y: torch.Tensor, # class indices int64 [N]
-                classes: int, # how many there are
-                train: np.ndarray, # rows to train on
-                held: np.ndarray, # rows to validate on
-                seed: int = 1, # of first weights and order
-                fold: int = 0, # number of the fold, -1 for the training on all rows
-               ) -> torch.Tensor: # float32 [P, C*(d+1)]
+def train_heads(
+    points: Sequence[HeadPoint],  # of one optimiser, batch size and number of epochs
+    x: torch.Tensor,  # inputs and a column of ones, float32 [N, d+1]
+    y: torch.Tensor,  # class indices int64 [N]
+    classes: int,  # how many there are
+    train: np.ndarray,  # rows to train on
+    held: np.ndarray,  # rows to validate on
+    seed: int = 1,  # of first weights and order
+    fold: int = 0,  # number of the fold, -1 for the training on all rows
+) -> torch.Tensor:  # float32 [P, C*(d+1)]
     "Train heads side by side; each result is that of the head alone."
-    cut, epochs = cuts(len(train), points[0].batch), points[0].epochs
-    drivers, hot = [_Driver(p, len(cut)) for p in points], F.one_hot(y, classes).float()
+    cut = cuts(len(train), points[0].batch)
+    epochs = points[0].epochs
+    drivers = [_Driver(p, len(cut)) for p in points]
+    hot = F.one_hot(y, classes).float()
     factors, update = UPDATES[points[0].optimizer]
     theta, lanes, decay = _stack(points, classes, x, seed)
     state = torch.zeros(2, *theta.shape, device=x.device)
     for epoch in range(epochs):
         order = torch.from_numpy(train[row_order(len(train), seed, fold, epoch)]).to(x.device)
-        ks = factors(*_rates(drivers), decay, 1. + epoch*len(cut) + np.arange(len(cut))[:, None])[..., lanes]
+        ks = factors(
+            *_rates(drivers), decay, 1.0 + epoch * len(cut) + np.arange(len(cut))[:, None]
+        )[..., lanes]
         for c, k in zip(cut, torch.from_numpy(ks).float()[..., None].to(x.device), strict=True):
             update(theta, _gradient(theta, x[order[c]], hot[order[c]]), state, k)
         watched = any(isinstance(d.schedule, ReduceLROnPlateau) for d in drivers)
         f1 = _scores(theta, x[held], y[held])['f1'] if watched else np.zeros(len(theta))
-        for d, value in zip(drivers, f1, strict=False): d.end(value)
-    return theta[:len(points)]
+        for d, value in zip(drivers, f1, strict=False):
+            d.end(value)
+    return theta[: len(points)]
 
 # %% ../../nbs/60_search/10_head.ipynb #81568897
-def fold_numbers(features: Features, # what was seen
-                 folds: pd.DataFrame | None = None, # id and fold, as `splits.parquet`; those kept with the features by default
-                ) -> np.ndarray: # int64 [charts]
+def fold_numbers(
+    features: Features,  # what was seen
+    folds: pd.DataFrame
+    | None = None,  # id and fold, as `splits.parquet`; those kept with the features by default
+) -> np.ndarray:  # int64 [charts]
     "The fold of each chart, checked."
-    rows, table = features.rows, features.rows if folds is None else folds
+    rows = features.rows
+    table = features.rows if folds is None else folds
     absent = {'id', 'label', 'fold'} - set(table.columns)
-    if absent: raise EcgvisError(f'the folds lack {", ".join(sorted(absent))}', field='folds', expected='id, label and fold, as in splits.parquet')
+    if absent:
+        raise EcgvisError(
+            f'the folds lack {", ".join(sorted(absent))}',
+            field='folds',
+            expected='id, label and fold, as in splits.parquet',
+        )
     own = table.drop_duplicates('id').set_index('id').reindex(rows['id'])
     if (own['label'].to_numpy() != rows['label'].to_numpy()).any():
-        raise EcgvisError('the features are of another data set than the folds', field='folds', expected='every id of the features, with its label',
-                          remedy='compute the features of this data set')
+        raise EcgvisError(
+            'the features are of another data set than the folds',
+            field='folds',
+            expected='every id of the features, with its label',
+            remedy='compute the features of this data set',
+        )
     fold = own['fold'].to_numpy(np.int64)
-    if fold.min() < 0: raise EcgvisError('a recording of the test part was seen', field='folds', remedy='compute the features of this split')
+    if fold.min() < 0:
+        raise EcgvisError(
+            'a recording of the test part was seen',
+            field='folds',
+            remedy='compute the features of this split',
+        )
     torn = pd.Series(fold).groupby(rows['patient'].to_numpy()).nunique()
-    if (torn > 1).any(): raise EcgvisError(f'patient {torn.idxmax()} is in several folds', field='folds', expected='folds of whole patients')
+    if (torn > 1).any():
+        raise EcgvisError(
+            f'patient {torn.idxmax()} is in several folds',
+            field='folds',
+            expected='folds of whole patients',
+        )
     _learnable(fold, features.rows['label'].to_numpy())
     return fold
 
+
 def _learnable(fold: np.ndarray, labels: np.ndarray) -> None:
     "Both sides of every fold need at least two classes."
-    if len(set(fold)) < 2: raise EcgvisError('there is only one fold', field='folds', expected='2 or more')
-    for k, (side, other) in itertools.product(np.unique(fold), (('trains on', False), ('validates on', True))):
+    if len(set(fold)) < 2:
+        raise EcgvisError('there is only one fold', field='folds', expected='2 or more')
+    for k, (side, other) in itertools.product(
+        np.unique(fold), (('trains on', False), ('validates on', True))
+    ):
         if len(set(labels[(fold == k) == other])) < 2:
-            raise EcgvisError(f'fold {k} {side} one class', field='folds', expected='two or more', remedy='use fewer folds or more recordings')
+            raise EcgvisError(
+                f'fold {k} {side} one class',
+                field='folds',
+                expected='two or more',
+                remedy='use fewer folds or more recordings',
+            )
 
 # %% ../../nbs/60_search/10_head.ipynb #fdd6942c
-LANES = 64 # most heads in one stack
+LANES = 64  # most heads in one stack
 
-def _jobs(points: Sequence[HeadPoint], done: set[tuple[str, int]], folds: Sequence[int]) -> Iterator[tuple[list[HeadPoint], int]]:
-    "What is left to do: stacks of points of one optimiser, batch size and number of epochs, with a fold."
+
+def _jobs(
+    points: Sequence[HeadPoint], done: set[tuple[str, int]], folds: Sequence[int]
+) -> Iterator[tuple[list[HeadPoint], int]]:
+    """What is left to do: stacks of points of one optimiser, batch size and number of epochs, with
+    a fold."""
     groups: dict[tuple[Any, ...], list[HeadPoint]] = {}
-    for p in points: groups.setdefault((p.optimizer, p.batch, p.epochs), []).append(p)
+    for p in points:
+        groups.setdefault((p.optimizer, p.batch, p.epochs), []).append(p)
     for group in groups.values():
         for fold in folds:
             left = [p for p in group if (p.name, fold) not in done]
             yield from ((left[c], fold) for c in cuts(len(left), LANES))
 
+
 def _earlier(path: Path, key: str) -> pd.DataFrame | None:
     "Results of the same features, folds and seed; others are dropped, and that is told."
-    if not path.exists(): return None
+    if not path.exists():
+        return None
     table = read_table(path)
-    if (table['key'] == key).all(): return table
+    if (table['key'] == key).all():
+        return table
     print(f'{path}: results of other features, folds or seed are replaced', flush=True)
     return None
 
 # %% ../../nbs/60_search/10_head.ipynb #f2cf1099
-def _run(points: Sequence[HeadPoint], features: Features, fold: np.ndarray, path: Path, seed: int, device: str) -> pd.DataFrame:
-    "Every point on every fold, whatever of it is not done yet; rows of other points stay in the table."
-    key, where = digest(features.key, fold, seed), pick_device(device)
+def _run(
+    points: Sequence[HeadPoint],
+    features: Features,
+    fold: np.ndarray,
+    path: Path,
+    seed: int,
+    device: str,
+) -> pd.DataFrame:
+    """Every point on every fold, whatever of it is not done yet; rows of other points stay in the
+    table."""
+    key = digest(features.key, fold, seed)
+    where = pick_device(device)
     table = _earlier(path, key)
     done = set() if table is None else set(zip(table['point'], table['fold'], strict=True))
     jobs = list(_jobs(points, done, np.unique(fold).tolist()))
-    x, y = with_ones(features.x).to(where), torch.from_numpy(features.y).to(where)
+    x = with_ones(features.x).to(where)
+    y = torch.from_numpy(features.y).to(where)
     with progress(jobs, 'heads', 'heads', total=sum(len(stack) for stack, _ in jobs)) as bar:
         for stack, k in jobs:
-            train, held, start = np.flatnonzero(fold != k), np.flatnonzero(fold == k), time.perf_counter()
-            found = _scores(train_heads(stack, x, y, len(features.classes), train, held, seed, k), x[held], y[held])
-            new = pd.DataFrame([dict(key=key, point=p.name) | asdict(p) | dict(fold=k) for p in stack])
+            train = np.flatnonzero(fold != k)
+            held = np.flatnonzero(fold == k)
+            start = time.perf_counter()
+            found = _scores(
+                train_heads(stack, x, y, len(features.classes), train, held, seed, k),
+                x[held],
+                y[held],
+            )
+            new = pd.DataFrame(
+                [dict(key=key, point=p.name) | asdict(p) | dict(fold=k) for p in stack]
+            )
             new = new.assign(**found, seconds=(time.perf_counter() - start) / len(stack))
             table = new if table is None else pd.concat([table, new], ignore_index=True)
             write_table(table, path)
@@ -423,47 +701,89 @@ def _run(points: Sequence[HeadPoint], features: Features, fold: np.ndarray, path
     return table
 
 # %% ../../nbs/60_search/10_head.ipynb #41ce73ee
-def ranking(results: pd.DataFrame, # as `results.parquet`
-            points: Sequence[HeadPoint] | None = None, # these alone; all by default
-           ) -> pd.DataFrame: # a row per point: point, hyperparameters, f1 (mean), sd, low, high, accuracy, loss, folds
-    "Points by mean validation macro-F1 with its spread over the folds, best first; of equals the one tried first."
+def ranking(
+    results: pd.DataFrame,  # as `results.parquet`
+    points: Sequence[HeadPoint] | None = None,  # these alone; all by default
+) -> (
+    pd.DataFrame
+):  # a row per point: point, hyperparameters, f1 (mean), sd, low, high, accuracy, loss, folds
+    """Points by mean validation macro-F1 with its spread over the folds, best first; of equals the
+    one tried first."""
     names = [f.name for f in fields(HeadPoint)]
     by = results.groupby(['point', *names], sort=False)
-    table = by.agg(f1=('f1', 'mean'), sd=('f1', 'std'), low=('f1', 'min'), high=('f1', 'max'), accuracy=('accuracy', 'mean'),
-                   loss=('loss', 'mean'), folds=('f1', 'size')).reset_index()
+    table = by.agg(
+        f1=('f1', 'mean'),
+        sd=('f1', 'std'),
+        low=('f1', 'min'),
+        high=('f1', 'max'),
+        accuracy=('accuracy', 'mean'),
+        loss=('loss', 'mean'),
+        folds=('f1', 'size'),
+    ).reset_index()
     if points is not None:
         place = {p.name: i for i, p in enumerate(points)}
         table = table[table['point'].isin(place)].sort_values('point', key=lambda s: s.map(place))
     return table.sort_values('f1', ascending=False, kind='stable').reset_index(drop=True)
 
 # %% ../../nbs/60_search/10_head.ipynb #b676b5f5
-def head_file(folder: str | Path, # of a finished head stage
-              fold: int | None = None, # None: trained on all charts; a number: on those outside that fold
-             ) -> Path:
+def head_file(
+    folder: str | Path,  # of a finished head stage
+    fold: int | None = None,  # None: trained on all charts; a number: on those outside that fold
+) -> Path:
     "The best head."
-    return Path(folder)/('head.safetensors' if fold is None else f'head-fold-{fold}.safetensors')
+    return Path(folder) / ('head.safetensors' if fold is None else f'head-fold-{fold}.safetensors')
 
-def _tensors(features: Features) -> list[str]: return [f'{features.head}.{k}' for k in ('weight', 'bias')]
+
+def _tensors(features: Features) -> list[str]:
+    return [f'{features.head}.{k}' for k in ('weight', 'bias')]
+
 
 def _write_head(theta: torch.Tensor, features: Features, path: Path) -> None:
     "Write a head [1, C*(d+1)] under the names that it has in the network."
     if not theta.isfinite().all():
-        raise EcgvisError('the best head is not finite', field='head.lr', expected='a grid with rates that are low enough', remedy='add lower rates')
+        raise EcgvisError(
+            'the best head is not finite',
+            field='head.lr',
+            expected='a grid with rates that are low enough',
+            remedy='add lower rates',
+        )
     w = theta.view(len(features.classes), -1).cpu()
-    tensors = dict(zip(_tensors(features), (w[:, :-1].contiguous(), w[:, -1].contiguous()), strict=True))
-    with atomic(path) as tmp: save_file(tensors, tmp, metadata=dict(features=features.key, classes='\n'.join(features.classes)))
+    tensors = dict(
+        zip(_tensors(features), (w[:, :-1].contiguous(), w[:, -1].contiguous()), strict=True)
+    )
+    with atomic(path) as tmp:
+        save_file(
+            tensors, tmp, metadata=dict(features=features.key, classes='\n'.join(features.classes))
+        )
 
 # %% ../../nbs/60_search/10_head.ipynb #85b80f6b
-def _write_best(points: Sequence[HeadPoint], results: pd.DataFrame, features: Features, fold: np.ndarray, folder: Path, seed: int,
-                device: str) -> None:
-    "Train the best point on all charts and on those outside each fold; write these heads and `best.json`."
+def _write_best(
+    points: Sequence[HeadPoint],
+    results: pd.DataFrame,
+    features: Features,
+    fold: np.ndarray,
+    folder: Path,
+    seed: int,
+    device: str,
+) -> None:
+    """Train the best point on all charts and on those outside each fold; write these heads and
+    `best.json`."""
     first = ranking(results, points).iloc[0]
     point = next(p for p in points if p.name == first['point'])
-    where, rows = pick_device(device), np.arange(len(features.x))
-    x, y = with_ones(features.x).to(where), torch.from_numpy(features.y).to(where)
-    untrained, start = [], first_head(point.head, len(features.classes), x.shape[1] - 1, seed).flatten()[None].to(where)
+    where = pick_device(device)
+    rows = np.arange(len(features.x))
+    x = with_ones(features.x).to(where)
+    y = torch.from_numpy(features.y).to(where)
+    untrained = []
+    start = (
+        first_head(point.head, len(features.classes), x.shape[1] - 1, seed)
+        .flatten()[None]
+        .to(where)
+    )
     for k in np.unique(fold).tolist():
-        theta = train_heads([point], x, y, len(features.classes), rows[fold != k], rows[fold == k], seed, k)
+        theta = train_heads(
+            [point], x, y, len(features.classes), rows[fold != k], rows[fold == k], seed, k
+        )
         _write_head(theta, features, head_file(folder, k))
         untrained.append(float(_scores(start, x[fold == k], y[fold == k])['f1'][0]))
     theta = train_heads([point], x, y, len(features.classes), rows, rows, seed, -1)
@@ -473,24 +793,32 @@ def _write_best(points: Sequence[HeadPoint], results: pd.DataFrame, features: Fe
     facts |= dict(folds=folds, untrained=untrained, points=len(points), seed=seed, charts=len(x))
     train = {f'train_{k}': v[0] for k, v in _scores(theta, x, y).items()}
     about = dict(tensors=_tensors(features), classes=features.classes, features=features.info)
-    write_json(dict(point=point) | facts | train | about, folder/'best.json')
+    write_json(dict(point=point) | facts | train | about, folder / 'best.json')
 
 # %% ../../nbs/60_search/10_head.ipynb #f1865afb
-def head_grid(points: Sequence[HeadPoint], # what to try, as from `grid`
-              features: Features, # what was seen
-              folder: str | Path, # where results.parquet, best.json and the heads of `head_file` go; one process at a time
-              folds: pd.DataFrame | None = None, # id, label and fold; those kept with the features by default
-              seed: int = 1, # of first weights and order
-              device: str = 'auto', # where to train
-             ) -> dict[str, Any]: # as in best.json: the best point, its scores, and what the head was trained on
-    "The head stage: every point on every fold, then heads of the best one. Goes on where it was killed; a finished one is read."
-    folder, points = Path(folder), list(dict.fromkeys(points))
-    if not points: raise EcgvisError('the grid has no point', field='head', expected='one or more')
+def head_grid(
+    points: Sequence[HeadPoint],  # what to try, as from `grid`
+    features: Features,  # what was seen
+    folder: str
+    | Path,  # where results.parquet, best.json and the heads of `head_file` go; one process at a time
+    folds: pd.DataFrame
+    | None = None,  # id, label and fold; those kept with the features by default
+    seed: int = 1,  # of first weights and order
+    device: str = 'auto',  # where to train
+) -> dict[
+    str, Any
+]:  # as in best.json: the best point, its scores, and what the head was trained on
+    """The head stage: every point on every fold, then heads of the best one. Goes on where it was
+    killed; a finished one is read."""
+    folder = Path(folder)
+    points = list(dict.fromkeys(points))
+    if not points:
+        raise EcgvisError('the grid has no point', field='head', expected='one or more')
     fold = fold_numbers(features, folds)
     stage = Stage(folder, digest(features.key, fold, seed, points))
     if not stage.done:
-        results = _run(points, features, fold, folder/'results.parquet', seed, device)
+        results = _run(points, features, fold, folder / 'results.parquet', seed, device)
         stage.marker.unlink(missing_ok=True)
         _write_best(points, results, features, fold, folder, seed, device)
         stage.finish()
-    return read_json(folder/'best.json')
+    return read_json(folder / 'best.json')

@@ -32,94 +32,145 @@ from ..core import EcgvisError, Stopped, atomic, write_table
 # %% ../../nbs/60_search/00_queue.ipynb #c15e0375
 def machine() -> str:
     "This machine since it was started, and the process space that numbers belong to."
-    boot, space = '/proc/sys/kernel/random/boot_id', '/proc/self/ns/pid'
+    boot = '/proc/sys/kernel/random/boot_id'
+    space = '/proc/self/ns/pid'
     since = Path(boot).read_text().strip() if os.path.exists(boot) else ''
-    return ' '.join((socket.gethostname(), since, os.readlink(space) if os.path.lexists(space) else ''))
+    return ' '.join(
+        (socket.gethostname(), since, os.readlink(space) if os.path.lexists(space) else '')
+    )
+
 
 def started(pid: int) -> float | None:
     "When a process of this machine began, in seconds; None if there is none, or only its remains."
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.NoSuchProcess: return None
+    except psutil.NoSuchProcess:
+        return None
 
 # %% ../../nbs/60_search/00_queue.ipynb #33e8da08
 def whoami() -> dict[str, Any]:
     "This process, as others recognise it; the batch job is for people to read."
-    return dict(machine=machine(), host=socket.gethostname(), pid=os.getpid(), started=started(os.getpid()), job=os.environ.get('SLURM_JOB_ID', ''))
+    return dict(
+        machine=machine(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        started=started(os.getpid()),
+        job=os.environ.get('SLURM_JOB_ID', ''),
+    )
 
-def gone(who: Mapping[str, Any] # as from `whoami`
-        ) -> bool:
+
+def gone(
+    who: Mapping[str, Any],  # as from `whoami`
+) -> bool:
     "Whether a process of this machine is surely no more; False for those of other machines."
-    if who['machine'] != machine(): return False
+    if who['machine'] != machine():
+        return False
     began = started(who['pid'])
     return began is None or abs(began - who['started']) > 2
 
 # %% ../../nbs/60_search/00_queue.ipynb #cd05c4bd
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
-def flock(handle: int, # an open file
-          wait: bool, # until it is free
-         ) -> bool | None: # True: taken, False: another one holds it, None: the file system has no locks
+
+def flock(
+    handle: int,  # an open file
+    wait: bool,  # until it is free
+) -> bool | None:  # True: taken, False: another one holds it, None: the file system has no locks
     "Take the lock of an open file."
-    try: fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError: return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
     except OSError as e:
-        if e.errno in _NO_LOCKS: return None
+        if e.errno in _NO_LOCKS:
+            return None
         raise
     return True
 
 # %% ../../nbs/60_search/00_queue.ipynb #6c7c2771
 class FolderLock:
     "A lock for all processes of all nodes that share a folder; a dead holder does not keep it."
-    def __init__(self, path: str | Path, # beside which its files go
-                 grace: float = 30., # seconds after which the link of another machine is taken for left
-                ):
-        self.path, self.gate, self.link, self.grace = path, f'{path}.gate', f'{path}.held', grace
-        self.handle, self.mark = -1, ''
+
+    def __init__(
+        self,
+        path: str | Path,  # beside which its files go
+        grace: float = 30.0,  # seconds after which the link of another machine is taken for left
+    ):
+        self.path = path
+        self.gate = f'{path}.gate'
+        self.link = f'{path}.held'
+        self.grace = grace
+        self.handle = -1
+        self.mark = ''
 
     def acquire(self) -> bool:
         "Wait for the lock."
         self.handle = os.open(self.gate, os.O_RDWR | os.O_CREAT, 0o666)
-        try: self.mark = _linked(self.link, flock(self.handle, True) is True, self.grace)
+        try:
+            self.mark = _linked(self.link, flock(self.handle, True) is True, self.grace)
         finally:
-            if not self.mark: self.release()
+            if not self.mark:
+                self.release()
         return True
 
     def release(self) -> None:
         "Give it back."
-        if self.mark: _unlink(self.link, self.mark)
-        if self.handle >= 0: os.close(self.handle)
-        self.handle, self.mark = -1, ''
+        if self.mark:
+            _unlink(self.link, self.mark)
+        if self.handle >= 0:
+            os.close(self.handle)
+        self.handle = -1
+        self.mark = ''
 
-    def __enter__(self) -> None: self.acquire()
-    def __exit__(self, *error: object) -> None: self.release()
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
 
 # %% ../../nbs/60_search/00_queue.ipynb #a4b4c4a0
 def _linked(link: str, alone: bool, grace: float) -> str:
-    "Make the link, when it is free; returns what it says. `alone`: nobody else on this machine can have it."
-    mark, seen, since, pause = f'{machine()}|{uuid.uuid4()}', '', time.monotonic(), .001
+    """Make the link, when it is free; returns what it says. `alone`: nobody else on this machine
+    can have it."""
+    mark = f'{machine()}|{uuid.uuid4()}'
+    seen = ''
+    since = time.monotonic()
+    pause = 0.001
     while True:
-        try: os.symlink(mark, link)
-        except FileExistsError: held = _target(link)
-        else: return mark
-        if held != seen: seen, since = held, time.monotonic()
-        if (alone and held.startswith(f'{machine()}|')) or time.monotonic() - since > grace: _unlink(link, held)
-        else: time.sleep(pause)
-        pause = min(2*pause, .2)
+        try:
+            os.symlink(mark, link)
+        except FileExistsError:
+            held = _target(link)
+        else:
+            return mark
+        if held != seen:
+            seen = held
+            since = time.monotonic()
+        if (alone and held.startswith(f'{machine()}|')) or time.monotonic() - since > grace:
+            _unlink(link, held)
+        else:
+            time.sleep(pause)
+        pause = min(2 * pause, 0.2)
+
 
 def _target(link: str) -> str:
     "What a symbolic link says; nothing if it is no more."
-    try: return os.readlink(link)
-    except FileNotFoundError: return ''
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:
+        return ''
+
 
 def _unlink(link: str, held: str) -> None:
     "Remove a link if it is still the one that was seen."
-    if held and _target(link) == held: Path(link).unlink(missing_ok=True)
+    if held and _target(link) == held:
+        Path(link).unlink(missing_ok=True)
 
 # %% ../../nbs/60_search/00_queue.ipynb #2c4f1714
 class JournalLock(FolderLock):
     "The lock of a journal; under it the journal ends with a whole line."
+
     def acquire(self) -> bool:
         "Wait for the lock, then cut off what is left of a torn line."
         super().acquire()
@@ -131,49 +182,76 @@ class JournalLock(FolderLock):
                 f.truncate(f.read().rfind(b'\n') + 1)
         return True
 
-def open_storage(folder: str | Path, # of the search
-                 url: str | BaseStorage = '', # of a database, such as `postgresql://...`; `journal.log` in the folder by default
-                ) -> BaseStorage:
+
+def open_storage(
+    folder: str | Path,  # of the search
+    url: str
+    | BaseStorage = '',  # of a database, such as `postgresql://...`; `journal.log` in the folder by default
+) -> BaseStorage:
     "The list of trials of a search; one that is open already is returned as it is."
-    if isinstance(url, BaseStorage): return url
+    if isinstance(url, BaseStorage):
+        return url
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    journal = Path(folder)/'journal.log'
-    if not url: return JournalStorage(JournalFileBackend(str(journal), JournalLock(journal)))   # type: ignore[arg-type]
-    try: return RDBStorage(url, dict(connect_args=dict(timeout=60)) if url.startswith('sqlite') else None)
+    journal = Path(folder) / 'journal.log'
+    if not url:
+        return JournalStorage(JournalFileBackend(str(journal), JournalLock(journal)))  # type: ignore[arg-type]
+    try:
+        return RDBStorage(
+            url, dict(connect_args=dict(timeout=60)) if url.startswith('sqlite') else None
+        )
     except (ImportError, ValueError, StorageInternalError, SQLAlchemyError) as e:
-        raise EcgvisError(f'cannot open the list of trials: {e}', field='search.storage', expected='the URL of a database, or nothing') from e
+        raise EcgvisError(
+            f'cannot open the list of trials: {e}',
+            field='search.storage',
+            expected='the URL of a database, or nothing',
+        ) from e
 
 # %% ../../nbs/60_search/00_queue.ipynb #eba7e2ad
 @dataclass(frozen=True)
 class Range:
     "Numbers from low to high, both included; whole ones if both ends are."
+
     low: float
     high: float
-    log: bool = False # spread evenly over the orders of magnitude
+    log: bool = False  # spread evenly over the orders of magnitude
 
-Space = Mapping[str, tuple[Any, ...] | Range] # what varies: choices or a range
+
+Space = Mapping[str, tuple[Any, ...] | Range]  # what varies: choices or a range
+
 
 def _value(trial: optuna.Trial, name: str, values: tuple[Any, ...] | Range) -> Any:
     "The value of one name."
-    if not isinstance(values, Range): return trial.suggest_categorical(name, values)
-    if isinstance(values.low, int) and isinstance(values.high, int): return trial.suggest_int(name, values.low, values.high, log=values.log)
+    if not isinstance(values, Range):
+        return trial.suggest_categorical(name, values)
+    if isinstance(values.low, int) and isinstance(values.high, int):
+        return trial.suggest_int(name, values.low, values.high, log=values.log)
     return trial.suggest_float(name, values.low, values.high, log=values.log)
+
 
 def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
     "The settings of a trial, without the first parts of dotted names."
     settings: dict[str, Any] = {}
     for name in sorted(space, key=lambda name: '.' in name):
         choice, _, own = name.rpartition('.')
-        if not choice or choice in settings.values(): settings[own] = _value(trial, name, space[name])
+        if not choice or choice in settings.values():
+            settings[own] = _value(trial, name, space[name])
     return settings
 
 # %% ../../nbs/60_search/00_queue.ipynb #3cbd9196
-BEAT, SILENCE, LOOKS = 5., 30., 4 # seconds between two signs of life; seconds and looks without one that tell death
+# seconds between two signs of life; seconds and looks without one that tell death
+BEAT = 5.0
+SILENCE = 30.0
+LOOKS = 4
+
 
 class Claim:
     "The locked file of a trial that runs in this process."
-    def __init__(self, path: Path, # of the file
-                 beat: float = BEAT): # seconds between two signs of life
+
+    def __init__(
+        self,
+        path: Path,  # of the file
+        beat: float = BEAT,
+    ):  # seconds between two signs of life
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.beat, self.over = path, beat, threading.Event()
         self.handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -182,51 +260,67 @@ class Claim:
         self.thread = threading.Thread(target=self._live, daemon=True)
         self.thread.start()
 
-    def _write(self, n: int) -> None: os.pwrite(self.handle, json.dumps(whoami() | dict(beat=n)).ljust(600).encode(), 0)
+    def _write(self, n: int) -> None:
+        os.pwrite(self.handle, json.dumps(whoami() | dict(beat=n)).ljust(600).encode(), 0)
 
     def _live(self) -> None:
         n = 0
-        while not self.over.wait(self.beat): self._write(n := n + 1)
+        while not self.over.wait(self.beat):
+            self._write(n := n + 1)
 
     def release(self) -> None:
         "Let go."
         self.over.set()
         self.thread.join()
-        if self.path.exists() and os.path.samestat(os.stat(self.path), os.fstat(self.handle)): self.path.unlink(missing_ok=True)
+        if self.path.exists() and os.path.samestat(os.stat(self.path), os.fstat(self.handle)):
+            self.path.unlink(missing_ok=True)
         os.close(self.handle)
 
 # %% ../../nbs/60_search/00_queue.ipynb #e1691a69
 @dataclass
 class Look:
     "What was seen of a claim that could not be judged."
-    text: bytes # of its file
-    since: float # by `time.monotonic`
+
+    text: bytes  # of its file
+    since: float  # by `time.monotonic`
     times: int = 1
 
+
 def read_claim(path: Path) -> tuple[bytes, bool | None]:
-    "The text of a claim, and whether its lock is free; None if that cannot be told. One that is not there is free."
-    try: handle = os.open(path, os.O_RDWR)
-    except FileNotFoundError: return b'', True
-    except PermissionError: return path.read_bytes(), None     # of another user
+    """The text of a claim, and whether its lock is free; None if that cannot be told. One that is
+    not there is free."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return b'', True
+    except PermissionError:
+        return path.read_bytes(), None  # of another user
     try:
         free = flock(handle, False)
         return os.pread(handle, 4096, 0), free
-    finally: os.close(handle)
+    finally:
+        os.close(handle)
 
-def dead(who: Mapping[str, Any], # as from `whoami`
-         path: Path, # of the claim
-         looks: dict[Path, Look], # what was seen before
-        ) -> bool:
+
+def dead(
+    who: Mapping[str, Any],  # as from `whoami`
+    path: Path,  # of the claim
+    looks: dict[Path, Look],  # what was seen before
+) -> bool:
     "Whether the process that claimed a trial is no more."
     text, free = read_claim(path)
-    here, ended = who['machine'] == machine(), gone(who)
-    if here and (free or (free is None and ended)): return True
+    here = who['machine'] == machine()
+    ended = gone(who)
+    if here and (free or (free is None and ended)):
+        return True
     return not (free is False and not ended) and _silent(path, text, looks)
+
 
 def _silent(path: Path, text: bytes, looks: dict[Path, Look]) -> bool:
     "Whether a claim has not changed for long enough."
     old = looks.get(path)
-    if old is None or old.text != text: looks[path] = old = Look(text, time.monotonic(), 0)
+    if old is None or old.text != text:
+        looks[path] = old = Look(text, time.monotonic(), 0)
     old.times += 1
     return old.times >= LOOKS and time.monotonic() - old.since >= SILENCE
 
@@ -236,103 +330,143 @@ def _taken(path: Path, looks: dict[Path, Look]) -> Claim | None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FolderLock(path.with_name('desk')):
         text = read_claim(path)[0]
-        if text and not dead(json.loads(text), path, looks): return None
-        path.unlink(missing_ok=True)                            # of one who died
+        if text and not dead(json.loads(text), path, looks):
+            return None
+        path.unlink(missing_ok=True)  # of one who died
         return Claim(path)
 
+
 @contextmanager
-def held(path: Path, # of the claim, in a folder for such files
-         wait: bool = True, # until whoever has it is done
-         poll: float = 1., # seconds between two looks
-        ) -> Iterator[bool]: # whether it is ours; always, where `wait`
+def held(
+    path: Path,  # of the claim, in a folder for such files
+    wait: bool = True,  # until whoever has it is done
+    poll: float = 1.0,  # seconds between two looks
+) -> Iterator[bool]:  # whether it is ours; always, where `wait`
     "Keep a name for this process while the block lasts."
     looks = dict[Path, Look]()
-    while (claim := _taken(path, looks)) is None and wait: time.sleep(poll)
-    try: yield claim is not None
+    while (claim := _taken(path, looks)) is None and wait:
+        time.sleep(poll)
+    try:
+        yield claim is not None
     finally:
-        if claim: claim.release()
+        if claim:
+            claim.release()
 
 # %% ../../nbs/60_search/00_queue.ipynb #37f98057
-def alive(path: Path) -> bool: # of a claim
+def alive(path: Path) -> bool:  # of a claim
     "Whether somebody seems to be at work: as far as a look without waiting can tell."
     text, free = read_claim(path)
-    if not text or free is not None and json.loads(text)['machine'] == machine(): return free is False
+    if not text or free is not None and json.loads(text)['machine'] == machine():
+        return free is False
     return free is False or time.time() - path.stat().st_mtime < SILENCE
 
 # %% ../../nbs/60_search/00_queue.ipynb #dfab0b8c
 @dataclass
 class Board:
     "A search as one worker sees it."
-    folder: Path # shared by all workers
-    study: optuna.Study # its trials
-    space: Space # what varies
-    named: Callable[[dict[str, Any]], str] # the name of a point, by its settings; also of its folder
-    sampler: Callable[[int], BaseSampler] # what proposes the n-th point
-    wanted: int # points to propose, of all workers together; those enqueued come in any case
-    after: Callable[['Board'], Any] = lambda board: None # called at the desk, when a trial has ended
-    looks: dict[Path, Look] = field(default_factory=dict) # claims that could not be judged yet
+
+    folder: Path  # shared by all workers
+    study: optuna.Study  # its trials
+    space: Space  # what varies
+    # the name of a point, by its settings; also of its folder
+    named: Callable[[dict[str, Any]], str]
+    sampler: Callable[[int], BaseSampler]  # what proposes the n-th point
+    wanted: int  # points to propose, of all workers together; those enqueued come in any case
+    # called at the desk, when a trial has ended
+    after: Callable[['Board'], Any] = lambda board: None
+    looks: dict[Path, Look] = field(default_factory=dict)  # claims that could not be judged yet
 
     @property
-    def desk(self) -> FolderLock: return FolderLock(self.folder/'locks'/'desk')
+    def desk(self) -> FolderLock:
+        return FolderLock(self.folder / 'locks' / 'desk')
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         "All trials, or those of some states."
         return self.study.get_trials(deepcopy=False, states=states or None)
 
-    def claim(self, number: int) -> Path: return self.folder/'locks'/f'{self.study.study_name}-{number}'
+    def claim(self, number: int) -> Path:
+        return self.folder / 'locks' / f'{self.study.study_name}-{number}'
 
 # %% ../../nbs/60_search/00_queue.ipynb #ea39dde0
 @dataclass
 class Job:
     "A trial that is this worker's."
+
     trial: optuna.Trial
     settings: dict[str, Any]
-    folder: Path # of the point
+    folder: Path  # of the point
     claim: Claim
 
 # %% ../../nbs/60_search/00_queue.ipynb #a7edc4ab
-TRIES = 5 # workers that may die of a point one after the other, without an epoch more
+TRIES = 5  # workers that may die of a point one after the other, without an epoch more
 
-def again(board: Board, # at its desk
-          trial: FrozenTrial, # which runs, and does no longer
-          reason: str, # why
-          blame: bool = True, # whether it counts as one of `TRIES`
-         ) -> None:
+
+def again(
+    board: Board,  # at its desk
+    trial: FrozenTrial,  # which runs, and does no longer
+    reason: str,  # why
+    blame: bool = True,  # whether it counts as one of `TRIES`
+) -> None:
     "Fail a trial and enqueue its point."
-    if not any(t.user_attrs.get('again_of') == trial.number for t in board.trials()): _copy(board, trial, blame)
+    if not any(t.user_attrs.get('again_of') == trial.number for t in board.trials()):
+        _copy(board, trial, blame)
     board.study._storage.set_trial_user_attr(trial._trial_id, 'reason', reason)
     board.study.tell(trial.number, state=TrialState.FAIL)
     board.claim(trial.number).unlink(missing_ok=True)
 
+
 def _copy(board: Board, trial: FrozenTrial, blame: bool) -> None:
     "Enqueue the point of a trial, if it had one that is not given up."
-    old, seen = trial.user_attrs, len(trial.intermediate_values)
+    old = trial.user_attrs
+    seen = len(trial.intermediate_values)
     point = trial.system_attrs.get('fixed_params', {}) | (trial.params if 'worker' in old else {})
     tries = 0 if seen > old.get('seen', 0) or 'worker' not in old else old.get('tries', 0) + blame
-    if tries >= TRIES: board.study._storage.set_trial_user_attr(trial._trial_id, 'given_up', True)
-    if not point or tries >= TRIES: return
-    kept = {k: v for k, v in old.items() if k == 'point'} | dict(again_of=trial.number, tries=tries, seen=seen)
-    board.study.add_trial(create_trial(state=TrialState.WAITING, system_attrs=dict(fixed_params=point), user_attrs=kept,
-                                       intermediate_values=trial.intermediate_values))
+    if tries >= TRIES:
+        board.study._storage.set_trial_user_attr(trial._trial_id, 'given_up', True)
+    if not point or tries >= TRIES:
+        return
+    kept = {k: v for k, v in old.items() if k == 'point'} | dict(
+        again_of=trial.number, tries=tries, seen=seen
+    )
+    board.study.add_trial(
+        create_trial(
+            state=TrialState.WAITING,
+            system_attrs=dict(fixed_params=point),
+            user_attrs=kept,
+            intermediate_values=trial.intermediate_values,
+        )
+    )
 
 # %% ../../nbs/60_search/00_queue.ipynb #84df0848
-def reap(board: Board # at its desk
-        ) -> list[int]: # numbers of the trials
+def reap(
+    board: Board,  # at its desk
+) -> list[int]:  # numbers of the trials
     "Fail the trials of dead processes and enqueue their points."
     found = [t for t in board.trials(TrialState.RUNNING) if _dead(board, t)]
     for t in found:
         who = t.user_attrs.get('worker', {})
-        again(board, t, f'the process {who.get("pid", "")} on {who.get("host", "")} ended' if who else 'ended before it began')
+        again(
+            board,
+            t,
+            f'the process {who.get("pid", "")} on {who.get("host", "")} ended'
+            if who
+            else 'ended before it began',
+        )
     return [t.number for t in found]
 
+
 def _dead(board: Board, t: FrozenTrial) -> bool:
-    "Whether nobody runs a trial; one that nobody claimed was taken by somebody who died at the desk."
-    return 'worker' not in t.user_attrs or dead(t.user_attrs['worker'], board.claim(t.number), board.looks)
+    """Whether nobody runs a trial; one that nobody claimed was taken by somebody who died at the
+    desk."""
+    return 'worker' not in t.user_attrs or dead(
+        t.user_attrs['worker'], board.claim(t.number), board.looks
+    )
 
 # %% ../../nbs/60_search/00_queue.ipynb #573c03d8
-TWINS = 50 # proposals one after the other that were there before: the space is used up
+TWINS = 50  # proposals one after the other that were there before: the space is used up
 
-def take(board: Board) -> Job | bool: # False: all is done, True: others are still at work
+
+def take(board: Board) -> Job | bool:  # False: all is done, True: others are still at work
     "Get something to do."
     with board.desk:
         reap(board)
@@ -340,15 +474,23 @@ def take(board: Board) -> Job | bool: # False: all is done, True: others are sti
             trials = board.trials()
             states = Counter(t.state for t in trials)
             busy = states[TrialState.RUNNING]
-            enough = busy + states[TrialState.COMPLETE] + states[TrialState.PRUNED] >= board.wanted or _used_up(trials)
-            if enough and not states[TrialState.WAITING]: return busy > 0
-            board.study.sampler = board.sampler(sum(_proposed(t) or 'same_as' in t.user_attrs for t in trials))
+            enough = busy + states[TrialState.COMPLETE] + states[
+                TrialState.PRUNED
+            ] >= board.wanted or _used_up(trials)
+            if enough and not states[TrialState.WAITING]:
+                return busy > 0
+            board.study.sampler = board.sampler(
+                sum(_proposed(t) or 'same_as' in t.user_attrs for t in trials)
+            )
             job = _claimed(board, board.study.ask(), trials)
-            if job: return job
+            if job:
+                return job
+
 
 def _proposed(t: FrozenTrial) -> bool:
     "Whether a point was proposed here that nobody is to propose again."
     return t.state != TrialState.FAIL or 'given_up' in t.user_attrs
+
 
 def _used_up(trials: list[FrozenTrial]) -> bool:
     "Whether only points come that were there before."
@@ -371,24 +513,33 @@ def _claimed(board: Board, trial: optuna.Trial, before: list[FrozenTrial]) -> Jo
     except BaseException:
         claim.release()
         raise
-    return Job(trial, settings, board.folder/'points'/name, claim)
+    return Job(trial, settings, board.folder / 'points' / name, claim)
 
 # %% ../../nbs/60_search/00_queue.ipynb #21642939
 class Lost(Exception):
     "Others took this trial for dead."
 
+
 @dataclass
 class Report:
     "What an objective calls after every epoch."
+
     board: Board
     trial: optuna.Trial
-    stop: bool = False # whether the trial was told to stop
+    stop: bool = False  # whether the trial was told to stop
 
-    def __call__(self, step: int, # number of the epoch
-                 value: float, # the best so far
-                ) -> bool: # whether to stop
-        if not self.mine: raise Lost
-        if step not in self.board.study._storage.get_trial(self.trial._trial_id).intermediate_values: self.trial.report(value, step)
+    def __call__(
+        self,
+        step: int,  # number of the epoch
+        value: float,  # the best so far
+    ) -> bool:  # whether to stop
+        if not self.mine:
+            raise Lost
+        if (
+            step
+            not in self.board.study._storage.get_trial(self.trial._trial_id).intermediate_values
+        ):
+            self.trial.report(value, step)
         self.stop = self.trial.should_prune()
         return self.stop
 
@@ -397,96 +548,169 @@ class Report:
         "Whether the trial still is this worker's."
         return self.board.study._storage.get_trial(self.trial._trial_id).state == TrialState.RUNNING
 
-Objective = Callable[[dict[str, Any], Path, Report], float] # settings, folder of the point, report; raises TrialPruned, or returns what counts
+
+# settings, folder of the point, report; raises TrialPruned, or returns what counts
+Objective = Callable[[dict[str, Any], Path, Report], float]
 
 # %% ../../nbs/60_search/00_queue.ipynb #3fb1d87e
 def run(board: Board, job: Job, objective: Objective) -> None:
     "Do a trial and tell the result. If it fails, or is interrupted, its point is for others."
     report = Report(board, job.trial)
     try:
-        try: value = float(objective(job.settings, job.folder, report))
-        except TrialPruned: report.stop, value = True, math.nan
-        if not (report.stop or math.isfinite(value)): raise EcgvisError(f'the result of {job.folder.name} is {value}', file=job.folder)
+        try:
+            value = float(objective(job.settings, job.folder, report))
+        except TrialPruned:
+            report.stop = True
+            value = math.nan
+        if not (report.stop or math.isfinite(value)):
+            raise EcgvisError(f'the result of {job.folder.name} is {value}', file=job.folder)
         _tell(board, report, value)
     except BaseException as e:
         with board.desk:
             mine = report.mine
             asked = isinstance(e, (Stopped, KeyboardInterrupt))
-            if mine: again(board, job.trial.storage.get_trial(job.trial._trial_id), f'{type(e).__name__}: {e}'[:500], not asked)
-        if mine or asked or not isinstance(e, Exception): raise
-        print(f'trial {job.trial.number}: others took this worker for dead and do it again; its result is dropped', flush=True)
-    finally: job.claim.release()
+            if mine:
+                again(
+                    board,
+                    job.trial.storage.get_trial(job.trial._trial_id),
+                    f'{type(e).__name__}: {e}'[:500],
+                    not asked,
+                )
+        if mine or asked or not isinstance(e, Exception):
+            raise
+        print(
+            f'trial {job.trial.number}: others took this worker for dead and do it again; its result is dropped',
+            flush=True,
+        )
+    finally:
+        job.claim.release()
+
 
 def _tell(board: Board, report: Report, value: float) -> None:
     "Write down a result, if the trial still is this worker's."
     with board.desk:
-        if not report.mine: raise Lost
-        if report.stop: board.study.tell(report.trial.number, state=TrialState.PRUNED)
-        else: board.study.tell(report.trial.number, value)
+        if not report.mine:
+            raise Lost
+        if report.stop:
+            board.study.tell(report.trial.number, state=TrialState.PRUNED)
+        else:
+            board.study.tell(report.trial.number, value)
         board.after(board)
 
 # %% ../../nbs/60_search/00_queue.ipynb #9943a44f
-def work(board: Board, # the search
-         objective: Objective, # what a trial does
-         poll: float = 2., # seconds between two looks while others are at work
-        ) -> int: # trials that this worker did
-    "Do trials until all are done; whoever comes later joins. Ends when nobody is at work any more, so that nothing is left behind."
+def work(
+    board: Board,  # the search
+    objective: Objective,  # what a trial does
+    poll: float = 2.0,  # seconds between two looks while others are at work
+) -> int:  # trials that this worker did
+    """Do trials until all are done; whoever comes later joins. Ends when nobody is at work any
+    more, so that nothing is left behind."""
     done = 0
     while (job := take(board)) is not False:
-        if job is True: time.sleep(poll)
+        if job is True:
+            time.sleep(poll)
         else:
             run(board, job, objective)
             done += 1
     return done
 
 # %% ../../nbs/60_search/00_queue.ipynb #fb36322f
-STATES = {TrialState.COMPLETE: 'done', TrialState.PRUNED: 'pruned', TrialState.RUNNING: 'running', TrialState.WAITING: 'waiting',
-          TrialState.FAIL: 'failed'}
+STATES = {
+    TrialState.COMPLETE: 'done',
+    TrialState.PRUNED: 'pruned',
+    TrialState.RUNNING: 'running',
+    TrialState.WAITING: 'waiting',
+    TrialState.FAIL: 'failed',
+}
+
 
 def trial_rows(study: str, trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
     "A row per trial of one step."
     copied = {t.user_attrs.get('again_of') for t in trials}
     rows = []
     for t in trials:
-        known, who, end = t.user_attrs, t.user_attrs.get('worker', {}), t.datetime_complete
-        empty = t.state == TrialState.FAIL and 'point' not in known             # its worker died before it had a point
-        state = 'same' if 'same_as' in known else 'again' if empty or t.number in copied else STATES[t.state]
+        known = t.user_attrs
+        who = t.user_attrs.get('worker', {})
+        end = t.datetime_complete
+        # its worker died before it had a point
+        empty = t.state == TrialState.FAIL and 'point' not in known
+        state = (
+            'same'
+            if 'same_as' in known
+            else 'again'
+            if empty or t.number in copied
+            else STATES[t.state]
+        )
         steps = sorted(t.intermediate_values)
         seconds = (end - t.datetime_start).total_seconds() if end and t.datetime_start else math.nan
         f1 = t.value if t.state == TrialState.COMPLETE else math.nan
-        rows.append(dict(stage=study.partition('-')[0], study=study, trial=t.number, state=state, f1=f1, point=known.get('point', ''),
-                         again_of=known.get('again_of'), reason=known.get('reason', ''), epochs=len(steps), seconds=seconds,
-                         started=t.datetime_start, ended=end, host=who.get('host', ''), pid=who.get('pid'), job=who.get('job', ''),
-                         curve_at=steps, curve=[t.intermediate_values[k] for k in steps]) | {k.rpartition('.')[2]: v for k, v in t.params.items()})
+        rows.append(
+            dict(
+                stage=study.partition('-')[0],
+                study=study,
+                trial=t.number,
+                state=state,
+                f1=f1,
+                point=known.get('point', ''),
+                again_of=known.get('again_of'),
+                reason=known.get('reason', ''),
+                epochs=len(steps),
+                seconds=seconds,
+                started=t.datetime_start,
+                ended=end,
+                host=who.get('host', ''),
+                pid=who.get('pid'),
+                job=who.get('job', ''),
+                curve_at=steps,
+                curve=[t.intermediate_values[k] for k in steps],
+            )
+            | {k.rpartition('.')[2]: v for k, v in t.params.items()}
+        )
     return rows
 
 # %% ../../nbs/60_search/00_queue.ipynb #7668d71b
-def own_mark(folder: Path, # of the search
-             make: bool = False, # give it one, at its desk
-            ) -> str:
-    "What the names of its steps end with: a database may hold the searches of many folders. Nothing where none was made."
-    path = folder/'mark'
+def own_mark(
+    folder: Path,  # of the search
+    make: bool = False,  # give it one, at its desk
+) -> str:
+    """What the names of its steps end with: a database may hold the searches of many folders.
+    Nothing where none was made."""
+    path = folder / 'mark'
     if make and not path.exists():
-        with atomic(path) as tmp: tmp.write_text(uuid.uuid4().hex[:8])
+        with atomic(path) as tmp:
+            tmp.write_text(uuid.uuid4().hex[:8])
     return path.read_text() if path.exists() else ''
 
-def all_steps(folder: Path, # of the search
-              storage: BaseStorage, # its list of trials
-             ) -> dict[str, list[FrozenTrial]]:
+
+def all_steps(
+    folder: Path,  # of the search
+    storage: BaseStorage,  # its list of trials
+) -> dict[str, list[FrozenTrial]]:
     "The trials of every step of a search, by its name."
     mark = own_mark(folder)
-    return {s.study_name: storage.get_all_trials(s._study_id, deepcopy=False) for s in storage.get_all_studies() if s.study_name.endswith(mark)}
-
+    return {
+        s.study_name: storage.get_all_trials(s._study_id, deepcopy=False)
+        for s in storage.get_all_studies()
+        if s.study_name.endswith(mark)
+    }
 
 # %% ../../nbs/60_search/00_queue.ipynb #262f0b59
-def trials_table(folder: str | Path, # of the search
-                 storage: str | BaseStorage = '', # the list of trials, or the URL of a database
-                ) -> pd.DataFrame: # stage, study, trial, state, f1, point, again_of, reason, epochs, ..., curve_at, curve, and a column per setting
-    """All trials of a search, also written to `trials.parquet`; `state` is done, pruned, running, waiting, failed, again (done later) or
-    same (was there before)."""
+def trials_table(
+    folder: str | Path,  # of the search
+    storage: str | BaseStorage = '',  # the list of trials, or the URL of a database
+) -> pd.DataFrame:  # stage, study, trial, state, f1, point, again_of, reason, epochs, ..., curve_at, curve, and a column per setting
+    """All trials of a search, also written to `trials.parquet`; `state` is done, pruned, running,
+    waiting, failed, again (done later) or same (was there before)."""
     folder = Path(folder)
-    rows = [r for name, trials in all_steps(folder, open_storage(folder, storage)).items() for r in trial_rows(name, trials)]
-    table = pd.DataFrame(rows, columns=None if rows else ['stage', 'study', 'trial', 'state', 'f1', 'point'])
-    if rows: table = table.astype(dict(again_of='Int64', pid='Int64'))
-    write_table(table, folder/'trials.parquet')
+    rows = [
+        r
+        for name, trials in all_steps(folder, open_storage(folder, storage)).items()
+        for r in trial_rows(name, trials)
+    ]
+    table = pd.DataFrame(
+        rows, columns=None if rows else ['stage', 'study', 'trial', 'state', 'f1', 'point']
+    )
+    if rows:
+        table = table.astype(dict(again_of='Int64', pid='Int64'))
+    write_table(table, folder / 'trials.parquet')
     return table

@@ -15,122 +15,219 @@ from typing import Any
 from ..core import EcgvisError, read_json
 from .head import SPACE, features, grid, head_file, head_grid
 from ..models.registry import resolve_weights
-from .tuning import STUDY_REFINE, STUDY_SEARCH, RefineConfig, SearchConfig, bayes, held_out, refine, settings, standing
+from ecgvis.search.tuning import (
+    STUDY_REFINE,
+    STUDY_SEARCH,
+    RefineConfig,
+    SearchConfig,
+    bayes,
+    held_out,
+    refine,
+    settings,
+    standing,
+)
 from ..train.checkpoints import TrainConfig
 from .queue import alive, held
 
 # %% ../../nbs/60_search/30_stages.ipynb #d135025f
-STUDY_HEAD: dict[str, list[Any]] = dict(optimizer=['adamw', 'sgd'], lr=[.0003, .003, .03], weight_decay=[.0001, .01], batch=[32, 64],
-                                        scheduler=['step', 'plateau', 'onecycle'], head=['default', 'xavier', 'kaiming'])
-SEARCHES: dict[str, dict[str, Any]] = dict(none={}, small=dict(head={}, bayes={}, refine={}),
-                                           study=dict(head=STUDY_HEAD, bayes=STUDY_SEARCH, refine=STUDY_REFINE))
+STUDY_HEAD: dict[str, list[Any]] = dict(
+    optimizer=['adamw', 'sgd'],
+    lr=[0.0003, 0.003, 0.03],
+    weight_decay=[0.0001, 0.01],
+    batch=[32, 64],
+    scheduler=['step', 'plateau', 'onecycle'],
+    head=['default', 'xavier', 'kaiming'],
+)
+SEARCHES: dict[str, dict[str, Any]] = dict(
+    none={},
+    small=dict(head={}, bayes={}, refine={}),
+    study=dict(head=STUDY_HEAD, bayes=STUDY_SEARCH, refine=STUDY_REFINE),
+)
+
 
 @dataclass(frozen=True)
 class Search:
     "What is searched for each model; a step that is None is left out."
-    head: Mapping[str, Sequence[Any]] | None = None # values of the fields of `HeadPoint`, crossed
+
+    head: Mapping[str, Sequence[Any]] | None = None  # values of the fields of `HeadPoint`, crossed
     bayes: SearchConfig | None = None
     refine: RefineConfig | None = None
-    storage: str = '' # URL of a database for the lists of trials; a file beside each search by default
+    # URL of a database for the lists of trials; a file beside each search by default
+    storage: str = ''
 
-    def __bool__(self) -> bool: return bool(self.steps)
+    def __bool__(self) -> bool:
+        return bool(self.steps)
 
     @property
-    def steps(self) -> list[str]: return [k for k in ('head', 'bayes', 'refine') if getattr(self, k) is not None]
+    def steps(self) -> list[str]:
+        return [k for k in ('head', 'bayes', 'refine') if getattr(self, k) is not None]
 
 # %% ../../nbs/60_search/30_stages.ipynb #8b61654c
-def plan(values: Any, # a name of `SEARCHES`, or a mapping with head, bayes, refine, storage
-         source: str | Path = 'study', # what to call it in an error
-        ) -> Search:
+def plan(
+    values: Any,  # a name of `SEARCHES`, or a mapping with head, bayes, refine, storage
+    source: str | Path = 'study',  # what to call it in an error
+) -> Search:
     "What is searched, from plain values; what is unknown or cannot be is refused by name."
-    if isinstance(values, str) and values in SEARCHES: values = SEARCHES[values]
+    if isinstance(values, str) and values in SEARCHES:
+        values = SEARCHES[values]
     known = {'head', 'bayes', 'refine', 'storage'}
-    if not isinstance(values, Mapping) or not set(values) <= known or not isinstance(values.get('storage', ''), str):
+    if (
+        not isinstance(values, Mapping)
+        or not set(values) <= known
+        or not isinstance(values.get('storage', ''), str)
+    ):
         expected = f'{", ".join(SEARCHES)}, or a group of {", ".join(sorted(known))}'
-        raise EcgvisError(f'{values!r} is not usable', file=source, field='search', expected=expected)
+        raise EcgvisError(
+            f'{values!r} is not usable', file=source, field='search', expected=expected
+        )
     if 'refine' in values and 'bayes' not in values:
-        raise EcgvisError('there is nothing to refine', file=source, field='search.refine', expected='search.bayes too')
-    try: return Search(storage=values.get('storage', ''), **{k: STEPS[k](values[k]) for k in values if k != 'storage'})
-    except EcgvisError as e: raise EcgvisError(e.what, file=source, field=f'search.{e.field}', expected=e.expected, remedy=e.remedy) from e
+        raise EcgvisError(
+            'there is nothing to refine',
+            file=source,
+            field='search.refine',
+            expected='search.bayes too',
+        )
+    try:
+        return Search(
+            storage=values.get('storage', ''),
+            **{k: STEPS[k](values[k]) for k in values if k != 'storage'},
+        )
+    except EcgvisError as e:
+        raise EcgvisError(
+            e.what, file=source, field=f'search.{e.field}', expected=e.expected, remedy=e.remedy
+        ) from e
+
 
 def _head(values: Any) -> dict[str, Any]:
     "The head grid, checked."
-    if not isinstance(values or {}, Mapping): raise EcgvisError(f'{values!r} is not usable', field='head', expected='lists of values')
+    if not isinstance(values or {}, Mapping):
+        raise EcgvisError(f'{values!r} is not usable', field='head', expected='lists of values')
     grid(space := dict(values or SPACE))
     return space
 
-STEPS: dict[str, Callable[[Any], Any]] = dict(head=_head, bayes=lambda v: settings(SearchConfig, v or {}),
-                                              refine=lambda v: settings(RefineConfig, v or {}))
+
+STEPS: dict[str, Callable[[Any], Any]] = dict(
+    head=_head,
+    bayes=lambda v: settings(SearchConfig, v or {}),
+    refine=lambda v: settings(RefineConfig, v or {}),
+)
 
 # %% ../../nbs/60_search/30_stages.ipynb #5364e7b8
-def head_stage(config: TrainConfig, # of the model
-               space: Mapping[str, Sequence[Any]], # as of `Search.head`
-               folder: Path, # of the model
-               dataset: Path, # prepared
-              ) -> Path | None: # folder of the heads; None: the weights are random
+def head_stage(
+    config: TrainConfig,  # of the model
+    space: Mapping[str, Sequence[Any]],  # as of `Search.head`
+    folder: Path,  # of the model
+    dataset: Path,  # prepared
+) -> Path | None:  # folder of the heads; None: the weights are random
     "Find the best head of the frozen network."
-    if resolve_weights(config.architecture, config.weights).kind == 'none': return None
-    with held(folder/'locks'/'head'):
-        seen = features(config.architecture, config.weights, config.layouts, config.pixels, dataset, folder/'head'/'features', config.device,
-                        seed=config.seed)
-        best = head_grid(grid(space), seen, folder/'head', seed=config.seed, device=config.device)
-    print(f'head: {best["points"]} points on {len(best["folds"])} folds, best macro-F1 {best["f1"]:.3f} '
-          f'({best["low"]:.3f} to {best["high"]:.3f} over the folds)', flush=True)
-    return folder/'head'
+    if resolve_weights(config.architecture, config.weights).kind == 'none':
+        return None
+    with held(folder / 'locks' / 'head'):
+        seen = features(
+            config.architecture,
+            config.weights,
+            config.layouts,
+            config.pixels,
+            dataset,
+            folder / 'head' / 'features',
+            config.device,
+            seed=config.seed,
+        )
+        best = head_grid(grid(space), seen, folder / 'head', seed=config.seed, device=config.device)
+    print(
+        f'head: {best["points"]} points on {len(best["folds"])} folds, best macro-F1 {best["f1"]:.3f} '
+        f'({best["low"]:.3f} to {best["high"]:.3f} over the folds)',
+        flush=True,
+    )
+    return folder / 'head'
 
 # %% ../../nbs/60_search/30_stages.ipynb #796a0efe
-def search_model(config: TrainConfig, # what does not vary
-                 search: Search, # what is searched
-                 folder: str | Path, # of the model; shared by all workers
-                 dataset: str | Path, # prepared
-                 save_now: Callable[[], bool] | None = None, # as of `train.fit`
-                ) -> TrainConfig: # of the final training on the whole training set
-    "Do every step that is not done, then say with what to train. Any number of processes may call this."
-    folder, dataset = Path(folder), Path(dataset)
+def search_model(
+    config: TrainConfig,  # what does not vary
+    search: Search,  # what is searched
+    folder: str | Path,  # of the model; shared by all workers
+    dataset: str | Path,  # prepared
+    save_now: Callable[[], bool] | None = None,  # as of `train.fit`
+) -> TrainConfig:  # of the final training on the whole training set
+    """Do every step that is not done, then say with what to train. Any number of processes may call
+    this."""
+    folder = Path(folder)
+    dataset = Path(dataset)
     heads = head_stage(config, search.head, folder, dataset) if search.head is not None else None
     more: dict[str, Any] = dict(storage=search.storage, save_now=save_now, heads=heads or '')
-    if search.bayes: bayes(config, search.bayes, folder, dataset, **more)
-    if search.refine: refine(config, search.refine, folder, dataset, **more)
+    if search.bayes:
+        bayes(config, search.bayes, folder, dataset, **more)
+    if search.refine:
+        refine(config, search.refine, folder, dataset, **more)
     return _final(config, folder, dataset, search, heads)
 
-def _final(config: TrainConfig, folder: Path, dataset: Path, search: Search, heads: Path | None) -> TrainConfig:
-    "The settings that the search found; the epochs are the mean of those at which the best point was best."
-    if heads: config = replace(config, start=str(head_file(heads, None if search.bayes else held_out(dataset, None))))
-    if not search.bayes: return config
-    best = read_json(folder/search.steps[-1]/'best.json')
-    return replace(config, **best['settings'], epochs=max(1, round(sum(best['best_epochs'])/len(best['best_epochs']))), patience=0, min_epochs=0)
+
+def _final(
+    config: TrainConfig, folder: Path, dataset: Path, search: Search, heads: Path | None
+) -> TrainConfig:
+    """The settings that the search found; the epochs are the mean of those at which the best point
+    was best."""
+    if heads:
+        config = replace(
+            config, start=str(head_file(heads, None if search.bayes else held_out(dataset, None)))
+        )
+    if not search.bayes:
+        return config
+    best = read_json(folder / search.steps[-1] / 'best.json')
+    return replace(
+        config,
+        **best['settings'],
+        epochs=max(1, round(sum(best['best_epochs']) / len(best['best_epochs']))),
+        patience=0,
+        min_epochs=0,
+    )
 
 # %% ../../nbs/60_search/30_stages.ipynb #9308460b
 @dataclass(frozen=True)
 class Stand:
     "Where a stage stands."
-    state: str # done, running, stopped (begun, and nobody is at it), failed, waiting, or left out
-    detail: str = ''
-    best: float = math.nan # validation macro-F1
-    left: float = math.nan # seconds
 
-def step_stand(folder: Path, # of the model
-               step: str, # head, bayes or refine
-               search: Search,
-              ) -> Stand:
+    state: str  # done, running, stopped (begun, and nobody is at it), failed, waiting, or left out
+    detail: str = ''
+    best: float = math.nan  # validation macro-F1
+    left: float = math.nan  # seconds
+
+
+def step_stand(
+    folder: Path,  # of the model
+    step: str,  # head, bayes or refine
+    search: Search,
+) -> Stand:
     "Where a step of a search stands."
-    if step not in search.steps: return Stand('left out')
+    if step not in search.steps:
+        return Stand('left out')
     return _head_stand(folder) if step == 'head' else _search_stand(folder, step, search)
+
 
 def _head_stand(folder: Path) -> Stand:
     "The head stage."
-    if (folder/'head'/'done.json').exists():
-        best = read_json(folder/'head'/'best.json')
+    if (folder / 'head' / 'done.json').exists():
+        best = read_json(folder / 'head' / 'best.json')
         return Stand('done', f'{best["points"]} points', best['f1'])
-    if alive(folder/'locks'/'head'): return Stand('running')
-    if (folder/'head').exists(): return Stand('stopped')
-    return Stand('left out' if (folder/'bayes').exists() else 'waiting')
+    if alive(folder / 'locks' / 'head'):
+        return Stand('running')
+    if (folder / 'head').exists():
+        return Stand('stopped')
+    return Stand('left out' if (folder / 'bayes').exists() else 'waiting')
+
 
 def _search_stand(folder: Path, step: str, search: Search) -> Stand:
     "Bayes or refinement."
     now = standing(folder, search.storage, step)
-    if now is None: return Stand('waiting')
+    if now is None:
+        return Stand('waiting')
     best = now.best['f1'] if now.best else math.nan
     wanted = search.bayes.trials if step == 'bayes' and search.bayes else now.total
-    if (folder/step/'best.json').exists() and now.ended >= max(now.total, wanted): return Stand('done', f'{now.ended} points', best)
-    return Stand('running' if now.counts.get('running') else 'stopped', f'{now.ended}/{max(now.total, wanted)} points', best, now.left)
+    if (folder / step / 'best.json').exists() and now.ended >= max(now.total, wanted):
+        return Stand('done', f'{now.ended} points', best)
+    return Stand(
+        'running' if now.counts.get('running') else 'stopped',
+        f'{now.ended}/{max(now.total, wanted)} points',
+        best,
+        now.left,
+    )

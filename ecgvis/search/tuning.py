@@ -33,390 +33,692 @@ from ..core import EcgvisError, digest, read_json, read_table, write_json
 from ..train.checkpoints import LIMITS, NonFinite, TrainConfig
 from .head import head_file
 from ..train.loop import CALLER, fit
-from .queue import (Board, FolderLock, Objective, Range, Report, Space, alive, all_steps, open_storage, own_mark, trial_rows,
-                           trials_table, work)
+from ecgvis.search.queue import (
+    Board,
+    FolderLock,
+    Objective,
+    Range,
+    Report,
+    Space,
+    alive,
+    all_steps,
+    open_storage,
+    own_mark,
+    trial_rows,
+    trials_table,
+    work,
+)
 
 # %% ../../nbs/60_search/20_tuning.ipynb #513d416d
 _all_ = ['Range', 'trials_table']
 
 # %% ../../nbs/60_search/20_tuning.ipynb #4230bc7d
 SPACES: dict[str, Space] = dict(
-    study={'optimizer': ('adamw', 'sgd'), 'lr': Range(1e-5, 1e-2, True), 'weight_decay': Range(1e-7, 1e-2, True), 'batch': (32, 64),
-           'scheduler': ('step', 'plateau', 'onecycle'), 'sgd.momentum': Range(0., .9), 'step.step_size': Range(10, 30), 'step.gamma': Range(.1, .9),
-           'plateau.gamma': Range(.1, .7), 'plateau.plateau_patience': Range(2, 10)},
-    small={'lr': Range(1e-4, 1e-2, True), 'weight_decay': Range(1e-4, 1e-1, True), 'batch': (16, 32), 'scheduler': ('onecycle', 'plateau'),
-           'plateau.gamma': Range(.1, .7)})
+    study={
+        'optimizer': ('adamw', 'sgd'),
+        'lr': Range(1e-5, 1e-2, True),
+        'weight_decay': Range(1e-7, 1e-2, True),
+        'batch': (32, 64),
+        'scheduler': ('step', 'plateau', 'onecycle'),
+        'sgd.momentum': Range(0.0, 0.9),
+        'step.step_size': Range(10, 30),
+        'step.gamma': Range(0.1, 0.9),
+        'plateau.gamma': Range(0.1, 0.7),
+        'plateau.plateau_patience': Range(2, 10),
+    },
+    small={
+        'lr': Range(1e-4, 1e-2, True),
+        'weight_decay': Range(1e-4, 1e-1, True),
+        'batch': (16, 32),
+        'scheduler': ('onecycle', 'plateau'),
+        'plateau.gamma': Range(0.1, 0.7),
+    },
+)
 
-def space(values: str | Mapping[str, Any], # `study`, `small`, or names with lists and ranges, as in a study's YAML
-          source: str = 'bayes.space', # what to call it in an error
-         ) -> dict[str, tuple[Any, ...] | Range]:
+
+def space(
+    values: str
+    | Mapping[str, Any],  # `study`, `small`, or names with lists and ranges, as in a study's YAML
+    source: str = 'bayes.space',  # what to call it in an error
+) -> dict[str, tuple[Any, ...] | Range]:
     "What varies, checked."
-    if isinstance(values, str): values = _known(values, SPACES, source)
-    if not isinstance(values, Mapping) or not values: raise _bad(source, values, f'{", ".join(SPACES)}, or names with their values')
+    if isinstance(values, str):
+        values = _known(values, SPACES, source)
+    if not isinstance(values, Mapping) or not values:
+        raise _bad(source, values, f'{", ".join(SPACES)}, or names with their values')
     found = {str(k): _values(str(k), v, f'{source}.{k}') for k, v in values.items()}
     chosen = {x for v in found.values() if isinstance(v, tuple) for x in v}
     for name in found:
-        if '.' in name and name.split('.')[0] not in chosen: raise _bad(f'{source}.{name}', name, 'a first part that is one of the choices')
+        if '.' in name and name.split('.')[0] not in chosen:
+            raise _bad(f'{source}.{name}', name, 'a first part that is one of the choices')
     return found
 
 # %% ../../nbs/60_search/20_tuning.ipynb #0d8c5c13
-def _bad(field: str, value: Any, expected: str) -> EcgvisError: return EcgvisError(f'{value!r} is not usable', field=field, expected=expected)
+def _bad(field: str, value: Any, expected: str) -> EcgvisError:
+    return EcgvisError(f'{value!r} is not usable', field=field, expected=expected)
+
 
 T = TypeVar('T')
+
+
 def _known(name: str, table: Mapping[str, T], field: str) -> T:
     "An entry of a table by its name."
-    if name not in table: raise _bad(field, name, ', '.join(table))
+    if name not in table:
+        raise _bad(field, name, ', '.join(table))
     return table[name]
 
-FIXED = {'architecture', 'classes', 'layouts', 'size', 'weights', 'epochs', 'steps', 'patience', 'min_epochs', 'start', 'augment', 'seed', 'device',
-         'checkpoint_seconds'}
+
+FIXED = {
+    'architecture',
+    'classes',
+    'layouts',
+    'size',
+    'weights',
+    'epochs',
+    'steps',
+    'patience',
+    'min_epochs',
+    'start',
+    'augment',
+    'seed',
+    'device',
+    'checkpoint_seconds',
+}
+
 
 def _values(name: str, values: Any, field: str) -> tuple[Any, ...] | Range:
     "Choices or a range of one setting, each of which `TrainConfig` takes."
     own = name.rpartition('.')[2]
     types = {f.name: f.type for f in fields(TrainConfig) if f.name not in FIXED}
     kind = _known(own, types, field)
-    if isinstance(values, Mapping): values = _range(values, kind, field)
-    elif not isinstance(values, (list, tuple, Range)) or not values: raise _bad(field, values, 'a list, or low and high')
-    elif not isinstance(values, Range): values = tuple(values)
+    if isinstance(values, Mapping):
+        values = _range(values, kind, field)
+    elif not isinstance(values, (list, tuple, Range)) or not values:
+        raise _bad(field, values, 'a list, or low and high')
+    elif not isinstance(values, Range):
+        values = tuple(values)
     ends = (values.low, values.high) if isinstance(values, Range) else values
-    if len(set(ends)) < len(ends) and not isinstance(values, Range): raise _bad(field, values, 'different choices')
-    for value in ends: _setting(own, value, field)
+    if len(set(ends)) < len(ends) and not isinstance(values, Range):
+        raise _bad(field, values, 'different choices')
+    for value in ends:
+        _setting(own, value, field)
     return values
 
 # %% ../../nbs/60_search/20_tuning.ipynb #11903f2e
 def _setting(name: str, value: Any, field: str) -> None:
     "Refuse a value that `TrainConfig` does not take."
-    try: TrainConfig('mobilenet_v3_small', ('a', 'b'), **{name: value})
-    except (EcgvisError, TypeError) as e: raise _bad(field, value, getattr(e, 'expected', '') or 'what TrainConfig takes') from e
+    try:
+        TrainConfig('mobilenet_v3_small', ('a', 'b'), **{name: value})
+    except (EcgvisError, TypeError) as e:
+        raise _bad(field, value, getattr(e, 'expected', '') or 'what TrainConfig takes') from e
+
 
 def _range(values: Mapping[str, Any], kind: Any, field: str) -> Range:
     "A range from low, high and log."
     extra = set(values) - {'low', 'high', 'log'}
-    if extra or not {'low', 'high'} <= set(values) or kind is str: raise _bad(field, dict(values), 'low, high and perhaps log: true')
-    try: low, high = (_number(values[k], kind) for k in ('low', 'high'))
-    except (TypeError, ValueError) as e: raise _bad(field, dict(values), f'{"whole " if kind is int else ""}numbers') from e
+    if extra or not {'low', 'high'} <= set(values) or kind is str:
+        raise _bad(field, dict(values), 'low, high and perhaps log: true')
+    try:
+        low, high = (_number(values[k], kind) for k in ('low', 'high'))
+    except (TypeError, ValueError) as e:
+        raise _bad(field, dict(values), f'{"whole " if kind is int else ""}numbers') from e
     log = values.get('log', False)
-    if not isinstance(log, bool): raise _bad(f'{field}.log', log, 'true or false')
-    if not low < high or (log and low <= 0): raise _bad(field, dict(values), f'low under high{", low over 0" if log else ""}')
+    if not isinstance(log, bool):
+        raise _bad(f'{field}.log', log, 'true or false')
+    if not low < high or (log and low <= 0):
+        raise _bad(field, dict(values), f'low under high{", low over 0" if log else ""}')
     return Range(low, high, log)
+
 
 def _number(value: Any, kind: Any) -> float:
     "A number, also one like 1e-5, which YAML reads as text."
-    if isinstance(value, bool) or (kind is int and float(value) != int(float(value))): raise ValueError
+    if isinstance(value, bool) or (kind is int and float(value) != int(float(value))):
+        raise ValueError
     return int(float(value)) if kind is int else float(value)
 
 # %% ../../nbs/60_search/20_tuning.ipynb #b3468d34
 @dataclass(frozen=True)
 class Budget:
     "What a point may cost."
-    epochs: int = 8 # at most
-    min_epochs: int = 4 # no early stop before
-    patience: int = 3 # stop after so many epochs without a better macro-F1; 0: never
-    folds: str | int = 'split' # `split`: the validation part; a number: so many folds, the mean counts
-    pruner: str = 'median' # what gives a point up: median, halving or none
-    pruner_startup: int = 4 # median: points that are finished before any is given up
-    pruner_warmup: int = 1 # epochs of a point before it is given up
-    keep: int = 1 # best points whose weights are kept
 
-    def __post_init__(self) -> None: _check(self)
+    epochs: int = 8  # at most
+    min_epochs: int = 4  # no early stop before
+    patience: int = 3  # stop after so many epochs without a better macro-F1; 0: never
+    # `split`: the validation part; a number: so many folds, the mean counts
+    folds: str | int = 'split'
+    pruner: str = 'median'  # what gives a point up: median, halving or none
+    pruner_startup: int = 4  # median: points that are finished before any is given up
+    pruner_warmup: int = 1  # epochs of a point before it is given up
+    keep: int = 1  # best points whose weights are kept
+
+    def __post_init__(self) -> None:
+        _check(self)
+
 
 @dataclass(frozen=True)
 class SearchConfig(Budget):
     "Settings of the Bayesian search."
-    space: str | Mapping[str, Any] = 'small' # what varies: a name of `SPACES`, or as of `space`
-    trials: int = 12 # points, of all workers together
-    explore: int = 5 # of them at random, before the model proposes any
-    seed: int = 1 # of the proposals
+
+    space: str | Mapping[str, Any] = 'small'  # what varies: a name of `SPACES`, or as of `space`
+    trials: int = 12  # points, of all workers together
+    explore: int = 5  # of them at random, before the model proposes any
+    seed: int = 1  # of the proposals
 
 # %% ../../nbs/60_search/20_tuning.ipynb #6d877086
 @dataclass(frozen=True)
 class RefineConfig(Budget):
     "Settings of the grid around the best point."
+
     epochs: int = 12
     min_epochs: int = 6
     folds: str | int = 3
     pruner: str = 'none'
-    factors: Mapping[str, Sequence[float]] = field(default_factory=lambda: dict(lr=(.5, 1., 2.))) # of the best point's numbers
-    choices: Mapping[str, Sequence[Any]] = field(default_factory=dict) # tried as they are, such as batch: [32, 64]
-    most: int = 100 # points, nearest first
+    # of the best point's numbers
+    factors: Mapping[str, Sequence[float]] = field(default_factory=lambda: dict(lr=(0.5, 1.0, 2.0)))
+    # tried as they are, such as batch: [32, 64]
+    choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    most: int = 100  # points, nearest first
 
-STUDY_SEARCH = dict(space='study', trials=100, explore=10, epochs=50, min_epochs=20, patience=10, pruner='median', pruner_startup=10,
-                    pruner_warmup=5)
-STUDY_REFINE = dict(epochs=110, min_epochs=50, patience=10, folds=5, factors=dict(lr=(.5, 1., 2.), weight_decay=(.3, 1., 3.)),
-                    choices=dict(batch=(32, 64)))
+
+STUDY_SEARCH = dict(
+    space='study',
+    trials=100,
+    explore=10,
+    epochs=50,
+    min_epochs=20,
+    patience=10,
+    pruner='median',
+    pruner_startup=10,
+    pruner_warmup=5,
+)
+STUDY_REFINE = dict(
+    epochs=110,
+    min_epochs=50,
+    patience=10,
+    folds=5,
+    factors=dict(lr=(0.5, 1.0, 2.0), weight_decay=(0.3, 1.0, 3.0)),
+    choices=dict(batch=(32, 64)),
+)
 
 # %% ../../nbs/60_search/20_tuning.ipynb #77b11082
-LEAST = dict(epochs=1, min_epochs=0, patience=0, pruner_startup=1, pruner_warmup=0, keep=0, trials=1, explore=1, seed=0, most=1)
+LEAST = dict(
+    epochs=1,
+    min_epochs=0,
+    patience=0,
+    pruner_startup=1,
+    pruner_warmup=0,
+    keep=0,
+    trials=1,
+    explore=1,
+    seed=0,
+    most=1,
+)
 PREFIX = dict(SearchConfig='bayes', RefineConfig='refine', Budget='bayes')
+
 
 def _check(c: Budget) -> None:
     "Refuse what cannot be; a named space becomes what it stands for."
     at = PREFIX[type(c).__name__]
     for f in fields(c):
-        value, least = getattr(c, f.name), LEAST.get(f.name)
-        if least is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+        value = getattr(c, f.name)
+        least = LEAST.get(f.name)
+        if least is not None and (
+            isinstance(value, bool) or not isinstance(value, int) or value < least
+        ):
             raise _bad(f'{at}.{f.name}', value, f'a whole number, at least {least}')
     _known(c.pruner, PRUNERS, f'{at}.pruner')
-    if c.folds != 'split' and (isinstance(c.folds, (bool, str)) or not isinstance(c.folds, int) or c.folds < 1):
+    if c.folds != 'split' and (
+        isinstance(c.folds, (bool, str)) or not isinstance(c.folds, int) or c.folds < 1
+    ):
         raise _bad(f'{at}.folds', c.folds, 'split, or a number of folds')
-    if isinstance(c, SearchConfig): object.__setattr__(c, 'space', space(c.space, f'{at}.space'))
+    if isinstance(c, SearchConfig):
+        object.__setattr__(c, 'space', space(c.space, f'{at}.space'))
     if isinstance(c, RefineConfig):
-        for name, values in c.factors.items(): _factors(name, values, f'{at}.factors.{name}')
+        for name, values in c.factors.items():
+            _factors(name, values, f'{at}.factors.{name}')
         space(c.choices, f'{at}.choices') if c.choices else None
+
 
 def _factors(name: str, values: Any, field: str) -> None:
     "Refuse what are no factors of a number."
-    _known(name, {f.name: f for f in fields(TrainConfig) if f.type in (int, float) and f.name not in FIXED}, field)
-    fine = isinstance(values, (list, tuple)) and all(isinstance(v, (int, float)) and not isinstance(v, bool) and v > 0 for v in values)
+    _known(
+        name,
+        {f.name: f for f in fields(TrainConfig) if f.type in (int, float) and f.name not in FIXED},
+        field,
+    )
+    fine = isinstance(values, (list, tuple)) and all(
+        isinstance(v, (int, float)) and not isinstance(v, bool) and v > 0 for v in values
+    )
     if not fine or not values:
         raise _bad(field, values, 'a list of numbers over 0, such as [0.5, 1, 2]')
 
 # %% ../../nbs/60_search/20_tuning.ipynb #5858e859
 class Halving(BasePruner):
-    "Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934), within the points that share a scheduler."
-    def __init__(self, first: int, # epochs before the first look
-                 factor: int = 3, # epochs between two looks grow by it, and one point in so many goes on
-                ):
-        self.first, self.factor = first, factor
+    """Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934), within the points that
+    share a scheduler."""
 
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool: # whether to give the trial up
+    def __init__(
+        self,
+        first: int,  # epochs before the first look
+        factor: int = 3,  # epochs between two looks grow by it, and one point in so many goes on
+    ):
+        self.first = first
+        self.factor = factor
+
+    def prune(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> bool:  # whether to give the trial up
         "Ask after an epoch."
-        step, look = trial.last_step or 0, self.first
-        while look < step: look *= self.factor
-        if look != step: return False
-        own, kind = trial.intermediate_values[step], trial.params.get('scheduler')
-        seen = [t.intermediate_values[step] for t in study.get_trials(deepcopy=False)
-                if t.state != TrialState.FAIL and step in t.intermediate_values and t.params.get('scheduler') == kind]
-        return sum(v > own for v in seen) >= max(1, len(seen)//self.factor)
+        step = trial.last_step or 0
+        look = self.first
+        while look < step:
+            look *= self.factor
+        if look != step:
+            return False
+        own = trial.intermediate_values[step]
+        kind = trial.params.get('scheduler')
+        seen = [
+            t.intermediate_values[step]
+            for t in study.get_trials(deepcopy=False)
+            if t.state != TrialState.FAIL
+            and step in t.intermediate_values
+            and t.params.get('scheduler') == kind
+        ]
+        return sum(v > own for v in seen) >= max(1, len(seen) // self.factor)
 
 # %% ../../nbs/60_search/20_tuning.ipynb #86ba9242
 PRUNERS: dict[str, Callable[[Budget], BasePruner]] = dict(
     median=lambda c: MedianPruner(c.pruner_startup, c.pruner_warmup),
     halving=lambda c: Halving(max(1, c.pruner_warmup)),
-    none=lambda c: NopPruner())
+    none=lambda c: NopPruner(),
+)
 
 C = TypeVar('C', bound=Budget)
-def settings(kind: type[C], # SearchConfig or RefineConfig
-             values: Any, # names and values, as in a study's YAML
-            ) -> C:
+
+
+def settings(
+    kind: type[C],  # SearchConfig or RefineConfig
+    values: Any,  # names and values, as in a study's YAML
+) -> C:
     "Settings from plain values; what is unknown or cannot be is refused by name."
     at = PREFIX[kind.__name__]
-    if not isinstance(values, Mapping): raise _bad(at, values, 'name: value')
+    if not isinstance(values, Mapping):
+        raise _bad(at, values, 'name: value')
     known = {f.name: f for f in fields(kind)}
-    for name in values: _known(str(name), known, f'{at}.{name}')
+    for name in values:
+        _known(str(name), known, f'{at}.{name}')
     return kind(**values)
 
 # %% ../../nbs/60_search/20_tuning.ipynb #67e0741e
 def point_config(config: TrainConfig, budget: Budget, settings: Mapping[str, Any]) -> TrainConfig:
     "The settings that a point is trained with."
-    return replace(config, **{k: getattr(budget, k) for k in ('epochs', 'min_epochs', 'patience')} | dict(settings))
+    return replace(
+        config,
+        **{k: getattr(budget, k) for k in ('epochs', 'min_epochs', 'patience')} | dict(settings),
+    )
 
-def namer(config: TrainConfig, budget: Budget, dataset: Path | None) -> Callable[[dict[str, Any]], str]:
+
+def namer(
+    config: TrainConfig, budget: Budget, dataset: Path | None
+) -> Callable[[dict[str, Any]], str]:
     "What gives a point its name; a file to begin from counts by its content."
-    start = hashlib.sha256(Path(config.start).read_bytes()).hexdigest() if config.start and Path(config.start).exists() else config.start
-    data = read_json(dataset/'done.json')['key'] if dataset else ''
+    start = (
+        hashlib.sha256(Path(config.start).read_bytes()).hexdigest()
+        if config.start and Path(config.start).exists()
+        else config.start
+    )
+    data = read_json(dataset / 'done.json')['key'] if dataset else ''
+
     def name(settings: dict[str, Any]) -> str:
         own = asdict(point_config(config, budget, settings)) | dict(start=start)
-        return digest({k: v for k, v in own.items() if k not in ('device', 'checkpoint_seconds')}, budget.folds, data)
+        return digest(
+            {k: v for k, v in own.items() if k not in ('device', 'checkpoint_seconds')},
+            budget.folds,
+            data,
+        )
+
     return name
 
 # %% ../../nbs/60_search/20_tuning.ipynb #724f0698
-def fold_list(dataset: Path, # prepared
-              budget: Budget,
-             ) -> list[int | None]: # as of `train.fit`
+def fold_list(
+    dataset: Path,  # prepared
+    budget: Budget,
+) -> list[int | None]:  # as of `train.fit`
     "What validates: the validation part of the split, or folds of whole patients."
-    if budget.folds == 'split': return [None]
-    splits = read_table(dataset/'splits.parquet')
+    if budget.folds == 'split':
+        return [None]
+    splits = read_table(dataset / 'splits.parquet')
     folds = sorted(set(splits.loc[splits['part'] != 'test', 'fold'].tolist()))
     if int(budget.folds) > len(folds):
-        raise EcgvisError(f'{budget.folds} folds are asked for', file=dataset/'splits.parquet', field=f'{PREFIX[type(budget).__name__]}.folds',
-                          expected=f'split, or 1 to {len(folds)}')
-    return folds[:int(budget.folds)]
+        raise EcgvisError(
+            f'{budget.folds} folds are asked for',
+            file=dataset / 'splits.parquet',
+            field=f'{PREFIX[type(budget).__name__]}.folds',
+            expected=f'split, or 1 to {len(folds)}',
+        )
+    return folds[: int(budget.folds)]
 
 # %% ../../nbs/60_search/20_tuning.ipynb #db3a97a2
-def training(config: TrainConfig, # what does not vary
-             budget: Budget, # what a point may cost
-             dataset: Path, # prepared
-             save_now: Callable[[], bool] | None = None, # as of `train.fit`
-             heads: str | Path = '', # folder of a head stage to begin from
-            ) -> Objective:
-    "The best validation macro-F1 of a training, mean over the folds; one whose loss is not finite counts 0."
+def training(
+    config: TrainConfig,  # what does not vary
+    budget: Budget,  # what a point may cost
+    dataset: Path,  # prepared
+    save_now: Callable[[], bool] | None = None,  # as of `train.fit`
+    heads: str | Path = '',  # folder of a head stage to begin from
+) -> Objective:
+    """The best validation macro-F1 of a training, mean over the folds; one whose loss is not finite
+    counts 0."""
     folds = fold_list(dataset, budget)
+
     def objective(settings: dict[str, Any], folder: Path, report: Report) -> float:
-        c, done = point_config(config, budget, settings), list[float]()
+        c = point_config(config, budget, settings)
+        done = list[float]()
         for fold in folds:
             part = 'split' if fold is None else f'fold-{fold}'
             own = replace(c, start=str(head_file(heads, held_out(dataset, fold)))) if heads else c
-            try: done.append(_fold(own, folder/part, dataset, fold, done, report, save_now))
+            try:
+                done.append(_fold(own, folder / part, dataset, fold, done, report, save_now))
             except NonFinite as e:
                 print(f'{folder.name}: {e.what}, counts 0', flush=True)
-                done.append(0.)
+                done.append(0.0)
         return float(np.mean(done))
+
     return objective
 
 # %% ../../nbs/60_search/20_tuning.ipynb #7ea91a59
-def _fold(c: TrainConfig, run: Path, dataset: Path, fold: int | None, done: list[float], report: Report,
-          save_now: Callable[[], bool] | None) -> float:
+def _fold(
+    c: TrainConfig,
+    run: Path,
+    dataset: Path,
+    fold: int | None,
+    done: list[float],
+    report: Report,
+    save_now: Callable[[], bool] | None,
+) -> float:
     "Train on one fold; what is reported is the mean over the folds so far."
     best = _best_before(run)
+
     def on_epoch(row: dict[str, Any]) -> bool:
         nonlocal best
         best = max(best, row['val_f1'])
-        return report(len(done)*c.epochs + row['epoch'], float(np.mean([*done, best])))
-    record = fit(c, run, dataset, fold=fold, on_epoch=on_epoch, test=False, predict_parts=False, save_now=save_now)
-    if record['stopped'] == CALLER: raise TrialPruned
+        return report(len(done) * c.epochs + row['epoch'], float(np.mean([*done, best])))
+
+    record = fit(
+        c,
+        run,
+        dataset,
+        fold=fold,
+        on_epoch=on_epoch,
+        test=False,
+        predict_parts=False,
+        save_now=save_now,
+    )
+    if record['stopped'] == CALLER:
+        raise TrialPruned
     return float(record['best_f1'])
 
-def held_out(dataset: Path, # prepared
-             fold: int | None, # as of `train.fit`
-            ) -> int:
+
+def held_out(
+    dataset: Path,  # prepared
+    fold: int | None,  # as of `train.fit`
+) -> int:
     "The number of the fold that validates."
-    if fold is not None: return fold
-    splits = read_table(dataset/'splits.parquet')
+    if fold is not None:
+        return fold
+    splits = read_table(dataset / 'splits.parquet')
     return int(splits.loc[splits['part'] == 'validation', 'fold'].unique().item())
+
 
 def _best_before(run: Path) -> float:
     "The best macro-F1 of a training that was cut off."
-    if not (run/'history.csv').exists(): return 0.
-    history = read_table(run/'history.csv')
+    if not (run / 'history.csv').exists():
+        return 0.0
+    history = read_table(run / 'history.csv')
     return float(history.loc[history['attempt'] == history['attempt'].max(), 'val_f1'].max())
 
 # %% ../../nbs/60_search/20_tuning.ipynb #ee526f8d
-def drop_weights(folder: Path, # of the search
-                 trials: Sequence[FrozenTrial], # of one step
-                 keep: int, # best points that keep theirs
-                ) -> None:
+def drop_weights(
+    folder: Path,  # of the search
+    trials: Sequence[FrozenTrial],  # of one step
+    keep: int,  # best points that keep theirs
+) -> None:
     "Remove the weights of all finished points but the best."
     ended = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    best = sorted((t for t in ended if t.state == TrialState.COMPLETE), key=lambda t: -t.values[0])[:keep]
+    best = sorted((t for t in ended if t.state == TrialState.COMPLETE), key=lambda t: -t.values[0])[
+        :keep
+    ]
     kept = {t.user_attrs['point'] for t in best}
     for t in ended:
-        if t.user_attrs['point'] in kept: continue
-        for weights in (folder/'points'/t.user_attrs['point']).glob('*/model.safetensors'): weights.unlink(missing_ok=True)
+        if t.user_attrs['point'] in kept:
+            continue
+        for weights in (folder / 'points' / t.user_attrs['point']).glob('*/model.safetensors'):
+            weights.unlink(missing_ok=True)
 
 # %% ../../nbs/60_search/20_tuning.ipynb #15c477c3
 @dataclass(frozen=True)
 class Standing:
     "Where a step of a search stands."
-    stage: str # bayes or refine
-    ended: int # points that are done or pruned
-    total: int # points, as far as is known
-    counts: Mapping[str, int] # trials by state: done, pruned, running, left by its worker, waiting, failed, again, same
-    best: Mapping[str, Any] | None # a row of `trials_table`
-    left: float # seconds, at the present pace; NaN before the first point has ended
+
+    stage: str  # bayes or refine
+    ended: int  # points that are done or pruned
+    total: int  # points, as far as is known
+    # trials by state: done, pruned, running, left by its worker, waiting, failed, again, same
+    counts: Mapping[str, int]
+    best: Mapping[str, Any] | None  # a row of `trials_table`
+    left: float  # seconds, at the present pace; NaN before the first point has ended
 
     def __str__(self) -> str:
-        said = [f'{self.stage}: {self.ended} of {self.total} done ({self.counts.get("pruned", 0)} pruned)']
-        said += [f'{self.counts[k]} {k}' for k in ('running', 'left by its worker', 'waiting', 'failed') if self.counts.get(k)]
-        if self.best: said.append(f'best macro-F1 {self.best["f1"]:.3f} (trial {self.best["trial"]}: {settings_text(self.best)})')
-        if self.left > 0: said.append(f'about {time_text(self.left)} left')
+        said = [
+            f'{self.stage}: {self.ended} of {self.total} done ({self.counts.get("pruned", 0)} pruned)'
+        ]
+        said += [
+            f'{self.counts[k]} {k}'
+            for k in ('running', 'left by its worker', 'waiting', 'failed')
+            if self.counts.get(k)
+        ]
+        if self.best:
+            said.append(
+                f'best macro-F1 {self.best["f1"]:.3f} (trial {self.best["trial"]}: {settings_text(self.best)})'
+            )
+        if self.left > 0:
+            said.append(f'about {time_text(self.left)} left')
         return ', '.join(said)
 
 # %% ../../nbs/60_search/20_tuning.ipynb #7286b453
-def standing(folder: str | Path, # of the search
-             storage: str | BaseStorage = '', # the list of trials, or the URL of a database
-             stage: str = '', # bayes or refine; the newest by default
-            ) -> Standing | None: # None: not begun
+def standing(
+    folder: str | Path,  # of the search
+    storage: str | BaseStorage = '',  # the list of trials, or the URL of a database
+    stage: str = '',  # bayes or refine; the newest by default
+) -> Standing | None:  # None: not begun
     "Where a search stands."
     folder = Path(folder)
-    stage = stage or next((s for s in ('refine', 'bayes') if (folder/s/'search.json').exists()), '')
-    if not (folder/stage/'search.json').exists(): return None
-    about = read_json(folder/stage/'search.json')
-    rows = trial_rows(about['study'], all_steps(folder, open_storage(folder, storage)).get(about['study'], []))
+    stage = stage or next(
+        (s for s in ('refine', 'bayes') if (folder / s / 'search.json').exists()), ''
+    )
+    if not (folder / stage / 'search.json').exists():
+        return None
+    about = read_json(folder / stage / 'search.json')
+    rows = trial_rows(
+        about['study'], all_steps(folder, open_storage(folder, storage)).get(about['study'], [])
+    )
     for r in rows:
-        if r['state'] == 'running' and not alive(folder/'locks'/f'{about["study"]}-{r["trial"]}'): r['state'] = 'left by its worker'
+        if r['state'] == 'running' and not alive(
+            folder / 'locks' / f'{about["study"]}-{r["trial"]}'
+        ):
+            r['state'] = 'left by its worker'
     n = Counter(r['state'] for r in rows)
-    ended, total = n['done'] + n['pruned'], max(about['trials'], sum(r['state'] not in ('failed', 'again', 'same') for r in rows))
+    ended = n['done'] + n['pruned']
+    total = max(about['trials'], sum(r['state'] not in ('failed', 'again', 'same') for r in rows))
     best = max((r for r in rows if r['state'] == 'done'), key=lambda r: r['f1'], default=None)
     spent = sum(r['seconds'] for r in rows if r['seconds'] == r['seconds'])
-    return Standing(stage, ended, total, dict(n), best, spent/ended*(total - ended)/max(1, n['running']) if ended else math.nan)
+    return Standing(
+        stage,
+        ended,
+        total,
+        dict(n),
+        best,
+        spent / ended * (total - ended) / max(1, n['running']) if ended else math.nan,
+    )
 
 # %% ../../nbs/60_search/20_tuning.ipynb #c8270b16
 def settings_text(row: Mapping[str, Any]) -> str:
     "Settings of a row, as people say them."
     names = {f.name for f in fields(TrainConfig)} - FIXED
-    return ', '.join(f'{k} {v:.3g}' if isinstance(v, float) else f'{k} {v}' for k, v in row.items() if k in names and v == v)
+    return ', '.join(
+        f'{k} {v:.3g}' if isinstance(v, float) else f'{k} {v}'
+        for k, v in row.items()
+        if k in names and v == v
+    )
+
 
 def time_text(seconds: float) -> str:
     "A duration in one unit."
     for unit, size in (('h', 3600), ('min', 60)):
-        if seconds >= 2*size: return f'{seconds/size:.0f} {unit}'
+        if seconds >= 2 * size:
+            return f'{seconds / size:.0f} {unit}'
     return f'{seconds:.0f} s'
 
 # %% ../../nbs/60_search/20_tuning.ipynb #f305b114
 def _tpe(search: SearchConfig) -> Callable[[int], BaseSampler]:
     "What proposes the n-th point."
+
     def sampler(n: int) -> BaseSampler:
         seed = int(np.random.default_rng([search.seed, n]).integers(2**31))
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', ExperimentalWarning)
-            return TPESampler(n_startup_trials=search.explore, seed=seed, multivariate=True, group=True, constant_liar=True)
+            return TPESampler(
+                n_startup_trials=search.explore,
+                seed=seed,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+            )
+
     return sampler
 
-def _board(stage: str, key: str, folder: Path, storage: str, budget: Budget, what: Space, named: Callable[[dict[str, Any]], str], wanted: int,
-           sampler: Callable[[int], BaseSampler]) -> Board:
+
+def _board(
+    stage: str,
+    key: str,
+    folder: Path,
+    storage: str,
+    budget: Budget,
+    what: Space,
+    named: Callable[[dict[str, Any]], str],
+    wanted: int,
+    sampler: Callable[[int], BaseSampler],
+) -> Board:
     "Join a step of a search."
-    (folder/'locks').mkdir(parents=True, exist_ok=True)
+    (folder / 'locks').mkdir(parents=True, exist_ok=True)
+
     def after(board: Board) -> None:
         drop_weights(folder, board.trials(), budget.keep)
         trials_table(folder, board.study._storage)
         print(standing(folder, board.study._storage, stage), flush=True)
-    with FolderLock(folder/'locks'/'desk'):
-        study = optuna.create_study(storage=open_storage(folder, storage), study_name=f'{stage}-{key}-{own_mark(folder, make=True)}',
-                                    direction='maximize', load_if_exists=True, pruner=PRUNERS[budget.pruner](budget))
-        write_json(dict(study=study.study_name, trials=wanted, budget=budget), folder/stage/'search.json')
+
+    with FolderLock(folder / 'locks' / 'desk'):
+        study = optuna.create_study(
+            storage=open_storage(folder, storage),
+            study_name=f'{stage}-{key}-{own_mark(folder, make=True)}',
+            direction='maximize',
+            load_if_exists=True,
+            pruner=PRUNERS[budget.pruner](budget),
+        )
+        write_json(
+            dict(study=study.study_name, trials=wanted, budget=budget),
+            folder / stage / 'search.json',
+        )
     return Board(folder, study, what, named, sampler, wanted, after)
 
 # %% ../../nbs/60_search/20_tuning.ipynb #94415985
-def bayes(config: TrainConfig, # what does not vary
-          search: SearchConfig, # what varies, and how much of it
-          folder: str | Path, # shared by all workers
-          dataset: str | Path | None = None, # folder of the prepared data set
-          storage: str = '', # URL of a database for the list of trials; a file in the folder by default
-          objective: Objective | None = None, # what a trial does; `training` by default
-          save_now: Callable[[], bool] | None = None, # as of `train.fit`
-          heads: str | Path = '', # folder of a head stage: each training begins with the head that never saw what validates it
-         ) -> dict[str, Any]: # as in bayes/best.json: trial, point, f1, settings, importances, trials
-    "The Bayesian step. Any number of processes may call this: they share the trials, and return when all are done."
-    folder, data, config = Path(folder), Path(dataset) if dataset else None, _begun(config, heads)
+def bayes(
+    config: TrainConfig,  # what does not vary
+    search: SearchConfig,  # what varies, and how much of it
+    folder: str | Path,  # shared by all workers
+    dataset: str | Path | None = None,  # folder of the prepared data set
+    storage: str = '',  # URL of a database for the list of trials; a file in the folder by default
+    objective: Objective | None = None,  # what a trial does; `training` by default
+    save_now: Callable[[], bool] | None = None,  # as of `train.fit`
+    heads: str
+    | Path = '',  # folder of a head stage: each training begins with the head that never saw what validates it
+) -> dict[str, Any]:  # as in bayes/best.json: trial, point, f1, settings, importances, trials
+    """The Bayesian step. Any number of processes may call this: they share the trials, and return
+    when all are done."""
+    folder = Path(folder)
+    data = Path(dataset) if dataset else None
+    config = _begun(config, heads)
     named = namer(config, search, data)
     key = digest(named({}), search.space)
-    board = _board('bayes', key, folder, storage, search, space(search.space), named, search.trials, _tpe(search))
+    board = _board(
+        'bayes',
+        key,
+        folder,
+        storage,
+        search,
+        space(search.space),
+        named,
+        search.trials,
+        _tpe(search),
+    )
     work(board, objective or training(config, search, _given(data), save_now, heads))
     return _best(board, 'bayes', board.trials(), search.keep)
+
 
 def _begun(config: TrainConfig, heads: str | Path) -> TrainConfig:
     "The settings of a training that begins with the head of a finished head stage."
     return replace(config, start=str(head_file(heads))) if heads else config
 
+
 def _given(dataset: Path | None) -> Path:
-    if dataset is None: raise EcgvisError('there is nothing to train on', field='dataset', expected='the folder of a prepared data set')
+    if dataset is None:
+        raise EcgvisError(
+            'there is nothing to train on',
+            field='dataset',
+            expected='the folder of a prepared data set',
+        )
     return dataset
 
 # %% ../../nbs/60_search/20_tuning.ipynb #0e9f7b1b
 def importances(study: optuna.Study) -> dict[str, float]:
-    """The share of each setting in what makes a point good (PED-ANOVA, Watanabe et al. 2023): of settings that all finished points have;
-    nothing while these are under four."""
+    """The share of each setting in what makes a point good (PED-ANOVA, Watanabe et al. 2023): of
+    settings that all finished points have; nothing while these are under four."""
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     names = set.intersection(*(set(t.params) for t in done)) if done else set()
-    if len(done) < 4 or len({t.value for t in done}) < 2 or not names: return {}
+    if len(done) < 4 or len({t.value for t in done}) < 2 or not names:
+        return {}
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', ExperimentalWarning)
-        found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(), params=sorted(names))
+        found = get_param_importances(
+            study, evaluator=PedAnovaImportanceEvaluator(), params=sorted(names)
+        )
     return {k: float(v) for k, v in found.items()}
+
 
 def _best(board: Board, stage: str, trials: Sequence[FrozenTrial], keep: int) -> dict[str, Any]:
     "The best of some trials, written to best.json."
     done = [t for t in trials if t.state == TrialState.COMPLETE]
     if not done:
-        raise EcgvisError('no trial was finished', file=board.folder, field='bayes.trials', remedy='ask for more; trials.parquet tells why')
+        raise EcgvisError(
+            'no trial was finished',
+            file=board.folder,
+            field='bayes.trials',
+            remedy='ask for more; trials.parquet tells why',
+        )
     best = max(done, key=lambda t: (t.values[0], -t.number))
     counts = dict(Counter(r['state'] for r in trial_rows(board.study.study_name, board.trials())))
     point = best.user_attrs['point']
-    facts = dict(stage=stage, trial=best.number, point=point, f1=best.values[0], settings=own_names(best.params), params=best.params,
-                 best_epochs=_best_epochs(board.folder/'points'/point), importances=importances(board.study), trials=counts)
-    write_json(facts, board.folder/stage/'best.json')
+    facts = dict(
+        stage=stage,
+        trial=best.number,
+        point=point,
+        f1=best.values[0],
+        settings=own_names(best.params),
+        params=best.params,
+        best_epochs=_best_epochs(board.folder / 'points' / point),
+        importances=importances(board.study),
+        trials=counts,
+    )
+    write_json(facts, board.folder / stage / 'best.json')
     return facts
 
 # %% ../../nbs/60_search/20_tuning.ipynb #ee5cb5d4
@@ -424,29 +726,41 @@ def own_names(params: Mapping[str, Any]) -> dict[str, Any]:
     "Settings by the names of `TrainConfig`."
     return {k.rpartition('.')[2]: v for k, v in params.items()}
 
+
 def _best_epochs(point: Path) -> list[int]:
     "The best epoch of each training of a point."
     return [read_json(p)['best_epoch'] for p in sorted(point.glob('*/run.json'))]
 
 # %% ../../nbs/60_search/20_tuning.ipynb #95ec7f83
-def grid(params: Mapping[str, Any], # of the best point, dotted names and all
-         refine: RefineConfig, # what is tried around it
-        ) -> list[dict[str, Any]]: # the best point first
+def grid(
+    params: Mapping[str, Any],  # of the best point, dotted names and all
+    refine: RefineConfig,  # what is tried around it
+) -> list[dict[str, Any]]:  # the best point first
     "Points around a point, by the number of settings that differ."
     axes = {name: _around(name.rpartition('.')[2], value, refine) for name, value in params.items()}
-    axes |= {name: list(values) for name, values in refine.choices.items() if name not in {n.rpartition('.')[2] for n in axes}}
+    axes |= {
+        name: list(values)
+        for name, values in refine.choices.items()
+        if name not in {n.rpartition('.')[2] for n in axes}
+    }
     points: dict[str, dict[str, Any]] = {}
     for combined in itertools.product(*axes.values()):
         point = dict(zip(axes, combined, strict=True))
-        point = {k: v for k, v in point.items() if '.' not in k or k.split('.')[0] in point.values()}
+        point = {
+            k: v for k, v in point.items() if '.' not in k or k.split('.')[0] in point.values()
+        }
         points.setdefault(digest(point), point)
-    return sorted(points.values(), key=lambda p: sum(p.get(k) != v for k, v in params.items()))[:refine.most]
+    return sorted(points.values(), key=lambda p: sum(p.get(k) != v for k, v in params.items()))[
+        : refine.most
+    ]
+
 
 def _around(name: str, value: Any, refine: RefineConfig) -> list[Any]:
     "What is tried of one setting, the present value first."
-    if name in refine.choices: return list(dict.fromkeys([value, *refine.choices[name]]))
+    if name in refine.choices:
+        return list(dict.fromkeys([value, *refine.choices[name]]))
     low, high = LIMITS.get(name, (-math.inf, math.inf))
-    near = [min(max(value*f, low), high) for f in refine.factors.get(name, ())]
+    near = [min(max(value * f, low), high) for f in refine.factors.get(name, ())]
     return list(dict.fromkeys([value, *(round(v) if isinstance(value, int) else v for v in near)]))
 
 # %% ../../nbs/60_search/20_tuning.ipynb #167f37ff
@@ -456,81 +770,137 @@ def _hull(points: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...] | Ra
     for name in dict.fromkeys(k for p in points for k in p):
         values = list(dict.fromkeys(p[name] for p in points if name in p))
         numbers = len(values) > 1 and all(isinstance(v, (int, float)) for v in values)
-        what[name] = Range(min(values), max(values), isinstance(values[0], float) and min(values) > 0) if numbers else tuple(values)
+        what[name] = (
+            Range(min(values), max(values), isinstance(values[0], float) and min(values) > 0)
+            if numbers
+            else tuple(values)
+        )
     return what
+
 
 def _enqueue(board: Board, points: Sequence[dict[str, Any]]) -> set[str]:
     "Enqueue what nobody has tried or is going to try; returns the names of all points."
     with board.desk:
-        known = {t.user_attrs.get('point') for trials in all_steps(board.folder, board.study._storage).values() for t in trials}
+        known = {
+            t.user_attrs.get('point')
+            for trials in all_steps(board.folder, board.study._storage).values()
+            for t in trials
+        }
         named = {board.named(own_names(p)): p for p in points}
         for name, p in named.items():
-            if name not in known: board.study.enqueue_trial(p, dict(point=name))
+            if name not in known:
+                board.study.enqueue_trial(p, dict(point=name))
     return set(named)
 
 # %% ../../nbs/60_search/20_tuning.ipynb #e4b4631e
-def refine(config: TrainConfig, # what does not vary
-           around: RefineConfig, # the grid
-           folder: str | Path, # of the search, whose Bayesian step is over
-           dataset: str | Path | None = None, # folder of the prepared data set
-           storage: str = '', # as of `bayes`
-           objective: Objective | None = None, # what a trial does; `training` by default
-           save_now: Callable[[], bool] | None = None, # as of `train.fit`
-           heads: str | Path = '', # as of `bayes`
-          ) -> dict[str, Any]: # as in refine/best.json
+def refine(
+    config: TrainConfig,  # what does not vary
+    around: RefineConfig,  # the grid
+    folder: str | Path,  # of the search, whose Bayesian step is over
+    dataset: str | Path | None = None,  # folder of the prepared data set
+    storage: str = '',  # as of `bayes`
+    objective: Objective | None = None,  # what a trial does; `training` by default
+    save_now: Callable[[], bool] | None = None,  # as of `train.fit`
+    heads: str | Path = '',  # as of `bayes`
+) -> dict[str, Any]:  # as in refine/best.json
     "The grid around the best point. Any number of processes may call this."
-    folder, data, config = Path(folder), Path(dataset) if dataset else None, _begun(config, heads)
+    folder = Path(folder)
+    data = Path(dataset) if dataset else None
+    config = _begun(config, heads)
     best = _bayes_best(folder, storage)
-    points, named = grid(best.params, around), namer(config, around, data)
-    board = _board('refine', digest(named({}), points), folder, storage, around, _hull(points), named, 0, lambda n: RandomSampler(seed=n))
+    points = grid(best.params, around)
+    named = namer(config, around, data)
+    board = _board(
+        'refine',
+        digest(named({}), points),
+        folder,
+        storage,
+        around,
+        _hull(points),
+        named,
+        0,
+        lambda n: RandomSampler(seed=n),
+    )
     names = _enqueue(board, points)
     work(board, objective or training(config, around, _given(data), save_now, heads))
-    tried = [t for trials in all_steps(folder, board.study._storage).values() for t in trials if t.user_attrs.get('point') in names]
+    tried = [
+        t
+        for trials in all_steps(folder, board.study._storage).values()
+        for t in trials
+        if t.user_attrs.get('point') in names
+    ]
     return _best(board, 'refine', tried, around.keep)
+
 
 def _bayes_best(folder: Path, storage: str) -> FrozenTrial:
     "The best trial of the Bayesian step, which must be over."
-    if not (folder/'bayes'/'best.json').exists(): raise EcgvisError('the Bayesian step is not over', file=folder, remedy='let `bayes` end first')
-    about = read_json(folder/'bayes'/'search.json')
+    if not (folder / 'bayes' / 'best.json').exists():
+        raise EcgvisError(
+            'the Bayesian step is not over', file=folder, remedy='let `bayes` end first'
+        )
+    about = read_json(folder / 'bayes' / 'search.json')
     study = optuna.load_study(storage=open_storage(folder, storage), study_name=about['study'])
-    return study.get_trials(deepcopy=False)[read_json(folder/'bayes'/'best.json')['trial']]
+    return study.get_trials(deepcopy=False)[read_json(folder / 'bayes' / 'best.json')['trial']]
 
 # %% ../../nbs/60_search/20_tuning.ipynb #1f91bdbd
-def history_figure(table: pd.DataFrame, # as from `trials_table`, of one step
-                  ) -> Figure:
+def history_figure(
+    table: pd.DataFrame,  # as from `trials_table`, of one step
+) -> Figure:
     "The result of each point in the order of trials, the best so far, and what was given up."
     figure = Figure((6, 2.8), layout='constrained')
     axes = figure.subplots()
-    done, pruned = table[table['state'] == 'done'], table[(table['state'] == 'pruned') & (table['epochs'] > 0)]
-    axes.plot(done['trial'], done['f1'].cummax(), color='C0', drawstyle='steps-post', label='best so far')
+    done = table[table['state'] == 'done']
+    pruned = table[(table['state'] == 'pruned') & (table['epochs'] > 0)]
+    axes.plot(
+        done['trial'], done['f1'].cummax(), color='C0', drawstyle='steps-post', label='best so far'
+    )
     axes.plot(done['trial'], done['f1'], 'o', color='C0', markersize=4, label='finished')
-    axes.plot(pruned['trial'], [c[-1] for c in pruned['curve']], 'x', color='0.5', markersize=4, label='given up')
+    axes.plot(
+        pruned['trial'],
+        [c[-1] for c in pruned['curve']],
+        'x',
+        color='0.5',
+        markersize=4,
+        label='given up',
+    )
     axes.set(xlabel='trial', ylabel='validation macro-F1')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure
 
-def curves_figure(table: pd.DataFrame, # as from `trials_table`, of one step
-                 ) -> Figure:
+
+def curves_figure(
+    table: pd.DataFrame,  # as from `trials_table`, of one step
+) -> Figure:
     "The best macro-F1 so far after each epoch, a line per point; the best point is drawn bold."
     figure = Figure((6, 2.8), layout='constrained')
     axes = figure.subplots()
     shown = table[table['state'].isin(['done', 'pruned'])]
     best = shown['f1'].idxmax() if shown['f1'].notna().any() else None
     for i, row in shown.iterrows():
-        look = dict(color='C0', linewidth=2.5, zorder=3) if i == best else dict(color='C1' if row['state'] == 'done' else '0.7', linewidth=1)
-        axes.plot(row['curve_at'], row['curve'], marker='.' if len(row['curve']) == 1 else None, **look)
+        look = (
+            dict(color='C0', linewidth=2.5, zorder=3)
+            if i == best
+            else dict(color='C1' if row['state'] == 'done' else '0.7', linewidth=1)
+        )
+        axes.plot(
+            row['curve_at'], row['curve'], marker='.' if len(row['curve']) == 1 else None, **look
+        )
     axes.set(xlabel='epoch', ylabel='validation macro-F1')
     return figure
 
 # %% ../../nbs/60_search/20_tuning.ipynb #0008a8a5
-def importance_figure(shares: Mapping[str, float], # as from `importances`
-                     ) -> Figure:
+def importance_figure(
+    shares: Mapping[str, float],  # as from `importances`
+) -> Figure:
     "What each setting has to do with a good result."
-    figure = Figure((6, .7 + .3*max(1, len(shares))), layout='constrained')
+    figure = Figure((6, 0.7 + 0.3 * max(1, len(shares))), layout='constrained')
     axes = figure.subplots()
     names = sorted(shares, key=lambda k: shares[k])
     axes.barh([n.replace('_', ' ') for n in names], [shares[n] for n in names])
-    if not shares: axes.text(.5, .5, 'too few finished points', ha='center', va='center', transform=axes.transAxes)
+    if not shares:
+        axes.text(
+            0.5, 0.5, 'too few finished points', ha='center', va='center', transform=axes.transAxes
+        )
     axes.set(xlabel='importance (share of 1)')
     return figure

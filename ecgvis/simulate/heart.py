@@ -16,231 +16,367 @@ from ..core import compiled
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #1c4f7a29
 @compiled
-def paint(vector: np.ndarray, # heart vector float32 [3, T], mV; changed in place
-          rows: np.ndarray, # Gaussians [K, 5]
-          fs: float # Hz
-         ) -> None:
+def paint(
+    vector: np.ndarray,  # heart vector float32 [3, T], mV; changed in place
+    rows: np.ndarray,  # Gaussians [K, 5]
+    fs: float,  # Hz
+) -> None:
     "Add Gaussians to the heart vector."
     for k in range(rows.shape[0]):
-        time, width = rows[k, 0], rows[k, 1]
-        first, last = max(0, int((time - 4*width)*fs)), min(vector.shape[1], int((time + 4*width)*fs) + 1)
+        time = rows[k, 0]
+        width = rows[k, 1]
+        first = max(0, int((time - 4 * width) * fs))
+        last = min(vector.shape[1], int((time + 4 * width) * fs) + 1)
         for i in range(first, last):
-            g = np.exp(-0.5*((i/fs - time)/width)**2)
-            for d in range(3): vector[d, i] += g*rows[k, 2 + d]
+            g = np.exp(-0.5 * ((i / fs - time) / width) ** 2)
+            for d in range(3):
+                vector[d, i] += g * rows[k, 2 + d]
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #9db416ec
-def wave(*rows: Sequence[float] # each a Gaussian: time ms, width ms, x, y, z mV
-        ) -> np.ndarray: # [G, 5] in s and mV
+def wave(
+    *rows: Sequence[float],  # each a Gaussian: time ms, width ms, x, y, z mV
+) -> np.ndarray:  # [G, 5] in s and mV
     "A wave from its Gaussians."
     return np.array(rows, float) * (1e-3, 1e-3, 1, 1, 1)
 
-def turn(wave: np.ndarray, # [G, 5]
-         frontal: float = 0., # degrees, from left towards the feet: moves the electrical axis
-         horizontal: float = 0. # degrees, from left towards the front: moves the R transition
-        ) -> np.ndarray:
+
+def turn(
+    wave: np.ndarray,  # [G, 5]
+    frontal: float = 0.0,  # degrees, from left towards the feet: moves the electrical axis
+    horizontal: float = 0.0,  # degrees, from left towards the front: moves the R transition
+) -> np.ndarray:
     "The wave with its vectors rotated."
-    out, (a, b) = wave.copy(), np.deg2rad((horizontal, frontal))
-    x, z = wave[:, 2], wave[:, 4]
-    out[:, 2], out[:, 4] = np.cos(a)*x - np.sin(a)*z, np.sin(a)*x + np.cos(a)*z
-    x, y = out[:, 2].copy(), out[:, 3].copy()
-    out[:, 2], out[:, 3] = np.cos(b)*x - np.sin(b)*y, np.sin(b)*x + np.cos(b)*y
+    out = wave.copy()
+    (a, b) = np.deg2rad((horizontal, frontal))
+    x = wave[:, 2]
+    z = wave[:, 4]
+    out[:, 2], out[:, 4] = np.cos(a) * x - np.sin(a) * z, np.sin(a) * x + np.cos(a) * z
+    x = out[:, 2].copy()
+    y = out[:, 3].copy()
+    out[:, 2], out[:, 3] = np.cos(b) * x - np.sin(b) * y, np.sin(b) * x + np.cos(b) * y
     return out
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #d82999cb
-def at(wave: np.ndarray, # [G, 5]
-       times: np.ndarray, # s, [B]
-       gain: float | np.ndarray = 1., # amplitude, a number or [B]
-       stretch: float | np.ndarray = 1. # of time, a number or [B]
-      ) -> np.ndarray: # rows [B*G, 5]
+def at(
+    wave: np.ndarray,  # [G, 5]
+    times: np.ndarray,  # s, [B]
+    gain: float | np.ndarray = 1.0,  # amplitude, a number or [B]
+    stretch: float | np.ndarray = 1.0,  # of time, a number or [B]
+) -> np.ndarray:  # rows [B*G, 5]
     "The wave placed at each of `times`."
     times, gain, stretch = (np.asarray(v, float)[..., None] for v in (times, gain, stretch))
     rows = np.broadcast_to(wave, (len(times), *wave.shape)).copy()
-    rows[:, :, 0] = times + stretch*wave[:, 0]
-    rows[:, :, 1] = stretch*wave[:, 1]
+    rows[:, :, 0] = times + stretch * wave[:, 0]
+    rows[:, :, 1] = stretch * wave[:, 1]
     rows[:, :, 2:] *= gain[..., None]
     return rows.reshape(-1, 5)
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #4bf82390
-def extent(wave: np.ndarray # [G, 5]
-           ) -> np.ndarray: # onset, peak and offset, s, relative to the wave's own zero
+def extent(
+    wave: np.ndarray,  # [G, 5]
+) -> np.ndarray:  # onset, peak and offset, s, relative to the wave's own zero
     "Where a wave begins (2 widths before the first Gaussian), is largest in space, and ends."
-    onset, offset = (wave[:, 0] - 2*wave[:, 1]).min(), (wave[:, 0] + 2*wave[:, 1]).max()
+    onset = (wave[:, 0] - 2 * wave[:, 1]).min()
+    offset = (wave[:, 0] + 2 * wave[:, 1]).max()
     t = np.linspace(onset, offset, 101)
-    size = (np.exp(-0.5*((t[:, None] - wave[:, 0])/wave[:, 1])**2)[:, :, None]*wave[:, 2:]).sum(1)
+    size = (
+        np.exp(-0.5 * ((t[:, None] - wave[:, 0]) / wave[:, 1]) ** 2)[:, :, None] * wave[:, 2:]
+    ).sum(1)
     return np.array((onset, t[(size**2).sum(1).argmax()], offset))
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #01d74740
-_ONSET = ((-24, 8, -.13, .0, .22), (-11, 8.5, .30, .05, .38))          # septum and apex
-QRS = dict(normal=wave(*_ONSET, (0, 9.5, .94, .0, -.02), (14, 10, .18, .0, -.70), (28, 8, -.16, -.10, -.24)),
-           RBBB=wave(*_ONSET, (0, 9.5, .88, .0, -.05), (15, 10, .15, .0, -.40), (52, 17, -.48, .05, .52)),
-           LBBB=wave((-26, 14, .25, .05, -.22), (-4, 16, .60, .02, -.62), (32, 19, .70, .0, -.68), (58, 14, .25, -.05, -.25)),
-           PVC=wave((-30, 18, .30, .1, .0), (0, 30, 1.35, .0, .0), (52, 26, -.40, .15, .0)))
-P = dict(sinus=wave((-18, 17, .045, .095, .055), (18, 18, .075, .055, -.045)),
-         low=wave((-15, 16, .07, -.10, .03), (15, 16, .05, -.09, .0)),
-         left=wave((-15, 16, -.08, .07, .05), (17, 16, -.09, .06, .06)),
-         retrograde=wave((-10, 14, .01, -.10, .05), (12, 14, .0, -.09, .07)))
-T = wave((-34, 52, .45, 0, 0), (0, 36, .75, 0, 0))
+_ONSET = ((-24, 8, -0.13, 0.0, 0.22), (-11, 8.5, 0.30, 0.05, 0.38))  # septum and apex
+QRS = dict(
+    normal=wave(
+        *_ONSET,
+        (0, 9.5, 0.94, 0.0, -0.02),
+        (14, 10, 0.18, 0.0, -0.70),
+        (28, 8, -0.16, -0.10, -0.24),
+    ),
+    RBBB=wave(
+        *_ONSET, (0, 9.5, 0.88, 0.0, -0.05), (15, 10, 0.15, 0.0, -0.40), (52, 17, -0.48, 0.05, 0.52)
+    ),
+    LBBB=wave(
+        (-26, 14, 0.25, 0.05, -0.22),
+        (-4, 16, 0.60, 0.02, -0.62),
+        (32, 19, 0.70, 0.0, -0.68),
+        (58, 14, 0.25, -0.05, -0.25),
+    ),
+    PVC=wave((-30, 18, 0.30, 0.1, 0.0), (0, 30, 1.35, 0.0, 0.0), (52, 26, -0.40, 0.15, 0.0)),
+)
+P = dict(
+    sinus=wave((-18, 17, 0.045, 0.095, 0.055), (18, 18, 0.075, 0.055, -0.045)),
+    low=wave((-15, 16, 0.07, -0.10, 0.03), (15, 16, 0.05, -0.09, 0.0)),
+    left=wave((-15, 16, -0.08, 0.07, 0.05), (17, 16, -0.09, 0.06, 0.06)),
+    retrograde=wave((-10, 14, 0.01, -0.10, 0.05), (12, 14, 0.0, -0.09, 0.07)),
+)
+T = wave((-34, 52, 0.45, 0, 0), (0, 36, 0.75, 0, 0))
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #a0c00cf7
-_DOWER = np.array([(.632, -.235, -.059), (.235, 1.066, .132), (-.515, .157, .917), (.044, .164, 1.387), (.882, .098, 1.277), (1.213, .127, .601),
-                   (1.125, .127, .086), (.831, .076, -.230)])
+_DOWER = np.array(
+    [
+        (0.632, -0.235, -0.059),
+        (0.235, 1.066, 0.132),
+        (-0.515, 0.157, 0.917),
+        (0.044, 0.164, 1.387),
+        (0.882, 0.098, 1.277),
+        (1.213, 0.127, 0.601),
+        (1.125, 0.127, 0.086),
+        (0.831, 0.076, -0.230),
+    ]
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Heart:
     "What belongs to the patient. Waves are arrays [G, 5]: time s, width s, x, y, z mV."
-    age: float # years
-    sex: str # `male` or `female`
-    conduction: str # `normal`, `RBBB`, `LBBB` or `wide`
-    p: np.ndarray # sinus P wave
+
+    age: float  # years
+    sex: str  # `male` or `female`
+    conduction: str  # `normal`, `RBBB`, `LBBB` or `wide`
+    p: np.ndarray  # sinus P wave
     qrs: np.ndarray
-    st: np.ndarray # the ST segment
+    st: np.ndarray  # the ST segment
     t: np.ndarray
-    leads: np.ndarray # [8, 3] vectors of I, II, V1 to V6
-    pr: float # P onset to QRS onset at 60/min, s
-    qtc: float # QT at 60/min, s
+    leads: np.ndarray  # [8, 3] vectors of I, II, V1 to V6
+    pr: float  # P onset to QRS onset at 60/min, s
+    qtc: float  # QT at 60/min, s
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #322d8f54
-def _ventricles(rng: np.random.Generator, conduction: str, axis: float, transition: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _ventricles(
+    rng: np.random.Generator, conduction: str, axis: float, transition: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "QRS, ST and T of a patient."
     qrs = QRS.get(conduction, QRS['normal']).copy()
-    qrs[:, 2:] *= rng.lognormal(.03, .32)*rng.lognormal(0, .15, (len(qrs), 1))
-    qrs[:, :2] *= np.clip(rng.normal(1.03, .07), .88, 1.2)*(1.4 if conduction == 'wide' else 1)
-    t, size = T.copy(), np.clip(rng.lognormal(-1.42, .35), .08, .6)
-    t[:, 4] = t[:, 2]*rng.normal(.55, .25)
-    shape = rng.choice(4, p=(.78, .09, .07, .06))                       # upright, flat, inverted, inverted in front
-    if shape == 1: size *= .3
-    if shape == 2: size *= -.8
-    if shape == 3: t[:, 4] -= 1.5*t[:, 2]
+    qrs[:, 2:] *= rng.lognormal(0.03, 0.32) * rng.lognormal(0, 0.15, (len(qrs), 1))
+    qrs[:, :2] *= np.clip(rng.normal(1.03, 0.07), 0.88, 1.2) * (1.4 if conduction == 'wide' else 1)
+    t = T.copy()
+    size = np.clip(rng.lognormal(-1.42, 0.35), 0.08, 0.6)
+    t[:, 4] = t[:, 2] * rng.normal(0.55, 0.25)
+    shape = rng.choice(4, p=(0.78, 0.09, 0.07, 0.06))  # upright, flat, inverted, inverted in front
+    if shape == 1:
+        size *= 0.3
+    if shape == 2:
+        size *= -0.8
+    if shape == 3:
+        t[:, 4] -= 1.5 * t[:, 2]
     t[:, 2:] *= size
-    if conduction in ('LBBB', 'RBBB'): t[:, 4] = -np.sign(qrs[-2:, 4].sum())*abs(t[:, 2])*rng.uniform(.4, 1)
-    if conduction == 'LBBB': t[:, 2] *= -.8
-    st = np.concatenate([(-.125, .045), rng.normal(0, .018, 3)])[None]
-    return turn(qrs, axis, transition), st, turn(t, axis + rng.normal(0, 15), transition/2)
+    if conduction in ('LBBB', 'RBBB'):
+        t[:, 4] = -np.sign(qrs[-2:, 4].sum()) * abs(t[:, 2]) * rng.uniform(0.4, 1)
+    if conduction == 'LBBB':
+        t[:, 2] *= -0.8
+    st = np.concatenate([(-0.125, 0.045), rng.normal(0, 0.018, 3)])[None]
+    return turn(qrs, axis, transition), st, turn(t, axis + rng.normal(0, 15), transition / 2)
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #7db26bf0
-def patient(rng: np.random.Generator, # where chance comes from
-            ages: tuple[float, float] = (58, 17) # mean and standard deviation, years
-           ) -> Heart:
-    "A patient drawn at random: 10 % with a conduction disorder, 5 % with a long PR, axis further left with age."
+def patient(
+    rng: np.random.Generator,  # where chance comes from
+    ages: tuple[float, float] = (58, 17),  # mean and standard deviation, years
+) -> Heart:
+    """A patient drawn at random: 10 % with a conduction disorder, 5 % with a long PR, axis further
+    left with age."""
     age = float(np.clip(np.round(rng.normal(*ages)), 18, 98))
-    conduction = str(rng.choice(('normal', 'RBBB', 'LBBB', 'wide'), p=(.90, .05, .025, .025)))
-    axis = rng.choice((rng.normal(62 - .5*age, 20), rng.normal(-48, 10), rng.normal(105, 12)), p=(.9, .06, .04))
+    conduction = str(rng.choice(('normal', 'RBBB', 'LBBB', 'wide'), p=(0.90, 0.05, 0.025, 0.025)))
+    axis = rng.choice(
+        (rng.normal(62 - 0.5 * age, 20), rng.normal(-48, 10), rng.normal(105, 12)),
+        p=(0.9, 0.06, 0.04),
+    )
     qrs, st, t = _ventricles(rng, conduction, axis, rng.normal(0, 12))
     p = turn(P['sinus'], rng.normal(0, 12), rng.normal(0, 8))
-    p[:, :2] *= rng.normal(1, .1)
-    p[:, 2:] *= np.clip(rng.lognormal(.02, .22), .6, 1.8)
-    leads = _DOWER*np.exp(rng.normal(0, .13, (8, 1))) + rng.normal(0, .06, (8, 3))
-    pr = rng.uniform(.21, .30) if rng.random() < .05 else np.clip(rng.normal(.158, .018), .12, .2)
-    sex = 'male' if rng.random() < .56 else 'female'
-    return Heart(age, sex, conduction, p, qrs, st, t, leads, float(pr), float(rng.normal(.402 if sex == 'male' else .412, .018)))
+    p[:, :2] *= rng.normal(1, 0.1)
+    p[:, 2:] *= np.clip(rng.lognormal(0.02, 0.22), 0.6, 1.8)
+    leads = _DOWER * np.exp(rng.normal(0, 0.13, (8, 1))) + rng.normal(0, 0.06, (8, 3))
+    pr = (
+        rng.uniform(0.21, 0.30)
+        if rng.random() < 0.05
+        else np.clip(rng.normal(0.158, 0.018), 0.12, 0.2)
+    )
+    sex = 'male' if rng.random() < 0.56 else 'female'
+    return Heart(
+        age,
+        sex,
+        conduction,
+        p,
+        qrs,
+        st,
+        t,
+        leads,
+        float(pr),
+        float(rng.normal(0.402 if sex == 'male' else 0.412, 0.018)),
+    )
 
-def axis(heart: Heart # a patient
-        ) -> float: # degrees
+
+def axis(
+    heart: Heart,  # a patient
+) -> float:  # degrees
     "Electrical axis, from the areas of the QRS in I and aVF."
-    one, two = heart.leads[:2] @ (heart.qrs[:, 1:2]*heart.qrs[:, 2:]).sum(0)
-    return float(np.rad2deg(np.arctan2((two - one/2)*2/np.sqrt(3), one)))
+    one, two = heart.leads[:2] @ (heart.qrs[:, 1:2] * heart.qrs[:, 2:]).sum(0)
+    return float(np.rad2deg(np.arctan2((two - one / 2) * 2 / np.sqrt(3), one)))
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #13efb5df
-def _cycle(t: np.ndarray, hz: np.ndarray | float, harmonics: np.ndarray, start: float) -> np.ndarray:
-    "A wave of frequency `hz` over time `t`, its shape given by the complex `harmonics`; largest value 1."
-    angle = 2*np.pi*np.arange(1024)/1024
-    table = (harmonics[:, None]*np.exp(1j*np.arange(1, len(harmonics) + 1)[:, None]*angle)).imag.sum(0)
-    phase = np.cumsum(np.broadcast_to(hz, t.shape))*(t[1] - t[0]) + start
-    return (table/abs(table).max())[(phase*1024).astype(np.int64) & 1023]
+def _cycle(
+    t: np.ndarray, hz: np.ndarray | float, harmonics: np.ndarray, start: float
+) -> np.ndarray:
+    """A wave of frequency `hz` over time `t`, its shape given by the complex `harmonics`; largest
+    value 1."""
+    angle = 2 * np.pi * np.arange(1024) / 1024
+    table = (
+        harmonics[:, None] * np.exp(1j * np.arange(1, len(harmonics) + 1)[:, None] * angle)
+    ).imag.sum(0)
+    phase = np.cumsum(np.broadcast_to(hz, t.shape)) * (t[1] - t[0]) + start
+    return (table / abs(table).max())[(phase * 1024).astype(np.int64) & 1023]
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #61efe4f6
-def fibrillation(rng: np.random.Generator, # where chance comes from
-                 t: np.ndarray # time, s, [T]
-                ) -> tuple[np.ndarray, float, float]: # heart vector [3, T] mV, mean frequency Hz, size mV
+def fibrillation(
+    rng: np.random.Generator,  # where chance comes from
+    t: np.ndarray,  # time, s, [T]
+) -> tuple[np.ndarray, float, float]:  # heart vector [3, T] mV, mean frequency Hz, size mV
     "f waves: irregular, coarse to fine."
-    hz, size = float(np.clip(rng.normal(6.2, .9), 4.3, 8.7)), float(np.clip(rng.lognormal(-2.75, .45), .02, .2))
+    hz = float(np.clip(rng.normal(6.2, 0.9), 4.3, 8.7))
+    size = float(np.clip(rng.lognormal(-2.75, 0.45), 0.02, 0.2))
     out = np.zeros((3, len(t)))
-    for way, part in (((-.2, .35, .85), 1.), ((.35, .75, -.25), .7)):
-        slow = sum(rng.normal(0, .5)*np.sin(2*np.pi*f*t + rng.random()*6.3) for f in rng.uniform(.2, 1.6, 3))
-        swell = 1 + .35*np.sin(2*np.pi*rng.uniform(.15, .7)*t + rng.random()*6.3)
-        wave = _cycle(t, hz*rng.normal(1, .04) + slow, np.array((1, .45, .2))*np.exp(1j*rng.normal(0, .6, 3)), rng.random())
-        out += np.outer(np.array(way) + rng.normal(0, .15, 3), size*part*swell*wave)
+    for way, part in (((-0.2, 0.35, 0.85), 1.0), ((0.35, 0.75, -0.25), 0.7)):
+        slow = sum(
+            rng.normal(0, 0.5) * np.sin(2 * np.pi * f * t + rng.random() * 6.3)
+            for f in rng.uniform(0.2, 1.6, 3)
+        )
+        swell = 1 + 0.35 * np.sin(2 * np.pi * rng.uniform(0.15, 0.7) * t + rng.random() * 6.3)
+        wave = _cycle(
+            t,
+            hz * rng.normal(1, 0.04) + slow,
+            np.array((1, 0.45, 0.2)) * np.exp(1j * rng.normal(0, 0.6, 3)),
+            rng.random(),
+        )
+        out += np.outer(np.array(way) + rng.normal(0, 0.15, 3), size * part * swell * wave)
     return out, hz, size
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #8a58b296
-def flutter_waves(rng: np.random.Generator, # where chance comes from
-                  t: np.ndarray, # time, s, [T]
-                  rate: float # atrial waves a minute
-                 ) -> tuple[np.ndarray, float, float]: # heart vector [3, T] mV, frequency Hz, size mV
+def flutter_waves(
+    rng: np.random.Generator,  # where chance comes from
+    t: np.ndarray,  # time, s, [T]
+    rate: float,  # atrial waves a minute
+) -> tuple[np.ndarray, float, float]:  # heart vector [3, T] mV, frequency Hz, size mV
     "F waves: a steady saw tooth, in one of five positive in the inferior leads."
-    size = float(np.clip(rng.lognormal(-2.15, .35), .05, .3))
-    wave = _cycle(t, rate/60, np.array((1, .5, .3, .15, .08))*np.exp(.35j*np.arange(5)), rng.random())
-    sign = 1 if rng.random() < .2 else -1
-    way = np.array((.1*rng.normal(), sign*1., 0)) + rng.normal(0, .12, 3)
-    bump = _cycle(t, rate/60, np.array((1, .35, .1)), rng.random())
-    return np.outer(way, size*wave) + np.outer((-.2, 0, .6), size*bump), rate/60, size
+    size = float(np.clip(rng.lognormal(-2.15, 0.35), 0.05, 0.3))
+    wave = _cycle(
+        t,
+        rate / 60,
+        np.array((1, 0.5, 0.3, 0.15, 0.08)) * np.exp(0.35j * np.arange(5)),
+        rng.random(),
+    )
+    sign = 1 if rng.random() < 0.2 else -1
+    way = np.array((0.1 * rng.normal(), sign * 1.0, 0)) + rng.normal(0, 0.12, 3)
+    bump = _cycle(t, rate / 60, np.array((1, 0.35, 0.1)), rng.random())
+    return np.outer(way, size * wave) + np.outer((-0.2, 0, 0.6), size * bump), rate / 60, size
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #ed5e74c4
-ELECTRODES = np.zeros((8, 9))                                          # how I, II, V1 to V6 are made of RA, LA, LL, V1 to V6
-ELECTRODES[0, :2], ELECTRODES[1, (0, 2)] = (-1, 1), (-1, 1)
-ELECTRODES[2:, :3], ELECTRODES[2:, 3:] = -1/3, np.eye(6)
+ELECTRODES = np.zeros((8, 9))  # how I, II, V1 to V6 are made of RA, LA, LL, V1 to V6
+ELECTRODES[0, :2] = (-1, 1)
+ELECTRODES[1, (0, 2)] = (-1, 1)
+ELECTRODES[2:, :3], ELECTRODES[2:, 3:] = -1 / 3, np.eye(6)
+
 
 @compiled
 def _muscle(noise: np.ndarray, fs: float, size: np.ndarray, burst: np.ndarray) -> None:
-    "Turn white noise [E, T] into muscle noise of 15 to 110 Hz in place: `size` mV [E], with a `burst` (centre s, width s, gain)."
-    fast, slow = 1 - np.exp(-2*np.pi*110/fs), 1 - np.exp(-2*np.pi*15/fs)
-    scale = 1/np.sqrt(fast/(2 - fast))
+    """Turn white noise [E, T] into muscle noise of 15 to 110 Hz in place: `size` mV [E], with a
+    `burst` (centre s, width s, gain)."""
+    fast = 1 - np.exp(-2 * np.pi * 110 / fs)
+    slow = 1 - np.exp(-2 * np.pi * 15 / fs)
+    scale = 1 / np.sqrt(fast / (2 - fast))
     for e in range(noise.shape[0]):
-        a = b = 0.
+        a = b = 0.0
         for i in range(noise.shape[1]):
-            a += fast*(noise[e, i] - a)
-            b += slow*(a - b)
-            noise[e, i] = (a - b)*scale*size[e]
-            if burst[2] > 0: noise[e, i] *= 1 + burst[2]*np.exp(-.5*((i/fs - burst[0])/burst[1])**2)
+            a += fast * (noise[e, i] - a)
+            b += slow * (a - b)
+            noise[e, i] = (a - b) * scale * size[e]
+            if burst[2] > 0:
+                noise[e, i] *= 1 + burst[2] * np.exp(-0.5 * ((i / fs - burst[0]) / burst[1]) ** 2)
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #5bdfbe59
 @compiled
 def _oscillate(hz: np.ndarray, fs: float, n: int) -> np.ndarray:
     "Sine and cosine of each frequency, float32 [2K, n], by a turning pointer."
-    out = np.empty((2*len(hz), n), np.float32)
+    out = np.empty((2 * len(hz), n), np.float32)
     for k in range(len(hz)):
-        c, s, x, y = np.cos(2*np.pi*hz[k]/fs), np.sin(2*np.pi*hz[k]/fs), 1., 0.
+        c = np.cos(2 * np.pi * hz[k] / fs)
+        s = np.sin(2 * np.pi * hz[k] / fs)
+        x = 1.0
+        y = 0.0
         for i in range(n):
-            out[k, i], out[len(hz) + k, i] = y, x
-            x, y = c*x - s*y, s*x + c*y
+            out[k, i] = y
+            out[len(hz) + k, i] = x
+            x, y = c * x - s * y, s * x + c * y
     return out
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #79d4580b
-def electrode_noise(rng: np.random.Generator, # where chance comes from
-                    t: np.ndarray, # time, s, [T]
-                    fs: float, # Hz
-                    level: float = 1. # times the usual noise
-                   ) -> tuple[np.ndarray, np.ndarray]: # weights [9, 19] of the electrodes, and sources float32 [19, T], mV
-    "Wander, mains, muscle and motion, as weighted sums of ten oscillations and each electrode's own noise."
-    mains = rng.choice((50, 60), p=(.75, .25)) + rng.normal(0, .02)
-    hz = np.array((rng.uniform(.18, .33), rng.uniform(.04, .1), rng.uniform(.1, .2), rng.uniform(.3, .7), mains))
-    size = np.array((.5, 1, .6, .2, 0))*np.clip(rng.lognormal(-3.5, .8), 0, .3)
-    size[4] = np.clip(rng.lognormal(-5.8, .8), 0, .02)
-    weights = np.concatenate([rng.normal(0, 1, (9, 10))*np.tile(size, 2), np.eye(9)], 1)
+def electrode_noise(
+    rng: np.random.Generator,  # where chance comes from
+    t: np.ndarray,  # time, s, [T]
+    fs: float,  # Hz
+    level: float = 1.0,  # times the usual noise
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # weights [9, 19] of the electrodes, and sources float32 [19, T], mV
+    """Wander, mains, muscle and motion, as weighted sums of ten oscillations and each electrode's
+    own noise."""
+    mains = rng.choice((50, 60), p=(0.75, 0.25)) + rng.normal(0, 0.02)
+    hz = np.array(
+        (
+            rng.uniform(0.18, 0.33),
+            rng.uniform(0.04, 0.1),
+            rng.uniform(0.1, 0.2),
+            rng.uniform(0.3, 0.7),
+            mains,
+        )
+    )
+    size = np.array((0.5, 1, 0.6, 0.2, 0)) * np.clip(rng.lognormal(-3.5, 0.8), 0, 0.3)
+    size[4] = np.clip(rng.lognormal(-5.8, 0.8), 0, 0.02)
+    weights = np.concatenate([rng.normal(0, 1, (9, 10)) * np.tile(size, 2), np.eye(9)], 1)
     muscle = rng.standard_normal((9, len(t)), dtype=np.float32)
-    each = np.clip(rng.lognormal(-4.9, .5), 0, .03)*rng.lognormal(0, .4, 9)
-    _muscle(muscle, fs, each, np.array((rng.uniform(0, t[-1]), rng.uniform(.3, 1.5), rng.exponential(2)*(rng.random() < .2))))
-    for _ in range(rng.poisson(.35)):                                   # an electrode moves: a jump that decays
+    each = np.clip(rng.lognormal(-4.9, 0.5), 0, 0.03) * rng.lognormal(0, 0.4, 9)
+    _muscle(
+        muscle,
+        fs,
+        each,
+        np.array(
+            (
+                rng.uniform(0, t[-1]),
+                rng.uniform(0.3, 1.5),
+                rng.exponential(2) * (rng.random() < 0.2),
+            )
+        ),
+    )
+    for _ in range(rng.poisson(0.35)):  # an electrode moves: a jump that decays
         start = int(rng.integers(len(t)))
-        tail = np.exp(-(t[start:] - t[start])/rng.uniform(.15, .8))
-        muscle[min(8, int(rng.integers(12))), start:] += (rng.normal(0, .3)*tail*(1 - np.exp(-(t[start:] - t[start])/.02))).astype(np.float32)
-    return weights*level, np.concatenate([_oscillate(hz, fs, len(t)), muscle])
+        tail = np.exp(-(t[start:] - t[start]) / rng.uniform(0.15, 0.8))
+        muscle[min(8, int(rng.integers(12))), start:] += (
+            rng.normal(0, 0.3) * tail * (1 - np.exp(-(t[start:] - t[start]) / 0.02))
+        ).astype(np.float32)
+    return weights * level, np.concatenate([_oscillate(hz, fs, len(t)), muscle])
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #eec883f5
 @compiled
-def project(weights: np.ndarray, # float32 [8, K], of I, II, V1 to V6
-            sources: np.ndarray # float32 [K, T], mV
-           ) -> np.ndarray: # int16 [12, T], µV, within 16 mV (limb leads derived from I and II: 32 mV)
+def project(
+    weights: np.ndarray,  # float32 [8, K], of I, II, V1 to V6
+    sources: np.ndarray,  # float32 [K, T], mV
+) -> np.ndarray:  # int16 [12, T], µV, within 16 mV (limb leads derived from I and II: 32 mV)
     "All twelve leads, as integers."
     n = sources.shape[1]
-    out, line = np.empty((12, n), np.int16), np.empty(n, np.float32)
+    out = np.empty((12, n), np.int16)
+    line = np.empty(n, np.float32)
     for lead in range(8):
         line[:] = 0
         for k in range(weights.shape[1]):
-            for i in range(n): line[i] += weights[lead, k]*sources[k, i]
+            for i in range(n):
+                line[i] += weights[lead, k] * sources[k, i]
         step, row = (2, lead) if lead < 2 else (1, lead + 4)
-        for i in range(n): out[row, i] = step*int(np.rint(min(max(line[i]*1000, -16000.), 16000.)/step))
+        for i in range(n):
+            out[row, i] = step * int(np.rint(min(max(line[i] * 1000, -16000.0), 16000.0) / step))
     for i in range(n):
-        one, two = out[0, i], out[1, i]
-        out[2, i], out[3, i], out[4, i], out[5, i] = two - one, -(one + two)//2, one - two//2, two - one//2
+        one = out[0, i]
+        two = out[1, i]
+        out[2, i] = two - one
+        out[3, i] = -(one + two) // 2
+        out[4, i] = one - two // 2
+        out[5, i] = two - one // 2
     return out

@@ -17,163 +17,279 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
-from ..core import EcgvisError, digest, disk_errors, progress, read_json, to_plain, workers, write_json, write_table
+from ecgvis.core import (
+    EcgvisError,
+    digest,
+    disk_errors,
+    progress,
+    read_json,
+    to_plain,
+    workers,
+    write_json,
+    write_table,
+)
 from ..data.datasets import GROUP_OF, GROUPS, LEADS, RHYTHMS, SNOMED, Recording
-from .heart import ELECTRODES, P, QRS, T, Heart, at, axis, electrode_noise, extent, fibrillation, flutter_waves, paint, patient, project, turn
+from ecgvis.simulate.heart import (
+    ELECTRODES,
+    P,
+    QRS,
+    T,
+    Heart,
+    at,
+    axis,
+    electrode_noise,
+    extent,
+    fibrillation,
+    flutter_waves,
+    paint,
+    patient,
+    project,
+    turn,
+)
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #5f02afb8
 class Pattern(NamedTuple):
     "A rhythm: ventricular rate, intervals, atria, and whom it befalls."
-    rate: tuple[float, float, float, float] # lowest and highest rate, 1/min, and the beta distribution between them
-    swing: tuple[float, float] # lowest and highest modulation of RR (sinus: by respiration; fibrillation: coefficient of variation)
-    intervals: str # `sinus`, `random` or `flutter`
-    atria: str # `sinus`, `ectopic`, `wandering`, `retrograde`, `early`, `hidden`, `f` or `F`
-    kind: str # what its beats are called
-    age: tuple[float, float] # mean and standard deviation, years
-    recordings: int # in the Chapman-Shaoxing database (Zheng et al. 2020)
+
+    # lowest and highest rate, 1/min, and the beta distribution between them
+    rate: tuple[float, float, float, float]
+    # lowest and highest modulation of RR (sinus: by respiration; fibrillation: coefficient of
+    # variation)
+    swing: tuple[float, float]
+    intervals: str  # `sinus`, `random` or `flutter`
+    atria: str  # `sinus`, `ectopic`, `wandering`, `retrograde`, `early`, `hidden`, `f` or `F`
+    kind: str  # what its beats are called
+    age: tuple[float, float]  # mean and standard deviation, years
+    recordings: int  # in the Chapman-Shaoxing database (Zheng et al. 2020)
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #97ad9b3b
 PATTERNS = dict(
-    AFIB=Pattern((52, 168, 2.2, 3.0), (.17, .28), 'random', 'f', 'conducted', (73, 11), 1780),
-    AF=Pattern((250, 350, 2.0, 2.0), (.0, .0), 'flutter', 'F', 'conducted', (71, 12), 445),
-    ST=Pattern((102, 172, 1.2, 4.0), (.002, .02), 'sinus', 'sinus', 'sinus', (55, 20), 1568),
-    SVT=Pattern((150, 220, 2.0, 2.5), (.0, .006), 'sinus', 'hidden', 'supraventricular', (56, 18), 587),
-    AT=Pattern((112, 198, 1.8, 2.8), (.002, .02), 'sinus', 'ectopic', 'atrial', (65, 17), 121),
-    AVNRT=Pattern((140, 215, 2.0, 2.5), (.0, .006), 'sinus', 'early', 'supraventricular', (58, 17), 16),
-    AVRT=Pattern((150, 225, 2.0, 2.5), (.0, .006), 'sinus', 'retrograde', 'supraventricular', (50, 17), 8),
-    SAAWR=Pattern((62, 108, 2.0, 2.0), (.02, .06), 'sinus', 'wandering', 'atrial', (52, 18), 7),
-    SB=Pattern((38, 58.6, 4.5, 1.6), (.005, .05), 'sinus', 'sinus', 'sinus', (58, 14), 3889),
-    SR=Pattern((61.4, 98, 1.8, 2.6), (.004, .035), 'sinus', 'sinus', 'sinus', (54, 16), 1826),
-    SI=Pattern((63, 92, 2.0, 2.5), (.09, .16), 'sinus', 'sinus', 'sinus', (38, 18), 399))
+    AFIB=Pattern((52, 168, 2.2, 3.0), (0.17, 0.28), 'random', 'f', 'conducted', (73, 11), 1780),
+    AF=Pattern((250, 350, 2.0, 2.0), (0.0, 0.0), 'flutter', 'F', 'conducted', (71, 12), 445),
+    ST=Pattern((102, 172, 1.2, 4.0), (0.002, 0.02), 'sinus', 'sinus', 'sinus', (55, 20), 1568),
+    SVT=Pattern(
+        (150, 220, 2.0, 2.5), (0.0, 0.006), 'sinus', 'hidden', 'supraventricular', (56, 18), 587
+    ),
+    AT=Pattern((112, 198, 1.8, 2.8), (0.002, 0.02), 'sinus', 'ectopic', 'atrial', (65, 17), 121),
+    AVNRT=Pattern(
+        (140, 215, 2.0, 2.5), (0.0, 0.006), 'sinus', 'early', 'supraventricular', (58, 17), 16
+    ),
+    AVRT=Pattern(
+        (150, 225, 2.0, 2.5), (0.0, 0.006), 'sinus', 'retrograde', 'supraventricular', (50, 17), 8
+    ),
+    SAAWR=Pattern((62, 108, 2.0, 2.0), (0.02, 0.06), 'sinus', 'wandering', 'atrial', (52, 18), 7),
+    SB=Pattern((38, 58.6, 4.5, 1.6), (0.005, 0.05), 'sinus', 'sinus', 'sinus', (58, 14), 3889),
+    SR=Pattern((61.4, 98, 1.8, 2.6), (0.004, 0.035), 'sinus', 'sinus', 'sinus', (54, 16), 1826),
+    SI=Pattern((63, 92, 2.0, 2.5), (0.09, 0.16), 'sinus', 'sinus', 'sinus', (38, 18), 399),
+)
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #44f83249
 def _sinus(rng: np.random.Generator, rate: float, swing: float, end: float) -> np.ndarray:
     "Beat times from -2 s to `end`: respiratory arrhythmia, a wave near 0.1 Hz and a little chance."
-    breath, slow, phase = rng.uniform(.14, .33), rng.uniform(.07, .12), rng.random(2)*2*np.pi
-    wobble, times, t = rng.normal(0, .004, int(end*5) + 20), [], -2 - rng.random()*60/rate
+    breath = rng.uniform(0.14, 0.33)
+    slow = rng.uniform(0.07, 0.12)
+    phase = rng.random(2) * 2 * np.pi
+    wobble = rng.normal(0, 0.004, int(end * 5) + 20)
+    times = []
+    t = -2 - rng.random() * 60 / rate
     while t < end:
         times.append(t)
-        t += 60/rate*(1 + swing*(np.sin(2*np.pi*breath*t + phase[0]) + .5*np.sin(2*np.pi*slow*t + phase[1])) + wobble[len(times)])
+        t += (
+            60
+            / rate
+            * (
+                1
+                + swing
+                * (
+                    np.sin(2 * np.pi * breath * t + phase[0])
+                    + 0.5 * np.sin(2 * np.pi * slow * t + phase[1])
+                )
+                + wobble[len(times)]
+            )
+        )
     return np.array(times)
 
+
 def _random(rng: np.random.Generator, rate: float, swing: float, end: float) -> np.ndarray:
-    "Beat times of fibrillation: independent gamma intervals with coefficient of variation `swing`, none below 0.3 s."
-    rr = np.clip(60/rate*rng.gamma(swing**-2, swing**2, int(end*4) + 20), .3, 2.4)
+    """Beat times of fibrillation: independent gamma intervals with coefficient of variation
+    `swing`, none below 0.3 s."""
+    rr = np.clip(60 / rate * rng.gamma(swing**-2, swing**2, int(end * 4) + 20), 0.3, 2.4)
     times = np.cumsum(rr) - 2 - rr[0]
     return times[times < end]
 
+
 def _flutter(rng: np.random.Generator, rate: float, swing: float, end: float) -> np.ndarray:
     "Beat times of flutter at `rate` atrial waves a minute: conduction 2:1, 3:1, 4:1 or variable."
-    n, mode = int(end*4) + 20, rng.choice(4, p=(.40, .08, .20, .32))
-    ratio = rng.choice((2, 3, 4), n, p=(.4, .25, .35)) if mode == 3 else np.full(n, mode + 2)
-    times = np.cumsum(ratio)*60/rate - 3 + rng.normal(0, .004, n)
+    n = int(end * 4) + 20
+    mode = rng.choice(4, p=(0.40, 0.08, 0.20, 0.32))
+    ratio = rng.choice((2, 3, 4), n, p=(0.4, 0.25, 0.35)) if mode == 3 else np.full(n, mode + 2)
+    times = np.cumsum(ratio) * 60 / rate - 3 + rng.normal(0, 0.004, n)
     return times[times < end]
 
-_INTERVALS: dict[str, Callable[..., np.ndarray]] = dict(sinus=_sinus, random=_random, flutter=_flutter)
+
+_INTERVALS: dict[str, Callable[..., np.ndarray]] = dict(
+    sinus=_sinus, random=_random, flutter=_flutter
+)
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #561d4c2f
 class Beats(NamedTuple):
     "Beats of a recording, each array [B]."
-    time: np.ndarray # of the R reference, s
-    kind: np.ndarray # `sinus`, `PVC`, `PAC`, ...
-    p: np.ndarray # centre of the P wave after `time`, s; NaN for none
-    form: np.ndarray # which of the P waves
 
-def _ectopics(rng: np.random.Generator, times: np.ndarray, kind: np.ndarray, seconds: float, atrial: bool) -> np.ndarray:
+    time: np.ndarray  # of the R reference, s
+    kind: np.ndarray  # `sinus`, `PVC`, `PAC`, ...
+    p: np.ndarray  # centre of the P wave after `time`, s; NaN for none
+    form: np.ndarray  # which of the P waves
+
+
+def _ectopics(
+    rng: np.random.Generator, times: np.ndarray, kind: np.ndarray, seconds: float, atrial: bool
+) -> np.ndarray:
     "Make some beats premature; changes `kind`, returns the times."
     times = times.copy()
-    for _ in range(rng.choice((1, 2, 3), p=(.55, .3, .15))):
-        free = [j for j in range(2, len(times) - 2) if .3 < times[j] < seconds - .8 and not {'PVC', 'PAC'} & set(kind[j-2:j+3])]
-        if not free: break
+    for _ in range(rng.choice((1, 2, 3), p=(0.55, 0.3, 0.15))):
+        free = [
+            j
+            for j in range(2, len(times) - 2)
+            if 0.3 < times[j] < seconds - 0.8 and not {'PVC', 'PAC'} & set(kind[j - 2 : j + 3])
+        ]
+        if not free:
+            break
         j = int(rng.choice(free))
-        early, rr = rng.uniform(.58, .78), times[j] - times[j-1]
-        if early*rr < .3: break
-        kind[j] = 'PAC' if atrial and rng.random() < .5 else 'PVC'
-        times[j] = times[j-1] + early*rr
-        if kind[j] == 'PAC': times[j+1:] += times[j] + rr*rng.uniform(1.02, 1.15) - times[j+1]
+        early = rng.uniform(0.58, 0.78)
+        rr = times[j] - times[j - 1]
+        if early * rr < 0.3:
+            break
+        kind[j] = 'PAC' if atrial and rng.random() < 0.5 else 'PVC'
+        times[j] = times[j - 1] + early * rr
+        if kind[j] == 'PAC':
+            times[j + 1 :] += times[j] + rr * rng.uniform(1.02, 1.15) - times[j + 1]
     return times
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #cf50e26f
-def _beats(rng: np.random.Generator, rhythm: str, heart: Heart, seconds: float) -> tuple[Beats, float]:
-    "The beats of a recording, from 2 s before it to 1 s after, and the rate drawn (flutter: atrial)."
+def _beats(
+    rng: np.random.Generator, rhythm: str, heart: Heart, seconds: float
+) -> tuple[Beats, float]:
+    """The beats of a recording, from 2 s before it to 1 s after, and the rate drawn (flutter:
+    atrial)."""
     pattern = PATTERNS[rhythm]
     low, high, a, b = pattern.rate
-    rate, swing = low + (high - low)*rng.beta(a, b), rng.uniform(*pattern.swing)
+    rate = low + (high - low) * rng.beta(a, b)
+    swing = rng.uniform(*pattern.swing)
     time = _INTERVALS[pattern.intervals](rng, rate, swing, seconds + 1)
     kind = np.full(len(time), pattern.kind, dtype='U16')
-    if rng.random() < .12 and pattern.atria in ('sinus', 'f'): time = _ectopics(rng, time, kind, seconds, pattern.atria == 'sinus')
-    rr = np.diff(time, prepend=2*time[0] - time[1])
-    form, lead_in = np.zeros(len(time), int), heart.pr*np.clip(.6 + .4*np.median(rr), .7, 1.1)
-    if pattern.atria == 'ectopic': lead_in = rng.uniform(.10, .15)
-    p = np.full(len(time), extent(heart.qrs)[0] - min(lead_in, .5*np.median(rr)) + 2.9*heart.p[-1, 1])
+    if rng.random() < 0.12 and pattern.atria in ('sinus', 'f'):
+        time = _ectopics(rng, time, kind, seconds, pattern.atria == 'sinus')
+    rr = np.diff(time, prepend=2 * time[0] - time[1])
+    form = np.zeros(len(time), int)
+    lead_in = heart.pr * np.clip(0.6 + 0.4 * np.median(rr), 0.7, 1.1)
+    if pattern.atria == 'ectopic':
+        lead_in = rng.uniform(0.10, 0.15)
+    p = np.full(
+        len(time), extent(heart.qrs)[0] - min(lead_in, 0.5 * np.median(rr)) + 2.9 * heart.p[-1, 1]
+    )
     if pattern.atria == 'wandering':
-        form = np.round(1.5 + 1.7*np.sin(2*np.pi*time/rng.uniform(5, 9) + rng.random()*6) + rng.normal(0, .3, len(time))).clip(0, 3).astype(int)
-        p += .012*form
-    if pattern.atria == 'early': p[:] = rng.uniform(.058, .078)
-    if pattern.atria == 'retrograde' or (pattern.atria == 'hidden' and rng.random() < .35): p[:] = rng.uniform(.11, .145)
-    elif pattern.atria in ('hidden', 'f', 'F'): p[:] = np.nan
-    p[kind == 'PVC'], form[kind == 'PAC'] = np.nan, 1
+        form = (
+            np.round(
+                1.5
+                + 1.7 * np.sin(2 * np.pi * time / rng.uniform(5, 9) + rng.random() * 6)
+                + rng.normal(0, 0.3, len(time))
+            )
+            .clip(0, 3)
+            .astype(int)
+        )
+        p += 0.012 * form
+    if pattern.atria == 'early':
+        p[:] = rng.uniform(0.058, 0.078)
+    if pattern.atria == 'retrograde' or (pattern.atria == 'hidden' and rng.random() < 0.35):
+        p[:] = rng.uniform(0.11, 0.145)
+    elif pattern.atria in ('hidden', 'f', 'F'):
+        p[:] = np.nan
+    p[kind == 'PVC'] = np.nan
+    form[kind == 'PAC'] = 1
     return Beats(time, kind, p, form), rate
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #cba717d4
 def _p_waves(rng: np.random.Generator, atria: str, heart: Heart) -> list[np.ndarray]:
-    "The P waves that `Beats.form` chooses from: the usual one first, then that of premature atrial beats or of the wandering pacemaker."
-    size = np.sqrt((heart.p[:, 2:]**2).sum()/(P['sinus'][:, 2:]**2).sum())
+    """The P waves that `Beats.form` chooses from: the usual one first, then that of premature
+    atrial beats or of the wandering pacemaker."""
+    size = np.sqrt((heart.p[:, 2:] ** 2).sum() / (P['sinus'][:, 2:] ** 2).sum())
     scale = np.array((1, 1, size, size, size))
-    ectopic = turn(P['left' if rng.random() < .4 else 'low']*scale, rng.normal(0, 15), rng.normal(0, 15))
-    if atria == 'ectopic': return [ectopic]
-    if atria in ('early', 'retrograde', 'hidden'): return [turn(P['retrograde']*scale, rng.normal(0, 12))]
-    if atria == 'wandering': return [heart.p*(1 - w) + ectopic*w for w in (0, .35, .7, 1)]
+    ectopic = turn(
+        P['left' if rng.random() < 0.4 else 'low'] * scale, rng.normal(0, 15), rng.normal(0, 15)
+    )
+    if atria == 'ectopic':
+        return [ectopic]
+    if atria in ('early', 'retrograde', 'hidden'):
+        return [turn(P['retrograde'] * scale, rng.normal(0, 12))]
+    if atria == 'wandering':
+        return [heart.p * (1 - w) + ectopic * w for w in (0, 0.35, 0.7, 1)]
     return [heart.p, ectopic]
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #badde171
 @dataclass(frozen=True, eq=False)
 class Truth:
-    "What is known of a simulated recording of B beats. Intervals are onset, peak and offset in s, NaN for a wave that is not there."
+    """What is known of a simulated recording of B beats. Intervals are onset, peak and offset in s,
+    NaN for a wave that is not there."""
+
     id: str
     patient: str
     rhythm: str
     group: str
-    age: float # years
+    age: float  # years
     sex: str
-    rate: float # beats a minute, from the mean RR
-    axis: float # electrical axis of the QRS, degrees
-    conduction: str # `normal`, `RBBB`, `LBBB` or `wide`
-    pr: float # median P onset to QRS onset, s; NaN without P before QRS
-    kind: np.ndarray # str [B]: `sinus`, `atrial`, `supraventricular`, `conducted`, `PVC`, `PAC`
-    p: np.ndarray # [B, 3]
-    qrs: np.ndarray # [B, 3]
-    t: np.ndarray # [B, 3]
-    rr: np.ndarray # [B], from the beat before, s
-    atrial: str # `f` fibrillation waves, `F` flutter waves, or empty
-    atrial_spans: np.ndarray # [K, 2] onset and offset of f or F waves, s
-    atrial_hz: float # their frequency, NaN for none
-    atrial_mv: float # their size, NaN for none
+    rate: float  # beats a minute, from the mean RR
+    axis: float  # electrical axis of the QRS, degrees
+    conduction: str  # `normal`, `RBBB`, `LBBB` or `wide`
+    pr: float  # median P onset to QRS onset, s; NaN without P before QRS
+    kind: np.ndarray  # str [B]: `sinus`, `atrial`, `supraventricular`, `conducted`, `PVC`, `PAC`
+    p: np.ndarray  # [B, 3]
+    qrs: np.ndarray  # [B, 3]
+    t: np.ndarray  # [B, 3]
+    rr: np.ndarray  # [B], from the beat before, s
+    atrial: str  # `f` fibrillation waves, `F` flutter waves, or empty
+    atrial_spans: np.ndarray  # [K, 2] onset and offset of f or F waves, s
+    atrial_hz: float  # their frequency, NaN for none
+    atrial_mv: float  # their size, NaN for none
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #1fe6b0cf
-def _ventricular_rows(rng: np.random.Generator, heart: Heart, beats: Beats) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _ventricular_rows(
+    rng: np.random.Generator, heart: Heart, beats: Beats
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "Gaussians of QRS, ST and T, and the intervals [B, 3] of QRS and T."
-    rr, odd = np.diff(beats.time, prepend=2*beats.time[0] - beats.time[1]), beats.kind == 'PVC'
-    qt = heart.qtc*np.cbrt(np.clip(.5*rr + .5*np.median(rr), .28, 1.6))  # Fridericia
-    stretch, gain = qt/.4, rng.normal(1, .02, len(rr))*(1 + .03*np.sin(2*np.pi*.25*beats.time))
-    begin, wide = extent(heart.qrs), np.ptp(extent(heart.qrs)[[0, 2]]) - .085
-    peak = beats.time + begin[0] + wide + qt - 2*stretch*heart.t[-1, 1] + .06*odd
-    way, side = rng.normal(20, 50), rng.choice((-50, 130)) + rng.normal(0, 25)
-    pvc, gain_t = turn(QRS['PVC'], way, side)*(1, 1, *[np.clip(rng.lognormal(0, .2), .7, 1.5)]*3), gain*np.clip(stretch, .6, 1.1)
-    pvc_t = turn(T*(1, 1, -.45, 0, 0), way, side)
-    rows = [at(heart.qrs, beats.time[~odd], gain[~odd]), at(heart.st, peak[~odd], gain_t[~odd], stretch[~odd]),
-            at(heart.t, peak[~odd], gain_t[~odd], stretch[~odd]), at(pvc, beats.time[odd]), at(pvc_t, peak[odd], 1., stretch[odd])]
+    rr = np.diff(beats.time, prepend=2 * beats.time[0] - beats.time[1])
+    odd = beats.kind == 'PVC'
+    qt = heart.qtc * np.cbrt(np.clip(0.5 * rr + 0.5 * np.median(rr), 0.28, 1.6))  # Fridericia
+    stretch = qt / 0.4
+    gain = rng.normal(1, 0.02, len(rr)) * (1 + 0.03 * np.sin(2 * np.pi * 0.25 * beats.time))
+    begin = extent(heart.qrs)
+    wide = np.ptp(extent(heart.qrs)[[0, 2]]) - 0.085
+    peak = beats.time + begin[0] + wide + qt - 2 * stretch * heart.t[-1, 1] + 0.06 * odd
+    way = rng.normal(20, 50)
+    side = rng.choice((-50, 130)) + rng.normal(0, 25)
+    pvc = turn(QRS['PVC'], way, side) * (1, 1, *[np.clip(rng.lognormal(0, 0.2), 0.7, 1.5)] * 3)
+    gain_t = gain * np.clip(stretch, 0.6, 1.1)
+    pvc_t = turn(T * (1, 1, -0.45, 0, 0), way, side)
+    rows = [
+        at(heart.qrs, beats.time[~odd], gain[~odd]),
+        at(heart.st, peak[~odd], gain_t[~odd], stretch[~odd]),
+        at(heart.t, peak[~odd], gain_t[~odd], stretch[~odd]),
+        at(pvc, beats.time[odd]),
+        at(pvc_t, peak[odd], 1.0, stretch[odd]),
+    ]
     qrs = beats.time[:, None] + np.where(odd[:, None], extent(pvc), begin)
-    return np.concatenate(rows), qrs, peak[:, None] + stretch[:, None]*extent(heart.t)
+    return np.concatenate(rows), qrs, peak[:, None] + stretch[:, None] * extent(heart.t)
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #f3de0957
-def _atrial_rows(rng: np.random.Generator, rhythm: str, heart: Heart, beats: Beats) -> tuple[np.ndarray, np.ndarray]:
+def _atrial_rows(
+    rng: np.random.Generator, rhythm: str, heart: Heart, beats: Beats
+) -> tuple[np.ndarray, np.ndarray]:
     "Gaussians of the P waves and their intervals [B, 3]."
-    intervals, rows = np.full((len(beats.time), 3), np.nan), [np.zeros((0, 5))]
+    intervals = np.full((len(beats.time), 3), np.nan)
+    rows = [np.zeros((0, 5))]
     for k, wave in enumerate(_p_waves(rng, PATTERNS[rhythm].atria, heart)):
         mine = (beats.form == k) & np.isfinite(beats.p)
         centre = (beats.time + beats.p)[mine]
-        rows.append(at(wave, centre, rng.normal(1, .05, len(centre))))
+        rows.append(at(wave, centre, rng.normal(1, 0.05, len(centre))))
         intervals[mine] = centre[:, None] + extent(wave)
     return np.concatenate(rows), intervals
 
@@ -181,48 +297,84 @@ def _atrial_rows(rng: np.random.Generator, rhythm: str, heart: Heart, beats: Bea
 @dataclass(frozen=True)
 class Settings:
     "All that decides a simulated data set, apart from its length."
+
     seed: int = 0
     rhythms: tuple[str, ...] = RHYTHMS
-    balance: str = 'natural' # `natural`: as in Chapman-Shaoxing; `groups`: the groups equal; `rhythms`: the rhythms equal
-    fs: float = 500 # Hz
+    # `natural`: as in Chapman-Shaoxing; `groups`: the groups equal; `rhythms`: the rhythms equal
+    balance: str = 'natural'
+    fs: float = 500  # Hz
     seconds: float = 10
-    repeats: float = 0. # share of patients with two recordings
-    noise: float = 1. # times the usual noise
+    repeats: float = 0.0  # share of patients with two recordings
+    noise: float = 1.0  # times the usual noise
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #a3578639
-def _recording(i: int, first: int, rhythm: str, first_rhythm: str, settings: Settings) -> tuple[np.ndarray, Truth]:
-    "Recording number `i` of the patient whose first is number `first`: int16 [12, T] in µV, and the truth."
-    heart = patient(np.random.default_rng(np.random.SeedSequence((settings.seed, first, 0))), PATTERNS[first_rhythm].age)
+def _recording(
+    i: int, first: int, rhythm: str, first_rhythm: str, settings: Settings
+) -> tuple[np.ndarray, Truth]:
+    """Recording number `i` of the patient whose first is number `first`: int16 [12, T] in µV, and
+    the truth."""
+    heart = patient(
+        np.random.default_rng(np.random.SeedSequence((settings.seed, first, 0))),
+        PATTERNS[first_rhythm].age,
+    )
     rng = np.random.default_rng(np.random.SeedSequence((settings.seed, i, 1)))
-    fs, atria = settings.fs, PATTERNS[rhythm].atria
-    t = np.arange(round(settings.seconds*fs))/fs
+    fs = settings.fs
+    atria = PATTERNS[rhythm].atria
+    t = np.arange(round(settings.seconds * fs)) / fs
     beats, rate = _beats(rng, rhythm, heart, settings.seconds)
     rows, qrs, tw = _ventricular_rows(rng, heart, beats)
     p_rows, p = _atrial_rows(rng, rhythm, heart, beats)
-    vector, hz, size = np.zeros((3, len(t))), np.nan, np.nan
-    if atria == 'f': vector, hz, size = fibrillation(rng, t)
-    if atria == 'F': vector, hz, size = flutter_waves(rng, t, rate)
+    vector = np.zeros((3, len(t)))
+    hz = np.nan
+    size = np.nan
+    if atria == 'f':
+        vector, hz, size = fibrillation(rng, t)
+    if atria == 'F':
+        vector, hz, size = flutter_waves(rng, t, rate)
     vector = vector.astype(np.float32)
     paint(vector, np.concatenate([rows, p_rows]), fs)
     weights, sources = electrode_noise(rng, t, fs, settings.noise)
-    signal = project(np.concatenate([heart.leads, ELECTRODES @ weights], 1).astype(np.float32), np.concatenate([vector, sources]))
-    inside, rr = (qrs[:, 1] >= 0) & (qrs[:, 1] < t[-1]), np.diff(qrs[:, 1], prepend=np.nan)
+    signal = project(
+        np.concatenate([heart.leads, ELECTRODES @ weights], 1).astype(np.float32),
+        np.concatenate([vector, sources]),
+    )
+    inside = (qrs[:, 1] >= 0) & (qrs[:, 1] < t[-1])
+    rr = np.diff(qrs[:, 1], prepend=np.nan)
     before = (qrs - p)[inside & (p[:, 0] < qrs[:, 0]), 0]
     spans = np.array([(0, settings.seconds)] if atria in 'fF' else np.zeros((0, 2)))
-    return signal, Truth(f'S{i+1:06d}', f'P{first+1:06d}', rhythm, GROUP_OF[rhythm], heart.age, heart.sex, float(60/rr[inside].mean()), axis(heart),
-                         heart.conduction, float(np.median(before)) if len(before) else np.nan, beats.kind[inside], p[inside], qrs[inside],
-                         tw[inside], rr[inside], atria if atria in 'fF' else '', spans, hz, size)
+    return signal, Truth(
+        f'S{i + 1:06d}',
+        f'P{first + 1:06d}',
+        rhythm,
+        GROUP_OF[rhythm],
+        heart.age,
+        heart.sex,
+        float(60 / rr[inside].mean()),
+        axis(heart),
+        heart.conduction,
+        float(np.median(before)) if len(before) else np.nan,
+        beats.kind[inside],
+        p[inside],
+        qrs[inside],
+        tw[inside],
+        rr[inside],
+        atria if atria in 'fF' else '',
+        spans,
+        hz,
+        size,
+    )
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #4c94f158
-def shares(rhythms: Sequence[str] = RHYTHMS, # names out of `RHYTHMS`
-           balance: str = 'natural' # `natural`: as in Chapman-Shaoxing; `groups`: the groups equal, natural within; `rhythms`: all equal
-          ) -> dict[str, float]: # share of each rhythm; the sum is 1
+def shares(
+    rhythms: Sequence[str] = RHYTHMS,  # names out of `RHYTHMS`
+    balance: str = 'natural',  # `natural`: as in Chapman-Shaoxing; `groups`: the groups equal, natural within; `rhythms`: all equal
+) -> dict[str, float]:  # share of each rhythm; the sum is 1
     "How often each rhythm is simulated."
-    count = {r: 1. if balance == 'rhythms' else float(PATTERNS[r].recordings) for r in rhythms}
+    count = {r: 1.0 if balance == 'rhythms' else float(PATTERNS[r].recordings) for r in rhythms}
     if balance == 'groups':
         total = {g: sum(count[r] for r in rhythms if r in rs) for g, rs in GROUPS.items()}
-        count = {r: c/total[GROUP_OF[r]] for r, c in count.items()}
-    return {r: c/sum(count.values()) for r, c in count.items()}
+        count = {r: c / total[GROUP_OF[r]] for r, c in count.items()}
+    return {r: c / sum(count.values()) for r, c in count.items()}
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #7286bef6
 def _plan(n: int, settings: Settings) -> tuple[list[str], np.ndarray]:
@@ -230,179 +382,335 @@ def _plan(n: int, settings: Settings) -> tuple[list[str], np.ndarray]:
     part = shares(settings.rhythms, settings.balance)
     rng = np.random.default_rng(np.random.SeedSequence((settings.seed, 0, 2)))
     start = rng.random(len(part))
-    events = sorted(((k + u)/s, r) for (r, s), u in zip(part.items(), start) for k in range(int((n + 12)*s) + 2))
+    events = sorted(
+        ((k + u) / s, r)
+        for (r, s), u in zip(part.items(), start)
+        for k in range(int((n + 12) * s) + 2)
+    )
     first = np.arange(n)
-    again = np.random.default_rng(np.random.SeedSequence((settings.seed, 0, 3))).random(n) < settings.repeats
+    again = (
+        np.random.default_rng(np.random.SeedSequence((settings.seed, 0, 3))).random(n)
+        < settings.repeats
+    )
     for i in range(1, n):
-        if again[i] and first[i-1] == i - 1: first[i] = i - 1
+        if again[i] and first[i - 1] == i - 1:
+            first[i] = i - 1
     return [r for _, r in events[:n]], first
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #34eec4ea
 def _check(n: int, s: Settings) -> None:
     "Refuse settings that make no sense."
+
     def refuse(field: str, value: Any, expected: str) -> None:
-        raise EcgvisError(f'cannot simulate with {field} = {value!r}', field=field, expected=expected, remedy=f'change {field}')
-    def whole(v: Any) -> bool: return isinstance(v, (int, np.integer)) and not isinstance(v, bool)
-    if not whole(n) or n < 1: refuse('n', n, 'a whole number of recordings, 1 or more')
-    if not whole(s.seed) or s.seed < 0: refuse('seed', s.seed, 'a whole number, 0 or more')
+        raise EcgvisError(
+            f'cannot simulate with {field} = {value!r}',
+            field=field,
+            expected=expected,
+            remedy=f'change {field}',
+        )
+
+    def whole(v: Any) -> bool:
+        return isinstance(v, (int, np.integer)) and not isinstance(v, bool)
+
+    if not whole(n) or n < 1:
+        refuse('n', n, 'a whole number of recordings, 1 or more')
+    if not whole(s.seed) or s.seed < 0:
+        refuse('seed', s.seed, 'a whole number, 0 or more')
     unknown = [r for r in s.rhythms if r not in RHYTHMS]
-    if unknown or not s.rhythms: refuse('rhythms', unknown or s.rhythms, f'some of {", ".join(RHYTHMS)}')
-    if s.balance not in ('natural', 'groups', 'rhythms'): refuse('balance', s.balance, 'natural, groups or rhythms')
-    for field, low, high in (('fs', 100, 2000), ('seconds', 2, 3600), ('repeats', 0, 1), ('noise', 0, 100)):
-        if not low <= getattr(s, field) <= high: refuse(field, getattr(s, field), f'{low} to {high}')
+    if unknown or not s.rhythms:
+        refuse('rhythms', unknown or s.rhythms, f'some of {", ".join(RHYTHMS)}')
+    if s.balance not in ('natural', 'groups', 'rhythms'):
+        refuse('balance', s.balance, 'natural, groups or rhythms')
+    for field, low, high in (
+        ('fs', 100, 2000),
+        ('seconds', 2, 3600),
+        ('repeats', 0, 1),
+        ('noise', 0, 100),
+    ):
+        if not low <= getattr(s, field) <= high:
+            refuse(field, getattr(s, field), f'{low} to {high}')
+
 
 def _settings(n: int, seed: int, rhythms: str | Sequence[str] | None, **more: Any) -> Settings:
     "Checked settings; a rhythm named twice counts once."
-    names = RHYTHMS if rhythms is None else (rhythms,) if isinstance(rhythms, str) else tuple(dict.fromkeys(rhythms))
+    names = (
+        RHYTHMS
+        if rhythms is None
+        else (rhythms,)
+        if isinstance(rhythms, str)
+        else tuple(dict.fromkeys(rhythms))
+    )
     settings = Settings(seed, names, **more)
     _check(n, settings)
     return settings
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #249a338e
-def simulate(n: int, # how many recordings
-             seed: int, # 0 or more; the same seed gives the same recordings, however many
-             rhythms: str | Sequence[str] | None = None, # names out of `RHYTHMS`; None for all
-             balance: str = 'natural', # `natural`: shares of Chapman-Shaoxing; `groups`: groups equal; `rhythms`: rhythms equal
-             fs: float = 500, # Hz
-             seconds: float = 10, # duration
-             repeats: float = 0., # share of patients with two recordings
-             noise: float = 1., # times the usual noise; 0 for none
-            ) -> Iterator[tuple[Recording, Truth]]: # signals in mV on a 1 µV grid
-    "Simulate 12-lead ECGs with their truth, one after the other. `EcgvisError` for settings that make no sense."
-    settings = _settings(n, seed, rhythms, balance=balance, fs=fs, seconds=seconds, repeats=repeats, noise=noise)
+def simulate(
+    n: int,  # how many recordings
+    seed: int,  # 0 or more; the same seed gives the same recordings, however many
+    rhythms: str | Sequence[str] | None = None,  # names out of `RHYTHMS`; None for all
+    balance: str = 'natural',  # `natural`: shares of Chapman-Shaoxing; `groups`: groups equal; `rhythms`: rhythms equal
+    fs: float = 500,  # Hz
+    seconds: float = 10,  # duration
+    repeats: float = 0.0,  # share of patients with two recordings
+    noise: float = 1.0,  # times the usual noise; 0 for none
+) -> Iterator[tuple[Recording, Truth]]:  # signals in mV on a 1 µV grid
+    """Simulate 12-lead ECGs with their truth, one after the other. `EcgvisError` for settings that
+    make no sense."""
+    settings = _settings(
+        n, seed, rhythms, balance=balance, fs=fs, seconds=seconds, repeats=repeats, noise=noise
+    )
     names, first = _plan(n, settings)
+
     def one(i: int) -> tuple[Recording, Truth]:
         signal, truth = _recording(i, int(first[i]), names[i], names[first[i]], settings)
-        millivolts = signal.astype(np.float32)/np.float32(1000)
-        return Recording(truth.id, millivolts, fs, LEADS, truth.age, truth.sex, (truth.rhythm,), truth.patient, 'simulated'), truth
+        millivolts = signal.astype(np.float32) / np.float32(1000)
+        return Recording(
+            truth.id,
+            millivolts,
+            fs,
+            LEADS,
+            truth.age,
+            truth.sex,
+            (truth.rhythm,),
+            truth.patient,
+            'simulated',
+        ), truth
+
     return (one(i) for i in range(n))
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #4ebebf64
-_CODES = {r: code for code, r in SNOMED.items()} | dict(RBBB='59118001', LBBB='164909002', wide='698252002', long_pr='270492004',
-                                                        PVC='427172004', PAC='284470004')
+_CODES = {r: code for code, r in SNOMED.items()} | dict(
+    RBBB='59118001',
+    LBBB='164909002',
+    wide='698252002',
+    long_pr='270492004',
+    PVC='427172004',
+    PAC='284470004',
+)
+
 
 def _header(signal: np.ndarray, truth: Truth, fs: float, note: str) -> str:
     "The WFDB header of int16 [12, T]: checksums are the sums of samples as signed 16-bit numbers."
-    findings = [truth.rhythm, truth.conduction] + ['long_pr']*(truth.pr > .2) + [k for k in ('PVC', 'PAC') if k in truth.kind]
+    findings = (
+        [truth.rhythm, truth.conduction]
+        + ['long_pr'] * (truth.pr > 0.2)
+        + [k for k in ('PVC', 'PAC') if k in truth.kind]
+    )
     codes = ','.join(_CODES[k] for k in findings if k in _CODES)
     sums = signal.sum(1, dtype=np.int64).astype(np.int16)
     lines = [f'{truth.id} {len(LEADS)} {fs:g} {signal.shape[1]}']
-    lines += [f'{truth.id}.dat 16 1000(0)/mV 16 0 {row[0]} {check} 0 {lead}' for row, check, lead in zip(signal, sums, LEADS)]
-    lines += [f'#Age: {truth.age:.0f}', f'#Sex: {truth.sex.capitalize()}', f'#Dx: {codes}', f'#Patient: {truth.patient}', f'#Source: {note}']
+    lines += [
+        f'{truth.id}.dat 16 1000(0)/mV 16 0 {row[0]} {check} 0 {lead}'
+        for row, check, lead in zip(signal, sums, LEADS)
+    ]
+    lines += [
+        f'#Age: {truth.age:.0f}',
+        f'#Sex: {truth.sex.capitalize()}',
+        f'#Dx: {codes}',
+        f'#Patient: {truth.patient}',
+        f'#Source: {note}',
+    ]
     return '\n'.join(lines) + '\n'
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #c20a86e1
 def _beat_table(truths: list[Truth]) -> pd.DataFrame:
     "A row per beat: id, beat, kind, onset, peak and offset of P, QRS and T, and RR, s."
-    def joined(name: str) -> np.ndarray: return np.concatenate([getattr(t, name) for t in truths])
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(t, name) for t in truths])
+
     sizes = [len(t.kind) for t in truths]
-    names = dict(id=np.repeat([t.id for t in truths], sizes), beat=np.concatenate([np.arange(n) for n in sizes]), kind=joined('kind'))
-    waves = {f'{w}_{part}': column for w in ('p', 'qrs', 't') for part, column in zip(('onset', 'peak', 'offset'), joined(w).T)}
+    names = dict(
+        id=np.repeat([t.id for t in truths], sizes),
+        beat=np.concatenate([np.arange(n) for n in sizes]),
+        kind=joined('kind'),
+    )
+    waves = {
+        f'{w}_{part}': column
+        for w in ('p', 'qrs', 't')
+        for part, column in zip(('onset', 'peak', 'offset'), joined(w).T)
+    }
     return pd.DataFrame(names | waves | dict(rr=joined('rr')))
+
 
 def _recording_row(truth: Truth, path: str) -> dict[str, Any]:
     "What holds for the whole recording."
-    one = {f.name: getattr(truth, f.name) for f in fields(truth) if not isinstance(getattr(truth, f.name), np.ndarray)}
+    one = {
+        f.name: getattr(truth, f.name)
+        for f in fields(truth)
+        if not isinstance(getattr(truth, f.name), np.ndarray)
+    }
     onset, offset = truth.atrial_spans[0] if len(truth.atrial_spans) else (np.nan, np.nan)
-    return one | dict(atrial_onset=onset, atrial_offset=offset, beats=len(truth.kind), pvc=int((truth.kind == 'PVC').sum()),
-                      pac=int((truth.kind == 'PAC').sum()), path=path)
+    return one | dict(
+        atrial_onset=onset,
+        atrial_offset=offset,
+        beats=len(truth.kind),
+        pvc=int((truth.kind == 'PVC').sum()),
+        pac=int((truth.kind == 'PAC').sum()),
+        path=path,
+    )
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #e1b004dc
 _BLOCK = 100
 
+
 def _put(path: Path, data: bytes) -> Path:
-    "Write a file under another name, then rename it; `_write_block` sends it to the disk with the rest of its block."
+    """Write a file under another name, then rename it; `_write_block` sends it to the disk with the
+    rest of its block."""
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)
-    finally: temporary.unlink(missing_ok=True)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
 
-def _write_block(out: Path, block: int, jobs: list[tuple[int, int, str, str]], settings: Settings) -> int:
+
+def _write_block(
+    out: Path, block: int, jobs: list[tuple[int, int, str, str]], settings: Settings
+) -> int:
     "Make and write one block of recordings, then its truth; gives the number of recordings."
-    truths, rows, files, note = [], [], [], f'ecgvis {__version__} simulate, seed {settings.seed}'
+    truths = []
+    rows = []
+    files = []
+    note = f'ecgvis {__version__} simulate, seed {settings.seed}'
     with disk_errors(out):
         for i, first, rhythm, first_rhythm in jobs:
             signal, truth = _recording(i, first, rhythm, first_rhythm, settings)
-            path = f'records/{i//1000:02d}/{truth.id}'
-            (out/path).parent.mkdir(parents=True, exist_ok=True)
-            files.append(_put(out/f'{path}.dat', np.ascontiguousarray(signal.T, '<i2').tobytes()))
-            files.append(_put(out/f'{path}.hea', _header(signal, truth, settings.fs, note).encode()))
-            truths.append(truth); rows.append(_recording_row(truth, path + '.hea'))
+            path = f'records/{i // 1000:02d}/{truth.id}'
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            files.append(_put(out / f'{path}.dat', np.ascontiguousarray(signal.T, '<i2').tobytes()))
+            files.append(
+                _put(out / f'{path}.hea', _header(signal, truth, settings.fs, note).encode())
+            )
+            truths.append(truth)
+            rows.append(_recording_row(truth, path + '.hea'))
         for file in files:
-            with open(file, 'rb+') as f: os.fsync(f.fileno())
-    write_table(_beat_table(truths), out/f'.parts/beats-{block:05d}.parquet')
-    write_table(pd.DataFrame(rows), out/f'.parts/recordings-{block:05d}.parquet')
+            with open(file, 'rb+') as f:
+                os.fsync(f.fileno())
+    write_table(_beat_table(truths), out / f'.parts/beats-{block:05d}.parquet')
+    write_table(pd.DataFrame(rows), out / f'.parts/recordings-{block:05d}.parquet')
     return len(jobs)
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #af93c56c
 def _claim(out: Path, n: int, settings: Settings) -> bool:
     "Take the folder, or find that it is ours already; True when the data set in it is finished."
-    wanted, marker = to_plain(asdict(settings)) | dict(recordings=int(n)), out/'dataset.json'
-    if out.exists() and not out.is_dir(): raise EcgvisError('a file is in the way', file=out, expected='a folder', remedy='choose another folder')
+    wanted = to_plain(asdict(settings)) | dict(recordings=int(n))
+    marker = out / 'dataset.json'
+    if out.exists() and not out.is_dir():
+        raise EcgvisError(
+            'a file is in the way', file=out, expected='a folder', remedy='choose another folder'
+        )
     if marker.exists():
         found = read_json(marker)
-        other = [f'{k} = {found.get("settings", {}).get(k)!r}, now {v!r}' for k, v in wanted.items() if found.get('settings', {}).get(k) != v]
+        other = [
+            f'{k} = {found.get("settings", {}).get(k)!r}, now {v!r}'
+            for k, v in wanted.items()
+            if found.get('settings', {}).get(k) != v
+        ]
         if other or found.get('version') != __version__:
-            raise EcgvisError('the folder holds a data set of other settings', file=out, field='; '.join(other) or f'version {found.get("version")}',
-                              expected='the settings it was begun with', remedy='choose another folder, or delete this one')
+            raise EcgvisError(
+                'the folder holds a data set of other settings',
+                file=out,
+                field='; '.join(other) or f'version {found.get("version")}',
+                expected='the settings it was begun with',
+                remedy='choose another folder, or delete this one',
+            )
         return bool(found.get('complete'))
     if out.exists() and any(out.iterdir()):
-        raise EcgvisError('the folder is in use by other files', file=out, expected='an empty or new folder', remedy='choose another folder')
+        raise EcgvisError(
+            'the folder is in use by other files',
+            file=out,
+            expected='an empty or new folder',
+            remedy='choose another folder',
+        )
     _declare(out, wanted, False)
     return False
 
+
 def _declare(out: Path, settings: dict[str, Any], complete: bool, **more: Any) -> None:
     "Write dataset.json."
-    facts = dict(kind='wfdb', simulated=True, version=__version__, key=digest(settings), settings=settings, complete=complete)
-    write_json(facts | more, out/'dataset.json')
+    facts = dict(
+        kind='wfdb',
+        simulated=True,
+        version=__version__,
+        key=digest(settings),
+        settings=settings,
+        complete=complete,
+    )
+    write_json(facts | more, out / 'dataset.json')
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #13be85e6
 def _run(blocks: dict[int, list], out: Path, settings: Settings, jobs: int) -> Iterator[int]:
-    "Make the blocks, in this process or in `jobs` others; gives the size of each as it is finished."
+    """Make the blocks, in this process or in `jobs` others; gives the size of each as it is
+    finished."""
     if jobs == 1 or len(blocks) < 2:
-        for k, block in blocks.items(): yield _write_block(out, k, block, settings)
+        for k, block in blocks.items():
+            yield _write_block(out, k, block, settings)
         return
     with workers(min(jobs, len(blocks))) as pool:
         work = [pool.submit(_write_block, out, k, block, settings) for k, block in blocks.items()]
-        for done in as_completed(work): yield done.result()
+        for done in as_completed(work):
+            yield done.result()
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #b3419da6
 def _finish(out: Path, n: int, settings: Settings) -> None:
     "Join the parts of the truth, declare the data set complete, and tidy up."
     for name in ('beats', 'recordings'):
-        table = pd.concat([pd.read_parquet(p) for p in sorted((out/'.parts').glob(f'{name}-*.parquet'))], ignore_index=True)
-        write_table(table, out/f'truth_{name}.parquet')
+        table = pd.concat(
+            [pd.read_parquet(p) for p in sorted((out / '.parts').glob(f'{name}-*.parquet'))],
+            ignore_index=True,
+        )
+        write_table(table, out / f'truth_{name}.parquet')
     counts = {column: table[column].value_counts().to_dict() for column in ('rhythm', 'group')}
-    _declare(out, to_plain(asdict(settings)) | dict(recordings=int(n)), True, patients=table.patient.nunique(), **counts)
-    shutil.rmtree(out/'.parts')
+    _declare(
+        out,
+        to_plain(asdict(settings)) | dict(recordings=int(n)),
+        True,
+        patients=table.patient.nunique(),
+        **counts,
+    )
+    shutil.rmtree(out / '.parts')
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #bccb85e2
-def write(out: str | Path, # folder of the data set; new, empty, or one to be continued
-          n: int, # how many recordings
-          seed: int, # as for `simulate`, and so are the next seven
-          rhythms: str | Sequence[str] | None = None,
-          balance: str = 'natural',
-          fs: float = 500,
-          seconds: float = 10,
-          repeats: float = 0.,
-          noise: float = 1.,
-          jobs: int = 1, # processes
-         ) -> Path: # the folder
+def write(
+    out: str | Path,  # folder of the data set; new, empty, or one to be continued
+    n: int,  # how many recordings
+    seed: int,  # as for `simulate`, and so are the next seven
+    rhythms: str | Sequence[str] | None = None,
+    balance: str = 'natural',
+    fs: float = 500,
+    seconds: float = 10,
+    repeats: float = 0.0,
+    noise: float = 1.0,
+    jobs: int = 1,  # processes
+) -> Path:  # the folder
     """Write a WFDB data set in records/<thousands>/, with truth_beats.parquet, truth_recordings.parquet and dataset.json beside it.
 
     An interrupted data set is continued and a finished one left alone; `EcgvisError` for a folder of other settings or in use by other files."""
-    settings, out = _settings(n, seed, rhythms, balance=balance, fs=fs, seconds=seconds, repeats=repeats, noise=noise), Path(out)
+    settings = _settings(
+        n, seed, rhythms, balance=balance, fs=fs, seconds=seconds, repeats=repeats, noise=noise
+    )
+    out = Path(out)
     with disk_errors(out):
-        if _claim(out, n, settings): return out
-        for stale in out.rglob('.*.tmp*'): stale.unlink(missing_ok=True)
+        if _claim(out, n, settings):
+            return out
+        for stale in out.rglob('.*.tmp*'):
+            stale.unlink(missing_ok=True)
     names, first = _plan(n, settings)
-    todo = {k: [(i, int(first[i]), names[i], names[first[i]]) for i in range(k*_BLOCK, min(n, (k + 1)*_BLOCK))] for k in range(-(-n//_BLOCK))
-            if not (out/f'.parts/recordings-{k:05d}.parquet').exists()}
+    todo = {
+        k: [
+            (i, int(first[i]), names[i], names[first[i]])
+            for i in range(k * _BLOCK, min(n, (k + 1) * _BLOCK))
+        ]
+        for k in range(-(-n // _BLOCK))
+        if not (out / f'.parts/recordings-{k:05d}.parquet').exists()
+    }
     left = sum(map(len, todo.values()))
     bar = progress(range(0), 'simulate', 'recordings', total=n, initial=n - left)
     with bar:
-        for made in _run(todo, out, settings, jobs): bar.update(made)
+        for made in _run(todo, out, settings, jobs):
+            bar.update(made)
     _finish(out, n, settings)
     return out

@@ -24,19 +24,25 @@ from .recordings import simulate
 
 # %% ../../nbs/15_simulate/20_study.ipynb #552c9d70
 CLASSES = tuple(GROUPS)
-SHARES = dict(SB=.367, SR=.172, AFIB=.168, ST=.148, SVT=.051, AF=.041, SI=.037, AT=.016) # rhythms of Chapman-Shaoxing, the rarest left out
+# rhythms of Chapman-Shaoxing, the rarest left out
+SHARES = dict(SB=0.367, SR=0.172, AFIB=0.168, ST=0.148, SVT=0.051, AF=0.041, SI=0.037, AT=0.016)
+
 
 @dataclass(frozen=True)
 class Rehearsal:
     "What is made up."
+
     architectures: tuple[str, ...] = ('mobilenet_v3_small', 'resnet18')
-    configurations: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {'config1': ('4x2.5+II',), 'config2': ('4x2.5+II', '2x5')})
+    configurations: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {'config1': ('4x2.5+II',), 'config2': ('4x2.5+II', '2x5')}
+    )
     seeds: tuple[int, ...] = (1,)
-    recordings: int = 400 # one per patient
+    recordings: int = 400  # one per patient
     epochs: int = 8
-    skill: float = 3. # distance of the classes, in units of the noise
-    draws: int = 500 # of the intervals
+    skill: float = 3.0  # distance of the classes, in units of the noise
+    draws: int = 500  # of the intervals
     seed: int = 0
+
 
 def _rng(*names: Any) -> np.random.Generator:
     "Chance that depends on names alone."
@@ -45,14 +51,31 @@ def _rng(*names: Any) -> np.random.Generator:
 # %% ../../nbs/15_simulate/20_study.ipynb #b6c9872f
 def _index(r: Rehearsal) -> pd.DataFrame:
     "Recordings in the shares of the data set; one in fifty is excluded."
-    rng, n = _rng('index', r.seed), r.recordings
+    rng = _rng('index', r.seed)
+    n = r.recordings
     ids = [f'S{i + 1:06d}' for i in range(n)]
-    rhythm = rng.choice(list(SHARES), size=n, p=np.array(list(SHARES.values()))/sum(SHARES.values()))
-    out = rng.random(n) < .02
+    rhythm = rng.choice(
+        list(SHARES), size=n, p=np.array(list(SHARES.values())) / sum(SHARES.values())
+    )
+    out = rng.random(n) < 0.02
     group = np.array([GROUP_OF[x] for x in rhythm])
-    return pd.DataFrame(dict(id=ids, path='', patient=[f'P{i[1:]}' for i in ids], age=rng.normal(59, 18, n).clip(1, 98).round(),
-        sex=rng.choice(['female', 'male'], n), rhythm=rhythm, group=group, status=np.where(out, 'excluded', 'ok'),
-        reason=np.where(out, 'flat lead', ''), detail='', source=rng.choice(['site A', 'site B'], n, p=[.7, .3]), label=np.where(out, '', group)))
+    return pd.DataFrame(
+        dict(
+            id=ids,
+            path='',
+            patient=[f'P{i[1:]}' for i in ids],
+            age=rng.normal(59, 18, n).clip(1, 98).round(),
+            sex=rng.choice(['female', 'male'], n),
+            rhythm=rhythm,
+            group=group,
+            status=np.where(out, 'excluded', 'ok'),
+            reason=np.where(out, 'flat lead', ''),
+            detail='',
+            source=rng.choice(['site A', 'site B'], n, p=[0.7, 0.3]),
+            label=np.where(out, '', group),
+        )
+    )
+
 
 def _splits(index: pd.DataFrame) -> pd.DataFrame:
     "A fifth for the test, five folds of the rest."
@@ -63,87 +86,234 @@ def _splits(index: pd.DataFrame) -> pd.DataFrame:
     return ok[['id', 'patient', 'label']].assign(part=part, fold=fold)
 
 # %% ../../nbs/15_simulate/20_study.ipynb #12239297
-def _dataset(r: Rehearsal, folder: Path) -> pd.DataFrame: # the splits
+def _dataset(r: Rehearsal, folder: Path) -> pd.DataFrame:  # the splits
     "What the prepare stage leaves, but for the signals."
-    index, counts = _index(r), lambda s: s.value_counts().to_dict()
-    splits, ok = _splits(index), index['status'] == 'ok'
-    write_table(index, folder/'index.parquet')
-    write_table(splits, folder/'splits.parquet')
-    shown = [next(simulate(1, seed=3 + k, rhythms=name))[0] for k, name in enumerate(('AFIB', 'ST', 'SB', 'SR'))]
-    with atomic(folder/'examples.npz') as tmp:
-        np.savez(tmp, id=np.array([x.id for x in shown]), label=np.array(CLASSES), signal=np.stack([x.signal for x in shown]), fs=np.float32(500))
-    write_json(dict(root='', kind='wfdb', recordings=len(index), ok=int(ok.sum()), excluded=int((~ok).sum()), patients=int(ok.sum()), simulated=True,
-                    reasons=counts(index.loc[~ok, 'reason']), rhythms=counts(index.loc[ok, 'rhythm']), groups=counts(index.loc[ok, 'group']),
-                    classes=counts(index.loc[ok, 'label']), notes={}, class_names=CLASSES, choices=[]), folder/'summary.json')
+    index = _index(r)
+    counts = lambda s: s.value_counts().to_dict()
+    splits = _splits(index)
+    ok = index['status'] == 'ok'
+    write_table(index, folder / 'index.parquet')
+    write_table(splits, folder / 'splits.parquet')
+    shown = [
+        next(simulate(1, seed=3 + k, rhythms=name))[0]
+        for k, name in enumerate(('AFIB', 'ST', 'SB', 'SR'))
+    ]
+    with atomic(folder / 'examples.npz') as tmp:
+        np.savez(
+            tmp,
+            id=np.array([x.id for x in shown]),
+            label=np.array(CLASSES),
+            signal=np.stack([x.signal for x in shown]),
+            fs=np.float32(500),
+        )
+    write_json(
+        dict(
+            root='',
+            kind='wfdb',
+            recordings=len(index),
+            ok=int(ok.sum()),
+            excluded=int((~ok).sum()),
+            patients=int(ok.sum()),
+            simulated=True,
+            reasons=counts(index.loc[~ok, 'reason']),
+            rhythms=counts(index.loc[ok, 'rhythm']),
+            groups=counts(index.loc[ok, 'group']),
+            classes=counts(index.loc[ok, 'label']),
+            notes={},
+            class_names=CLASSES,
+            choices=[],
+        ),
+        folder / 'summary.json',
+    )
     return splits
 
 # %% ../../nbs/15_simulate/20_study.ipynb #3470d0d4
-def _answers(r: Rehearsal, splits: pd.DataFrame, layouts: tuple[str, ...], who: tuple[Any, ...]) -> pd.DataFrame:
+def _answers(
+    r: Rehearsal, splits: pd.DataFrame, layouts: tuple[str, ...], who: tuple[Any, ...]
+) -> pd.DataFrame:
     "Predictions of a run, a row per chart."
-    n, k = len(splits), len(CLASSES)
+    n = len(splits)
+    k = len(CLASSES)
     y = splits['label'].map({c: i for i, c in enumerate(CLASSES)}).to_numpy()
-    shared, own = _rng('recordings', r.seed).normal(size=(n, k)), _rng('run', r.seed, who).normal(size=(n, k))
-    skill = r.skill + _rng('skill', who[:-1]).uniform(-.4, .4)
-    noise = .75*shared + .5*own
-    noise[(splits['part'] == 'train').to_numpy()] *= .6
+    shared = _rng('recordings', r.seed).normal(size=(n, k))
+    own = _rng('run', r.seed, who).normal(size=(n, k))
+    skill = r.skill + _rng('skill', who[:-1]).uniform(-0.4, 0.4)
+    noise = 0.75 * shared + 0.5 * own
+    noise[(splits['part'] == 'train').to_numpy()] *= 0.6
+
     def one(layout: str) -> pd.DataFrame:
-        z = skill*np.eye(k)[y] + noise + .3*_rng('layout', r.seed, who, layout).normal(size=(n, k))
-        return splits[['id', 'patient', 'part']].assign(layout=layout, label=y, **{f'p_{c}': p for c, p in zip(CLASSES, softmax(2.2*z, axis=1).T)})
+        z = (
+            skill * np.eye(k)[y]
+            + noise
+            + 0.3 * _rng('layout', r.seed, who, layout).normal(size=(n, k))
+        )
+        return splits[['id', 'patient', 'part']].assign(
+            layout=layout,
+            label=y,
+            **{f'p_{c}': p for c, p in zip(CLASSES, softmax(2.2 * z, axis=1).T)},
+        )
+
     return pd.concat([one(x) for x in layouts], ignore_index=True)
 
 # %% ../../nbs/15_simulate/20_study.ipynb #911c73c2
 def _history(r: Rehearsal, f1: float, who: tuple[Any, ...]) -> pd.DataFrame:
     "Learning curves that end near a macro-F1."
-    rng, t = _rng('history', r.seed, who), np.arange(1, r.epochs + 1)/r.epochs
-    curve = lambda top, fall: top - (top - .2)*np.exp(-fall*t) + rng.normal(0, .006, r.epochs)
-    train, val = curve(min(1., f1 + .02), 4.), curve(f1, 3.5)
-    return pd.DataFrame(dict(epoch=range(1, r.epochs + 1), attempt=0, lr=.003*(1 - t) + 1e-5, train_loss=1.1 - train,
-        train_accuracy=train, train_f1=train, val_loss=1.15 - val, val_accuracy=val, val_f1=val, seconds=rng.uniform(6, 7, r.epochs)))
+    rng = _rng('history', r.seed, who)
+    t = np.arange(1, r.epochs + 1) / r.epochs
+    curve = lambda top, fall: top - (top - 0.2) * np.exp(-fall * t) + rng.normal(0, 0.006, r.epochs)
+    train = curve(min(1.0, f1 + 0.02), 4.0)
+    val = curve(f1, 3.5)
+    return pd.DataFrame(
+        dict(
+            epoch=range(1, r.epochs + 1),
+            attempt=0,
+            lr=0.003 * (1 - t) + 1e-5,
+            train_loss=1.1 - train,
+            train_accuracy=train,
+            train_f1=train,
+            val_loss=1.15 - val,
+            val_accuracy=val,
+            val_f1=val,
+            seconds=rng.uniform(6, 7, r.epochs),
+        )
+    )
+
 
 def _costs(k: int) -> dict[str, Any]:
     "Costs of the k-th architecture."
-    m = 2.5*1.6**k
-    return dict(counts=dict(parameters=m*1e6, weights_bytes=m*4e6, macs=m*1e8, torchinfo_difference_percent=-2., thop_difference_percent=3.),
-        measurements=[dict(machine=dict(cpu='made up', device='cpu'), latency=dict(p50_ms=m, p99_ms=1.4*m), throughput=dict(charts_per_second=1500/m),
-                           memory=dict(inference_batch=dict(peak_mb=40*m), training_step=dict(peak_mb=160*m)), energy=dict(training_watt_hours=m))])
+    m = 2.5 * 1.6**k
+    return dict(
+        counts=dict(
+            parameters=m * 1e6,
+            weights_bytes=m * 4e6,
+            macs=m * 1e8,
+            torchinfo_difference_percent=-2.0,
+            thop_difference_percent=3.0,
+        ),
+        measurements=[
+            dict(
+                machine=dict(cpu='made up', device='cpu'),
+                latency=dict(p50_ms=m, p99_ms=1.4 * m),
+                throughput=dict(charts_per_second=1500 / m),
+                memory=dict(
+                    inference_batch=dict(peak_mb=40 * m), training_step=dict(peak_mb=160 * m)
+                ),
+                energy=dict(training_watt_hours=m),
+            )
+        ],
+    )
 
 # %% ../../nbs/15_simulate/20_study.ipynb #0aabe258
 def _run(r: Rehearsal, folder: Path, splits: pd.DataFrame, k: int) -> None:
     "The files of one run."
-    config, name, seed = folder.parts[-4], folder.parts[-3], int(folder.name.removeprefix('seed-'))
-    who, layouts = (config, name, seed), tuple(r.configurations[config])
-    write_table(_answers(r, splits, layouts, who), folder/'predictions.parquet')
-    write_json(dict(architecture=name, classes=CLASSES, layouts=layouts, size=224, epochs=r.epochs, lr=.003, batch=32,
-                    optimizer='adamw', seed=seed), folder/'config.json')
+    config = folder.parts[-4]
+    name = folder.parts[-3]
+    seed = int(folder.name.removeprefix('seed-'))
+    who = (config, name, seed)
+    layouts = tuple(r.configurations[config])
+    write_table(_answers(r, splits, layouts, who), folder / 'predictions.parquet')
+    write_json(
+        dict(
+            architecture=name,
+            classes=CLASSES,
+            layouts=layouts,
+            size=224,
+            epochs=r.epochs,
+            lr=0.003,
+            batch=32,
+            optimizer='adamw',
+            seed=seed,
+        ),
+        folder / 'config.json',
+    )
     test = evaluate(None, folder, r.draws)['parts']['test']
     history = _history(r, test['macro']['f1']['value'], who)
-    write_table(history, folder/'history.csv')
+    write_table(history, folder / 'history.csv')
     costs = _costs(k)
-    write_json(costs, folder/'costs.json')
-    write_json(dict(architecture=name, weights='none (made up)', device='made up', seed=seed, stopped='all epochs done', epochs=r.epochs,
-        best_epoch=r.epochs, seconds=float(history['seconds'].sum()), parameters=int(costs['counts']['parameters']), signals=dict(fs=500, seconds=10),
-        recordings=splits['part'].value_counts().to_dict(), versions=dict(numpy=np.__version__)), folder/'run.json')
-    write_json(dict(key='rehearsal'), folder/'done.json')
+    write_json(costs, folder / 'costs.json')
+    write_json(
+        dict(
+            architecture=name,
+            weights='none (made up)',
+            device='made up',
+            seed=seed,
+            stopped='all epochs done',
+            epochs=r.epochs,
+            best_epoch=r.epochs,
+            seconds=float(history['seconds'].sum()),
+            parameters=int(costs['counts']['parameters']),
+            signals=dict(fs=500, seconds=10),
+            recordings=splits['part'].value_counts().to_dict(),
+            versions=dict(numpy=np.__version__),
+        ),
+        folder / 'run.json',
+    )
+    write_json(dict(key='rehearsal'), folder / 'done.json')
 
 # %% ../../nbs/15_simulate/20_study.ipynb #e8854f01
-def rehearse(folder: str | Path, # where the study goes
-             r: Rehearsal | None = None, # what is made up; None for the defaults
-            ) -> Path: # the folder
-    "Write a study whose recordings and answers are made up. It says of itself that it is simulated, and by what: nothing in it was trained."
-    r, folder = r or Rehearsal(), Path(folder)
-    splits = _dataset(r, folder/'dataset')
-    settings = dict(name=folder.name, data=dict(simulate=r.recordings, fs=500, seconds=10), configurations=dict(r.configurations),
-                    architectures=r.architectures, seeds=r.seeds, rehearsal=asdict(r))
-    with atomic(folder/'study.yaml') as tmp: tmp.write_text(yaml.safe_dump(to_plain(settings), sort_keys=False))
-    runs = [(k, folder/c/a/'final'/f'seed-{s}') for c in r.configurations for k, a in enumerate(r.architectures) for s in r.seeds]
-    for k, run in progress(runs, 'rehearsing', 'runs'): _run(r, run, splits, k)
-    for c, a in {(p.parts[-4], p.parts[-3]) for _, p in runs}: _head(folder/c/a)
+def rehearse(
+    folder: str | Path,  # where the study goes
+    r: Rehearsal | None = None,  # what is made up; None for the defaults
+) -> Path:  # the folder
+    """Write a study whose recordings and answers are made up. It says of itself that it is
+    simulated, and by what: nothing in it was trained."""
+    r = r or Rehearsal()
+    folder = Path(folder)
+    splits = _dataset(r, folder / 'dataset')
+    settings = dict(
+        name=folder.name,
+        data=dict(simulate=r.recordings, fs=500, seconds=10),
+        configurations=dict(r.configurations),
+        architectures=r.architectures,
+        seeds=r.seeds,
+        rehearsal=asdict(r),
+    )
+    with atomic(folder / 'study.yaml') as tmp:
+        tmp.write_text(yaml.safe_dump(to_plain(settings), sort_keys=False))
+    runs = [
+        (k, folder / c / a / 'final' / f'seed-{s}')
+        for c in r.configurations
+        for k, a in enumerate(r.architectures)
+        for s in r.seeds
+    ]
+    for k, run in progress(runs, 'rehearsing', 'runs'):
+        _run(r, run, splits, k)
+    for c, a in {(p.parts[-4], p.parts[-3]) for _, p in runs}:
+        _head(folder / c / a)
     return folder
 
+
 def _head(model: Path) -> None:
-    "What the head step says: heads that were trained are between those that were not and the whole network."
+    """What the head step says: heads that were trained are between those that were not and the
+    whole network."""
     rng = _rng('head', model.parts[-2:])
-    folds, untrained = rng.uniform(.74, .82, 5), rng.uniform(.08, .2, 5)
-    point = dict(optimizer='adamw', lr=.003, weight_decay=.01, scheduler='onecycle', batch=64, head='default', momentum=0., epochs=30)
-    write_json(dict(point=point, f1=folds.mean(), sd=folds.std(ddof=1), low=folds.min(), high=folds.max(), accuracy=folds.mean(), loss=.6,
-                    folds=folds, untrained=untrained, points=1, charts=100, seed=1, features=dict(seconds=1.)), model/'head'/'best.json')
+    folds = rng.uniform(0.74, 0.82, 5)
+    untrained = rng.uniform(0.08, 0.2, 5)
+    point = dict(
+        optimizer='adamw',
+        lr=0.003,
+        weight_decay=0.01,
+        scheduler='onecycle',
+        batch=64,
+        head='default',
+        momentum=0.0,
+        epochs=30,
+    )
+    write_json(
+        dict(
+            point=point,
+            f1=folds.mean(),
+            sd=folds.std(ddof=1),
+            low=folds.min(),
+            high=folds.max(),
+            accuracy=folds.mean(),
+            loss=0.6,
+            folds=folds,
+            untrained=untrained,
+            points=1,
+            charts=100,
+            seed=1,
+            features=dict(seconds=1.0),
+        ),
+        model / 'head' / 'best.json',
+    )

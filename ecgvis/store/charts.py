@@ -18,71 +18,114 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..render.augment import Augment, generators, get_augment, moves, shifted, vary_layout, vary_pictures, vary_signals
+from ecgvis.render.augment import (
+    Augment,
+    generators,
+    get_augment,
+    moves,
+    shifted,
+    vary_layout,
+    vary_pictures,
+    vary_signals,
+)
 from ..core import EcgvisError, digest, to_plain
 from ..data.datasets import LEADS
 from ..render.raster import Layout, compose, get_layout, ink
 from .signals import VERSION, Store, decode, encode, open_store, stamp, write
 
-if TYPE_CHECKING: import torch
+if TYPE_CHECKING:
+    import torch
 
 _all_ = ['VERSION', 'Store', 'decode', 'encode', 'open_store', 'stamp', 'write']
 
 # %% ../../nbs/30_store/20_charts.ipynb #80b5cde1
 class Held(NamedTuple):
     "What a cache of ink holds."
+
     charts: int
-    gb: float # of ink, in 10^9 bytes
-    room: int # charts that it can hold
+    gb: float  # of ink, in 10^9 bytes
+    room: int  # charts that it can hold
+
 
 class InkCache:
-    "Ink of charts that were drawn before, by their number. Safe for threads; a process opened by spawn begins with an empty one."
-    def __init__(self,
-        charts: int, # how many there are
-        shape: tuple[int, int], # height, width
-        gb: float, # memory, index included, in 10^9 bytes
+    """Ink of charts that were drawn before, by their number. Safe for threads; a process opened by
+    spawn begins with an empty one."""
+
+    def __init__(
+        self,
+        charts: int,  # how many there are
+        shape: tuple[int, int],  # height, width
+        gb: float,  # memory, index included, in 10^9 bytes
     ):
-        self.charts, self.shape, self.gb = charts, shape, gb
-        self.slots = np.full(charts, -1, np.int64)           # where the ink of a chart is; -1 nowhere, -2 being written
-        self.room = int(np.clip((gb*1e9 - self.slots.nbytes)//(shape[0]*shape[1]), 0, charts))
+        self.charts = charts
+        self.shape = shape
+        self.gb = gb
+        # where the ink of a chart is; -1 nowhere, -2 being written
+        self.slots = np.full(charts, -1, np.int64)
+        self.room = int(np.clip((gb * 1e9 - self.slots.nbytes) // (shape[0] * shape[1]), 0, charts))
         self.used, self.locks = 0, {os.getpid(): threading.Lock()}
-        try: self.ink = np.empty((self.room, *shape), np.uint8)
+        try:
+            self.ink = np.empty((self.room, *shape), np.uint8)
         except MemoryError as e:
-            raise EcgvisError(f'{gb:g} GB of memory cannot be had', field='cache', expected='less than the free memory', remedy='grant less') from e
+            raise EcgvisError(
+                f'{gb:g} GB of memory cannot be had',
+                field='cache',
+                expected='less than the free memory',
+                remedy='grant less',
+            ) from e
 
-    def __reduce__(self) -> tuple[Any, ...]: return InkCache, (self.charts, self.shape, self.gb)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return InkCache, (self.charts, self.shape, self.gb)
 
     @property
-    def lock(self) -> threading.Lock: return self.locks.setdefault(os.getpid(), threading.Lock())   # a fork may copy one that is held
+    def lock(self) -> threading.Lock:
+        return self.locks.setdefault(
+            os.getpid(), threading.Lock()
+        )  # a fork may copy one that is held
 
     @property
-    def held(self) -> Held: return Held(self.used, self.used*self.shape[0]*self.shape[1]/1e9, self.room)
+    def held(self) -> Held:
+        return Held(self.used, self.used * self.shape[0] * self.shape[1] / 1e9, self.room)
 
 # %% ../../nbs/30_store/20_charts.ipynb #4c94f53d
-def _find(cache: InkCache, charts: np.ndarray) -> np.ndarray: # int64 [N], negative where there is none
+def _find(
+    cache: InkCache, charts: np.ndarray
+) -> np.ndarray:  # int64 [N], negative where there is none
     "Where the ink of some charts is."
-    with cache.lock: return cache.slots[charts]
+    with cache.lock:
+        return cache.slots[charts]
+
 
 def _keep(cache: InkCache, charts: np.ndarray, drawn: np.ndarray) -> None:
     "Keep the ink [N, H, W] of charts, as far as there is room."
     charts, first = np.unique(charts, return_index=True)
     with cache.lock:
-        new = np.flatnonzero(cache.slots[charts] == -1)[:cache.room - cache.used]
-        start, stop = cache.used, cache.used + len(new)
-        cache.slots[charts[new]], cache.used = -2, stop
+        new = np.flatnonzero(cache.slots[charts] == -1)[: cache.room - cache.used]
+        start = cache.used
+        stop = cache.used + len(new)
+        cache.slots[charts[new]] = -2
+        cache.used = stop
     np.take(drawn, first[new], 0, out=cache.ink[start:stop], mode='clip')
-    with cache.lock: cache.slots[charts[new]] = np.arange(start, stop)
+    with cache.lock:
+        cache.slots[charts[new]] = np.arange(start, stop)
 
-def _through(cache: InkCache, charts: np.ndarray, draw: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+
+def _through(
+    cache: InkCache, charts: np.ndarray, draw: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
     "The ink [N, H, W] of charts: what is held is copied, `draw(places)` makes and keeps the rest."
     slots = _find(cache, charts)
     absent = np.flatnonzero(slots < 0)
-    if not len(absent): return np.take(cache.ink, slots, 0, mode='clip')
+    if not len(absent):
+        return np.take(cache.ink, slots, 0, mode='clip')
     drawn = draw(absent)
     _keep(cache, charts[absent], drawn)
-    if len(absent) == len(charts): return drawn
-    out, present = np.empty((len(charts), *cache.shape), np.uint8), np.flatnonzero(slots >= 0)
-    out[absent], out[present] = drawn, cache.ink[slots[present]]
+    if len(absent) == len(charts):
+        return drawn
+    out = np.empty((len(charts), *cache.shape), np.uint8)
+    present = np.flatnonzero(slots >= 0)
+    out[absent] = drawn
+    out[present] = cache.ink[slots[present]]
     return out
 
 # %% ../../nbs/30_store/20_charts.ipynb #de26c6c1
@@ -91,77 +134,124 @@ def _names(patients: Sequence[Any] | np.ndarray) -> list[str]:
     names = [str(x) for x in patients]
     for k, x in enumerate(patients):
         if x is None or x != x or not names[k].strip():
-            raise EcgvisError(f'patient {k} has no name', field='patients', remedy='give the id of the recording where the patient is unknown')
+            raise EcgvisError(
+                f'patient {k} has no name',
+                field='patients',
+                remedy='give the id of the recording where the patient is unknown',
+            )
     return names
+
 
 Part = TypeVar('Part', bound='ByPatient')
 
+
 class ByPatient:
-    "Recordings of patients, of which parts can be had; every patient is in a part with all recordings or with none."
-    ids: list[str] # recordings
-    patients: list[str] # of each recording
-    labels: np.ndarray # int64, of each recording
-    origin: np.ndarray # int64, of each recording: number of its first chart in the cache
+    """Recordings of patients, of which parts can be had; every patient is in a part with all
+    recordings or with none."""
+
+    ids: list[str]  # recordings
+    patients: list[str]  # of each recording
+    labels: np.ndarray  # int64, of each recording
+    origin: np.ndarray  # int64, of each recording: number of its first chart in the cache
 
     def subset(self: Part, patients: Sequence[str]) -> Part:
-        "All recordings of the named patients, in the order they have here; labels, variation and cache stay."
+        """All recordings of the named patients, in the order they have here; labels, variation and
+        cache stay."""
         wanted = set(_names(patients))
         unknown = sorted(wanted - set(self.patients))
-        if unknown: raise EcgvisError(f'{len(unknown)} unknown patients: {", ".join(unknown[:3])}', field='patients', expected='those of the data')
-        keep, other = [i for i, name in enumerate(self.patients) if name in wanted], copy(self)
-        other.ids, other.patients = [self.ids[i] for i in keep], [self.patients[i] for i in keep]
-        other.labels, other.origin = self.labels[keep], self.origin[keep]
+        if unknown:
+            raise EcgvisError(
+                f'{len(unknown)} unknown patients: {", ".join(unknown[:3])}',
+                field='patients',
+                expected='those of the data',
+            )
+        keep = [i for i, name in enumerate(self.patients) if name in wanted]
+        other = copy(self)
+        other.ids = [self.ids[i] for i in keep]
+        other.patients = [self.patients[i] for i in keep]
+        other.labels = self.labels[keep]
+        other.origin = self.origin[keep]
         return other
 
-    def sample(self: Part,
-        part: float, # share of the patients (a fraction, 1.0 for all), or their number (an int)
-        seed: int = 0, # of the choice
+    def sample(
+        self: Part,
+        part: float,  # share of the patients (a fraction, 1.0 for all), or their number (an int)
+        seed: int = 0,  # of the choice
     ) -> Part:
-        "All recordings of patients chosen by chance; with the same seed a smaller sample lies within a larger one."
+        """All recordings of patients chosen by chance; with the same seed a smaller sample lies
+        within a larger one."""
         names = sorted(set(self.patients))
         share = isinstance(part, (float, np.floating))
         if isinstance(part, bool) or not 0 < part <= (1 if share else len(names)):
-            raise EcgvisError(f'a sample of {part!r}', field='part', expected=f'a share up to 1.0, or 1 to {len(names)} patients')
+            raise EcgvisError(
+                f'a sample of {part!r}',
+                field='part',
+                expected=f'a share up to 1.0, or 1 to {len(names)} patients',
+            )
         order = np.random.default_rng(seed).permutation(len(names))
-        return self.subset([names[i] for i in order[:max(1, round(part*len(names))) if share else int(part)]])
+        return self.subset(
+            [names[i] for i in order[: max(1, round(part * len(names))) if share else int(part)]]
+        )
 
 # %% ../../nbs/30_store/20_charts.ipynb #51f2de5f
 class ChartDataset(ByPatient):
-    "Map-style dataset of (picture, label), drawn from the store on read: a row per recording and layout, or per recording where a layout is chosen."
-    def __init__(self,
-        store: Store, # signals
-        ids: Sequence[str], # recordings
-        layouts: Sequence[str | Layout], # every recording appears once per layout
-        size: int | tuple[int, int], # of the chart, px
-        labels: Sequence[int] | None = None, # class index per recording; -1 where unknown
-        augment: str | dict[str, Any] | Augment = 'none', # how charts vary, see `augment.get_augment`
-        seed: int = 0, # of the variation
-        cache: float = 0, # memory for ink that was drawn before, in 10^9 bytes
-        patients: Sequence[str] | None = None, # of each recording; its id by default
+    """Map-style dataset of (picture, label), drawn from the store on read: a row per recording and
+    layout, or per recording where a layout is chosen."""
+
+    def __init__(
+        self,
+        store: Store,  # signals
+        ids: Sequence[str],  # recordings
+        layouts: Sequence[str | Layout],  # every recording appears once per layout
+        size: int | tuple[int, int],  # of the chart, px
+        labels: Sequence[int] | None = None,  # class index per recording; -1 where unknown
+        augment: str
+        | dict[str, Any]
+        | Augment = 'none',  # how charts vary, see `augment.get_augment`
+        seed: int = 0,  # of the variation
+        cache: float = 0,  # memory for ink that was drawn before, in 10^9 bytes
+        patients: Sequence[str] | None = None,  # of each recording; its id by default
     ):
-        self.store, self.ids, self.size, self.augment, self.seed = store, list(ids), size, get_augment(augment), seed
+        self.store, self.ids, self.size, self.augment, self.seed = (
+            store,
+            list(ids),
+            size,
+            get_augment(augment),
+            seed,
+        )
         self.layouts = [get_layout(x) for x in layouts]
         self.shape: tuple[int, int] = (size, size) if isinstance(size, (int, np.integer)) else size
-        self.draw = 0 # how often the rows were drawn before, such as the epoch
+        self.draw = 0  # how often the rows were drawn before, such as the epoch
         self.labels = np.full(len(self.ids), -1) if labels is None else np.asarray(labels, np.int64)
         self.patients = _names(self.ids if patients is None else patients)
         for name, found in (('labels', self.labels), ('patients', self.patients)):
-            if len(found) != len(self.ids): raise EcgvisError(f'{len(found)} {name} for {len(self.ids)} recordings', field=name)
-        if not cache >= 0: raise EcgvisError(f'cache is {cache}', field='cache', expected='GB of memory, 0 for none')
-        self.origin = np.arange(len(self.ids))*len(self.layouts)   # of each recording's charts in the cache, which subsets share
-        self.cache = InkCache(len(self.ids)*len(self.layouts), self.shape, cache) if cache else None
+            if len(found) != len(self.ids):
+                raise EcgvisError(f'{len(found)} {name} for {len(self.ids)} recordings', field=name)
+        if not cache >= 0:
+            raise EcgvisError(
+                f'cache is {cache}', field='cache', expected='GB of memory, 0 for none'
+            )
+        # of each recording's charts in the cache, which subsets share
+        self.origin = np.arange(len(self.ids)) * len(self.layouts)
+        self.cache = (
+            InkCache(len(self.ids) * len(self.layouts), self.shape, cache) if cache else None
+        )
 
-    def __len__(self) -> int: return len(self.ids)*(1 if self.augment.choose_layout else len(self.layouts))
+    def __len__(self) -> int:
+        return len(self.ids) * (1 if self.augment.choose_layout else len(self.layouts))
 
     def varied(self, augment: str | dict[str, Any] | Augment, seed: int) -> 'ChartDataset':
         "The same recordings, layouts and cache, varied as `augment` says."
         other = copy(self)
-        other.augment, other.seed, other.draw = get_augment(augment), seed, 0
+        other.augment = get_augment(augment)
+        other.seed = seed
+        other.draw = 0
         return other
 
     def __getitem__(self, row: Any) -> tuple[Any, ...]:
         "A picture and its label; or, where `row` is an array of rows, what `batch` gives."
-        if np.ndim(row): return self.batch(row)
+        if np.ndim(row):
+            return self.batch(row)
         drawn, labels, _ = self.batch([row])
         return drawn[0], int(labels[0])
 
@@ -169,107 +259,176 @@ class ChartDataset(ByPatient):
         drawn, labels, _ = self.batch(rows)
         return list(zip(drawn, labels.tolist(), strict=True))
 
-    def batch(self,
-        rows: Sequence[int] | np.ndarray, # recording * layouts + layout, or the recording where a layout is chosen
-        draws: np.ndarray | None = None, # how often each row was drawn before; `draw` by default
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # pictures, labels int64 [N], layout indices int64 [N]
-        "Some rows at once. Pictures are ink uint8 [N, H, W], or RGB uint8 [N, H, W, 3] where the augmentation is one of pictures."
-        rows, a, drawn = _inside(rows, len(self)), self.augment, self.draw if draws is None else draws
+    def batch(
+        self,
+        rows: Sequence[int]
+        | np.ndarray,  # recording * layouts + layout, or the recording where a layout is chosen
+        draws: np.ndarray | None = None,  # how often each row was drawn before; `draw` by default
+    ) -> tuple[
+        np.ndarray, np.ndarray, np.ndarray
+    ]:  # pictures, labels int64 [N], layout indices int64 [N]
+        """Some rows at once. Pictures are ink uint8 [N, H, W], or RGB uint8 [N, H, W, 3] where the
+        augmentation is one of pictures."""
+        rows = _inside(rows, len(self))
+        a = self.augment
+        drawn = self.draw if draws is None else draws
         rngs = generators(self.seed, rows, drawn) if replace(a, shift=0) != Augment() else []
-        if a.choose_layout: recording, layout = rows, np.array([rng.integers(len(self.layouts)) for rng in rngs], np.int64)
-        else: recording, layout = np.divmod(rows, len(self.layouts))
-        def draw(at: np.ndarray) -> np.ndarray: return _drawn(self, recording[at], layout[at], [rngs[k] for k in at] if a.signal_changes else [])
-        if self.cache is None or a.signal_changes: out = draw(np.arange(len(rows)))
-        else: out = _through(self.cache, self.origin[recording] + layout, draw)
-        if a.shift: out = shifted(out, moves(a, self.seed, rows, drawn))
-        if a.picture_changes: out = vary_pictures(_pages(out, [self.layouts[k] for k in layout], a, rngs), a, rngs)
+        if a.choose_layout:
+            recording = rows
+            layout = np.array([rng.integers(len(self.layouts)) for rng in rngs], np.int64)
+        else:
+            recording, layout = np.divmod(rows, len(self.layouts))
+
+        def draw(at: np.ndarray) -> np.ndarray:
+            return _drawn(
+                self, recording[at], layout[at], [rngs[k] for k in at] if a.signal_changes else []
+            )
+
+        if self.cache is None or a.signal_changes:
+            out = draw(np.arange(len(rows)))
+        else:
+            out = _through(self.cache, self.origin[recording] + layout, draw)
+        if a.shift:
+            out = shifted(out, moves(a, self.seed, rows, drawn))
+        if a.picture_changes:
+            out = vary_pictures(_pages(out, [self.layouts[k] for k in layout], a, rngs), a, rngs)
         return out, self.labels[recording], layout
 
 # %% ../../nbs/30_store/20_charts.ipynb #41d10e4d
-FEW = 16 # recordings that are read and drawn at a time
+FEW = 16  # recordings that are read and drawn at a time
 _OWN = threading.local()
 
-def _room(shape: tuple[int, ...]) -> np.ndarray: # int16
-    "Memory for samples, of this thread alone, used again and again: fresh memory costs a page fault for every 4 kB."
-    if getattr(_OWN, 'room', None) is None or _OWN.room.shape != shape: _OWN.room = np.empty(shape, np.int16)
+
+def _room(shape: tuple[int, ...]) -> np.ndarray:  # int16
+    """Memory for samples, of this thread alone, used again and again: fresh memory costs a page
+    fault for every 4 kB."""
+    if getattr(_OWN, 'room', None) is None or _OWN.room.shape != shape:
+        _OWN.room = np.empty(shape, np.int16)
     return _OWN.room
 
-def _inside(rows: Sequence[int] | np.ndarray, count: int) -> np.ndarray: # int64 [N]
+
+def _inside(rows: Sequence[int] | np.ndarray, count: int) -> np.ndarray:  # int64 [N]
     "Rows as an array; those from the end are counted from the start."
     rows = np.asarray(rows, np.int64).reshape(-1)
-    if len(rows) and (rows.min() < -count or rows.max() >= count): raise IndexError(f'a row lies outside of {count}')
+    if len(rows) and (rows.min() < -count or rows.max() >= count):
+        raise IndexError(f'a row lies outside of {count}')
     return np.where(rows < 0, rows + count, rows)
 
-def _drawn(data: ChartDataset, recording: np.ndarray, layout: np.ndarray, rngs: list[np.random.Generator]) -> np.ndarray:
-    "Ink uint8 [N, H, W] of recordings in their layouts, from the store; `rngs` of each where signals vary."
-    order, fs = np.argsort(layout, kind='stable'), data.store.meta['fs']
-    out, room = np.zeros((len(order), *data.shape), np.uint8), _room((FEW, len(LEADS), data.store.meta['samples']))
+
+def _drawn(
+    data: ChartDataset, recording: np.ndarray, layout: np.ndarray, rngs: list[np.random.Generator]
+) -> np.ndarray:
+    """Ink uint8 [N, H, W] of recordings in their layouts, from the store; `rngs` of each where
+    signals vary."""
+    order = np.argsort(layout, kind='stable')
+    fs = data.store.meta['fs']
+    out = np.zeros((len(order), *data.shape), np.uint8)
+    room = _room((FEW, len(LEADS), data.store.meta['samples']))
     starts = np.flatnonzero(np.diff(layout[order], prepend=-1))
-    for a, b in ((k, min(k + FEW, end)) for start, end in zip(starts, [*starts[1:], len(order)]) for k in range(start, end, FEW)):
+    for a, b in (
+        (k, min(k + FEW, end))
+        for start, end in zip(starts, [*starts[1:], len(order)])
+        for k in range(start, end, FEW)
+    ):
         at = order[a:b]
-        x, unit = data.store.steps([data.ids[i] for i in recording[at]], room[:b - a])
+        x, unit = data.store.steps([data.ids[i] for i in recording[at]], room[: b - a])
         if data.augment.signal_changes:
-            x, unit = vary_signals(x*unit[:, None, None], fs, data.augment, [rngs[k] for k in at]), np.ones_like(unit)
+            x = vary_signals(x * unit[:, None, None], fs, data.augment, [rngs[k] for k in at])
+            unit = np.ones_like(unit)
         ink(x, fs, data.layouts[layout[at[0]]], data.size, unit=unit, out=out[a:b])
     return out if len(starts) < 2 else out[np.argsort(order)]
 
-def _pages(drawn: np.ndarray, looks: list[Layout], augment: Augment, rngs: list[np.random.Generator]) -> np.ndarray: # uint8 [N, H, W, 3]
+
+def _pages(
+    drawn: np.ndarray, looks: list[Layout], augment: Augment, rngs: list[np.random.Generator]
+) -> np.ndarray:  # uint8 [N, H, W, 3]
     "Ink on paper, in colours drawn by chance where `augment` says so."
-    if augment.colours: looks = [vary_layout(l, rng) for l, rng in zip(looks, rngs, strict=True)]
+    if augment.colours:
+        looks = [vary_layout(l, rng) for l, rng in zip(looks, rngs, strict=True)]
     out = np.empty((*drawn.shape, 3), np.uint8)
-    for k, l in enumerate(looks): out[k] = compose(drawn[k:k + 1], l)[0]
+    for k, l in enumerate(looks):
+        out[k] = compose(drawn[k : k + 1], l)[0]
     return out
 
 # %% ../../nbs/30_store/20_charts.ipynb #d0ac585f
-def cuts(count: int, # rows
-         batch: int, # rows of a batch
-         drop_last: bool = False, # leave out a last batch that is not full
-         join_one: bool = False, # a last batch of one joins the one before
-        ) -> list[slice]:
+def cuts(
+    count: int,  # rows
+    batch: int,  # rows of a batch
+    drop_last: bool = False,  # leave out a last batch that is not full
+    join_one: bool = False,  # a last batch of one joins the one before
+) -> list[slice]:
     "Where the batches of an epoch begin and end."
     end = count - count % batch if drop_last else count
     starts = list(range(0, end, batch))
-    if join_one and len(starts) > 1 and end - starts[-1] == 1: del starts[-1]
+    if join_one and len(starts) > 1 and end - starts[-1] == 1:
+        del starts[-1]
     return [slice(a, b) for a, b in zip(starts, starts[1:] + [end])]
 
-def ahead(work: Callable[..., Any], # called as `work(*job)` in any thread
-          jobs: Sequence[tuple[Any, ...]],
-          threads: int = 2, # 0 works in the caller's own
-         ) -> Iterator[Any]:
-    "Results of `work` in order, a few jobs ahead. An error is raised where its result was due; no thread outlives the loop."
-    if not threads: yield from (work(*job) for job in jobs)
+
+def ahead(
+    work: Callable[..., Any],  # called as `work(*job)` in any thread
+    jobs: Sequence[tuple[Any, ...]],
+    threads: int = 2,  # 0 works in the caller's own
+) -> Iterator[Any]:
+    """Results of `work` in order, a few jobs ahead. An error is raised where its result was due; no
+    thread outlives the loop."""
+    if not threads:
+        yield from (work(*job) for job in jobs)
     else:
-        pool, waiting = ThreadPoolExecutor(threads, thread_name_prefix='ecgvis-loader'), deque[Future]()
+        pool = ThreadPoolExecutor(threads, thread_name_prefix='ecgvis-loader')
+        waiting = deque[Future]()
         try:
             for job in jobs:
                 waiting.append(pool.submit(work, *job))
-                if len(waiting) > threads + 1: yield waiting.popleft().result()
-            while waiting: yield waiting.popleft().result()
-        finally: pool.shutdown(wait=True, cancel_futures=True)
+                if len(waiting) > threads + 1:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 # %% ../../nbs/30_store/20_charts.ipynb #fdca2386
 class Cursor(ABC):
-    "Where in the endless row of epochs a loader is: what was given last, and where the next loop begins."
-    def __init__(self) -> None: self._begin = self._given = (0, 0)
+    """Where in the endless row of epochs a loader is: what was given last, and where the next loop
+    begins."""
+
+    def __init__(self) -> None:
+        self._begin = self._given = (0, 0)
+
     @abstractmethod
-    def __len__(self) -> int: 'Batches of an epoch.'
+    def __len__(self) -> int:
+        "Batches of an epoch."
+
     @abstractmethod
-    def settings(self) -> dict[str, Any]: 'What the order and the bytes of batches depend on.'
+    def settings(self) -> dict[str, Any]:
+        "What the order and the bytes of batches depend on."
 
     @property
-    def epoch(self) -> int: return self._given[0]
+    def epoch(self) -> int:
+        return self._given[0]
+
     @epoch.setter
-    def epoch(self, value: int) -> None: self._set(value, 0)
+    def epoch(self, value: int) -> None:
+        self._set(value, 0)
 
     @property
-    def position(self) -> int: return self._given[1]
+    def position(self) -> int:
+        return self._given[1]
+
     @position.setter
-    def position(self, value: int) -> None: self._set(self.epoch, value)
+    def position(self, value: int) -> None:
+        self._set(self.epoch, value)
 
     def _set(self, epoch: int, position: int) -> None:
         for name, value, most in (('epoch', epoch, np.inf), ('position', position, len(self))):
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 0 <= value <= most:
-                raise EcgvisError(f'{name} is {value!r}', field=name, expected=f'a whole number, 0 to {most:g}')
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, np.integer))
+                or not 0 <= value <= most
+            ):
+                raise EcgvisError(
+                    f'{name} is {value!r}', field=name, expected=f'a whole number, 0 to {most:g}'
+                )
         self._begin = self._given = int(epoch), int(position)
 
     def state_dict(self) -> dict[str, Any]:
@@ -277,68 +436,101 @@ class Cursor(ABC):
         return dict(epoch=self.epoch, position=self.position, **self.settings())
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        "Go on where `state_dict` was taken; the number of workers may differ, what changes order or bytes may not."
+        """Go on where `state_dict` was taken; the number of workers may differ, what changes order
+        or bytes may not."""
         for name, value in self.settings().items():
             if state.get(name) != value:
-                raise EcgvisError(f'the state was saved with {name} = {state.get(name)!r}, here it is {value!r}', field=name,
-                                  expected='the same data and settings', remedy='restore them, or begin with a new epoch')
+                raise EcgvisError(
+                    f'the state was saved with {name} = {state.get(name)!r}, here it is {value!r}',
+                    field=name,
+                    expected='the same data and settings',
+                    remedy='restore them, or begin with a new epoch',
+                )
         self._set(state['epoch'], state['position'])
 
 # %% ../../nbs/30_store/20_charts.ipynb #b52fd614
 class Loader(Cursor):
-    "Batches (pictures uint8 [N, H, W] or [N, H, W, 3], labels int64 [N], layout indices int64 [N]) of a dataset, as torch tensors, drawn ahead."
-    def __init__(self,
-        data: ChartDataset, # rows
-        batch: int = 64, # rows of a batch
-        shuffle: bool = True, # a new order in every epoch
-        seed: int = 0, # of the order
-        workers: int = 2, # threads that draw; 0 draws when asked
-        drop_last: bool = False, # leave out a last batch that is not full
-        join_one: bool = False, # a last batch of one joins the one before: BatchNorm cannot train on a single chart
-        passes: int = 1, # how often an epoch passes over the rows, each time in another order
+    """Batches (pictures uint8 [N, H, W] or [N, H, W, 3], labels int64 [N], layout indices int64
+    [N]) of a dataset, as torch tensors, drawn ahead."""
+
+    def __init__(
+        self,
+        data: ChartDataset,  # rows
+        batch: int = 64,  # rows of a batch
+        shuffle: bool = True,  # a new order in every epoch
+        seed: int = 0,  # of the order
+        workers: int = 2,  # threads that draw; 0 draws when asked
+        drop_last: bool = False,  # leave out a last batch that is not full
+        join_one: bool = False,  # a last batch of one joins the one before: BatchNorm cannot train on a single chart
+        passes: int = 1,  # how often an epoch passes over the rows, each time in another order
     ):
         super().__init__()
-        self.data, self.batch, self.shuffle, self.seed, self.workers = data, batch, shuffle, seed, workers
-        self.drop_last, self.join_one, self.passes = drop_last, join_one, passes
+        self.data = data
+        self.batch = batch
+        self.shuffle = shuffle
+        self.seed = seed
+        self.workers = workers
+        self.drop_last = drop_last
+        self.join_one = join_one
+        self.passes = passes
         for name, least in dict(batch=1, seed=0, workers=0, passes=1).items():
             value = getattr(self, name)
             if not isinstance(value, (int, np.integer)) or value < least:
-                raise EcgvisError(f'{name} is {value!r}', field=name, expected=f'a whole number, at least {least}')
+                raise EcgvisError(
+                    f'{name} is {value!r}', field=name, expected=f'a whole number, at least {least}'
+                )
 
-    def __len__(self) -> int: return len(cuts(len(self.data)*self.passes, self.batch, self.drop_last, self.join_one))
+    def __len__(self) -> int:
+        return len(cuts(len(self.data) * self.passes, self.batch, self.drop_last, self.join_one))
 
     def plan(self, epoch: int | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
-        "Rows of each batch of an epoch (of the present one by default), and how often each row was drawn before."
-        epoch, n = self.epoch if epoch is None else epoch, len(self.data)
+        """Rows of each batch of an epoch (of the present one by default), and how often each row
+        was drawn before."""
+        epoch = self.epoch if epoch is None else epoch
+        n = len(self.data)
         rng = np.random.default_rng([self.seed, epoch])
-        rows = np.concatenate([rng.permutation(n) if self.shuffle else np.arange(n) for _ in range(self.passes)])
-        draws = np.repeat(epoch*self.passes + np.arange(self.passes), n)
-        return [(rows[c], draws[c]) for c in cuts(len(rows), self.batch, self.drop_last, self.join_one)]
+        rows = np.concatenate(
+            [rng.permutation(n) if self.shuffle else np.arange(n) for _ in range(self.passes)]
+        )
+        draws = np.repeat(epoch * self.passes + np.arange(self.passes), n)
+        return [
+            (rows[c], draws[c]) for c in cuts(len(rows), self.batch, self.drop_last, self.join_one)
+        ]
 
-    def __iter__(self) -> Iterator[tuple['torch.Tensor', 'torch.Tensor', 'torch.Tensor']]: return self._loop(*self._begin)
+    def __iter__(self) -> Iterator[tuple['torch.Tensor', 'torch.Tensor', 'torch.Tensor']]:
+        return self._loop(*self._begin)
 
-    def _loop(self, epoch: int, position: int) -> Iterator[tuple['torch.Tensor', 'torch.Tensor', 'torch.Tensor']]:
+    def _loop(
+        self, epoch: int, position: int
+    ) -> Iterator[tuple['torch.Tensor', 'torch.Tensor', 'torch.Tensor']]:
         from torch import from_numpy
-        for k, (drawn, labels, layout) in enumerate(ahead(self.data.batch, self.plan(epoch)[position:], self.workers), position + 1):
+
+        for k, (drawn, labels, layout) in enumerate(
+            ahead(self.data.batch, self.plan(epoch)[position:], self.workers), position + 1
+        ):
             self._given = epoch, k
             yield from_numpy(drawn), from_numpy(labels), from_numpy(layout)
         self._begin = self._given = epoch + 1, 0
 
     def settings(self) -> dict[str, Any]:
         "What the order and the bytes of batches depend on."
-        d, names = self.data, ('batch', 'shuffle', 'seed', 'drop_last', 'join_one', 'passes')
+        d = self.data
+        names = ('batch', 'shuffle', 'seed', 'drop_last', 'join_one', 'passes')
         data = digest(d.ids, d.labels, d.layouts, d.shape, d.augment, d.seed)
-        return to_plain({name: getattr(self, name) for name in names} | dict(rows=len(d), data=data))
+        return to_plain(
+            {name: getattr(self, name) for name in names} | dict(rows=len(d), data=data)
+        )
 
 # %% ../../nbs/30_store/20_charts.ipynb #851608c8
-def loader(data: ChartDataset, # rows
-           batch: int = 64, # rows of a batch
-           shuffle: bool = True, # a new order in every epoch
-           seed: int = 0, # of the order
-           workers: int = 2, # threads that draw; 0 draws when asked
-           drop_last: bool = False, # leave out a last batch that is not full
-           join_one: bool = False, # a last batch of one joins the one before
-           passes: int = 1, # how often an epoch passes over the rows
-          ) -> Loader:
+def loader(
+    data: ChartDataset,  # rows
+    batch: int = 64,  # rows of a batch
+    shuffle: bool = True,  # a new order in every epoch
+    seed: int = 0,  # of the order
+    workers: int = 2,  # threads that draw; 0 draws when asked
+    drop_last: bool = False,  # leave out a last batch that is not full
+    join_one: bool = False,  # a last batch of one joins the one before
+    passes: int = 1,  # how often an epoch passes over the rows
+) -> Loader:
     "A `Loader` of a dataset; pass one in place of a torch DataLoader."
     return Loader(data, batch, shuffle, seed, workers, drop_last, join_one, passes)

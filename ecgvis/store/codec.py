@@ -17,42 +17,70 @@ from ..core import EcgvisError, compiled, to_plain
 
 # %% ../../nbs/30_store/00_codec.ipynb #9c95ba83
 VERSION = 2
-CODECS = ('int16', 'zstd') # as they are numbered in the frame
-_MAGIC, _FRAME, _SUM = b'ECGV', struct.Struct('<4sHBxHxxIdQII'), struct.Struct('<Q')
+CODECS = ('int16', 'zstd')  # as they are numbered in the frame
+_MAGIC = b'ECGV'
+_FRAME = struct.Struct('<4sHBxHxxIdQII')
+_SUM = struct.Struct('<Q')
+
 
 class Frame(NamedTuple):
     "The fixed part of a record."
+
     magic: bytes
     version: int
-    codec: int # index in `CODECS`
+    codec: int  # index in `CODECS`
     leads: int
-    samples: int # per lead
-    unit: float # mV per step
-    key: int # `key_of` the id
-    header: int # bytes of JSON
-    payload: int # bytes of samples
+    samples: int  # per lead
+    unit: float  # mV per step
+    key: int  # `key_of` the id
+    header: int  # bytes of JSON
+    payload: int  # bytes of samples
+
 
 def key_of(id: str) -> int:
     "A 64-bit hash of the id of a recording."
     return xxhash.xxh3_64_intdigest(id.encode('utf-8', 'surrogateescape'))
 
 # %% ../../nbs/30_store/00_codec.ipynb #15d32b43
-UNIT, LIMIT = 0.001, 1e6 # mV: the step where none is known, and the greatest voltage that is stored
+# mV: the step where none is known, and the greatest voltage that is stored
+UNIT = 0.001
+LIMIT = 1e6
 
-def choose_unit(signal: np.ndarray, # float [leads, T] mV
-                step: float | None = None, # of the source, mV; None or NaN where it is not known
-                name: str = 'record', # for the message
-               ) -> tuple[float, int]: # mV per step, and how many times `step` that is
-    "The step of a stored signal: that of the source, or the smallest multiple that fits 16 bits. Refuses missing samples and impossible voltages."
-    if signal.ndim != 2 or not signal.size: raise EcgvisError(f'a signal of shape {signal.shape}', field=name, expected='[leads, samples]')
-    low, high = float(signal.min()), float(signal.max())
-    if not math.isfinite(low + high): raise EcgvisError('a signal with missing samples cannot be stored', field=name, expected='finite numbers')
-    peak, allowed = max(-low, high), f'more than 0, at most {LIMIT:g} mV'
-    if peak > LIMIT: raise EcgvisError(f'{peak:.3g} mV is no voltage of an ECG', field=name, expected=allowed, remedy='correct the gain')
+
+def choose_unit(
+    signal: np.ndarray,  # float [leads, T] mV
+    step: float | None = None,  # of the source, mV; None or NaN where it is not known
+    name: str = 'record',  # for the message
+) -> tuple[float, int]:  # mV per step, and how many times `step` that is
+    """The step of a stored signal: that of the source, or the smallest multiple that fits 16 bits.
+    Refuses missing samples and impossible voltages."""
+    if signal.ndim != 2 or not signal.size:
+        raise EcgvisError(
+            f'a signal of shape {signal.shape}', field=name, expected='[leads, samples]'
+        )
+    low = float(signal.min())
+    high = float(signal.max())
+    if not math.isfinite(low + high):
+        raise EcgvisError(
+            'a signal with missing samples cannot be stored', field=name, expected='finite numbers'
+        )
+    peak = max(-low, high)
+    allowed = f'more than 0, at most {LIMIT:g} mV'
+    if peak > LIMIT:
+        raise EcgvisError(
+            f'{peak:.3g} mV is no voltage of an ECG',
+            field=name,
+            expected=allowed,
+            remedy='correct the gain',
+        )
     unit = UNIT if step is None or math.isnan(step) else float(step)
-    if not 0 < unit <= LIMIT: raise EcgvisError(f'a step of {unit:g} mV', field=name, expected=allowed, remedy='correct the gain')
+    if not 0 < unit <= LIMIT:
+        raise EcgvisError(
+            f'a step of {unit:g} mV', field=name, expected=allowed, remedy='correct the gain'
+        )
     unit = max(unit, 1e-12)
-    if -32768 <= round(low / unit) and round(high / unit) <= 32767: return unit, 1
+    if -32768 <= round(low / unit) and round(high / unit) <= 32767:
+        return unit, 1
     times = math.ceil(peak / (32767 * unit))
     return unit * times, times
 
@@ -60,24 +88,33 @@ def choose_unit(signal: np.ndarray, # float [leads, T] mV
 @compiled
 def _expected(x: np.ndarray, lead: int, t: int) -> Any:
     "What leads I and II say of III, aVR, aVL or aVF."
-    one, two = np.int32(x[0, t]), np.int32(x[1, t])
-    if lead == 2: return two - one
-    if lead == 3: return -((one + two) >> 1)
-    if lead == 4: return (2*one - two) >> 1
-    return (2*two - one) >> 1
+    one = np.int32(x[0, t])
+    two = np.int32(x[1, t])
+    if lead == 2:
+        return two - one
+    if lead == 3:
+        return -((one + two) >> 1)
+    if lead == 4:
+        return (2 * one - two) >> 1
+    return (2 * two - one) >> 1
+
 
 @compiled
 def _split(x: np.ndarray, planes: np.ndarray) -> None:
     "Low bytes and high bytes [2, leads * T] of the zigzag differences of int16 [leads, T]."
     n = x.shape[1]
     for lead in range(x.shape[0]):
-        low, high, before = planes[0, lead*n:lead*n + n], planes[1, lead*n:lead*n + n], np.int16(0)
+        low = planes[0, lead * n : lead * n + n]
+        high = planes[1, lead * n : lead * n + n]
+        before = np.int16(0)
         derived = x.shape[0] == 12 and 2 <= lead <= 5
         for t in range(n):
             value = np.int16(x[lead, t] - _expected(x, lead, t)) if derived else x[lead, t]
             step = np.int16(value - before)
-            zigzag, before = np.uint16((step << 1) ^ (step >> 15)), value
-            low[t], high[t] = zigzag & 255, zigzag >> 8
+            zigzag = np.uint16((step << 1) ^ (step >> 15))
+            before = value
+            low[t] = zigzag & 255
+            high[t] = zigzag >> 8
 
 # %% ../../nbs/30_store/00_codec.ipynb #b89637b1
 @compiled
@@ -85,45 +122,69 @@ def _join(planes: np.ndarray, x: np.ndarray) -> None:
     "The int16 [leads, T] that `_split` took apart."
     n = x.shape[1]
     for lead in range(x.shape[0]):
-        row, low, high, total = x[lead], planes[0, lead*n:lead*n + n], planes[1, lead*n:lead*n + n], np.int16(0)
+        row = x[lead]
+        low = planes[0, lead * n : lead * n + n]
+        high = planes[1, lead * n : lead * n + n]
+        total = np.int16(0)
         for t in range(n):
             zigzag = np.uint16(low[t]) | np.uint16(np.uint16(high[t]) << 8)
             row[t] = np.int16(np.uint16(zigzag >> 1) ^ np.uint16(-np.int16(zigzag & 1)))
-        for t in range(n): row[t] = total = np.int16(total + row[t])
+        for t in range(n):
+            row[t] = total = np.int16(total + row[t])
         if x.shape[0] == 12 and 2 <= lead <= 5:
-            for t in range(n): row[t] = np.int16(row[t] + _expected(x, lead, t))
+            for t in range(n):
+                row[t] = np.int16(row[t] + _expected(x, lead, t))
+
 
 @compiled
 def scale(steps: np.ndarray, unit: float, out: np.ndarray) -> None:
     "Steps int16 [leads, T] as float32 mV, rounded once."
     for lead in range(steps.shape[0]):
-        for t in range(steps.shape[1]): out[lead, t] = np.float32(steps[lead, t]*unit)
+        for t in range(steps.shape[1]):
+            out[lead, t] = np.float32(steps[lead, t] * unit)
 
 # %% ../../nbs/30_store/00_codec.ipynb #851b3203
 @compiled
 def _quantise(signal: np.ndarray, step: float, out: np.ndarray) -> None:
     "mV [leads, T] as the nearest whole numbers of steps."
     for lead in range(signal.shape[0]):
-        for t in range(signal.shape[1]): out[lead, t] = np.int16(np.rint(np.float64(signal[lead, t])/step))
+        for t in range(signal.shape[1]):
+            out[lead, t] = np.int16(np.rint(np.float64(signal[lead, t]) / step))
 
-def encode(signal: np.ndarray, # float [12, T] mV, finite
-           header: dict[str, Any], # metadata that JSON can hold: id, rhythm, label, age, ...
-           unit: float | None = None, # step of the source, mV; 1 µV where it is None or NaN
-           compress: bool = False, # lossless, a quarter of the size
-          ) -> bytes: # frame, header, payload, checksum
-    "One record. Samples are off by at most half a step; the header says where the steps had to be larger than `unit`."
+
+def encode(
+    signal: np.ndarray,  # float [12, T] mV, finite
+    header: dict[str, Any],  # metadata that JSON can hold: id, rhythm, label, age, ...
+    unit: float | None = None,  # step of the source, mV; 1 µV where it is None or NaN
+    compress: bool = False,  # lossless, a quarter of the size
+) -> bytes:  # frame, header, payload, checksum
+    """One record. Samples are off by at most half a step; the header says where the steps had to be
+    larger than `unit`."""
     id = str(header.get('id', ''))
     step, times = choose_unit(signal, unit, id or 'record')
     steps = np.empty(signal.shape, '<i2')
     _quantise(signal, step, steps)
-    note = dict(rescaled=f'steps are {times} times those of the source, which do not fit 16 bits') if times > 1 else {}
-    try: head = json.dumps(to_plain(header | dict(shape=signal.shape, unit_mv=step) | note), allow_nan=False).encode()
-    except (TypeError, ValueError) as e: raise EcgvisError(f'metadata that JSON cannot hold: {e}', field=id, expected='text, numbers') from e
+    note = (
+        dict(rescaled=f'steps are {times} times those of the source, which do not fit 16 bits')
+        if times > 1
+        else {}
+    )
+    try:
+        head = json.dumps(
+            to_plain(header | dict(shape=signal.shape, unit_mv=step) | note), allow_nan=False
+        ).encode()
+    except (TypeError, ValueError) as e:
+        raise EcgvisError(
+            f'metadata that JSON cannot hold: {e}', field=id, expected='text, numbers'
+        ) from e
     head += b' ' * (-len(head) % 8)
     payload = _pack(steps) if compress else steps.tobytes()
-    frame = _FRAME.pack(_MAGIC, VERSION, int(compress), *steps.shape, step, key_of(id), len(head), len(payload))
+    frame = _FRAME.pack(
+        _MAGIC, VERSION, int(compress), *steps.shape, step, key_of(id), len(head), len(payload)
+    )
     body = frame + head + payload
     return body + _SUM.pack(xxhash.xxh3_64_intdigest(body))
+
 
 def _pack(steps: np.ndarray) -> bytes:
     "Steps int16 [leads, T], compressed without loss."
@@ -134,92 +195,136 @@ def _pack(steps: np.ndarray) -> bytes:
 # %% ../../nbs/30_store/00_codec.ipynb #da4824a5
 def _damaged(name: str, why: str) -> EcgvisError:
     "Say that a record cannot be trusted."
-    return EcgvisError(f'record {name or "without a name"} is damaged ({why})', expected='the bytes that were written',
-                       remedy='delete the store folder and prepare the data set again')
+    return EcgvisError(
+        f'record {name or "without a name"} is damaged ({why})',
+        expected='the bytes that were written',
+        remedy='delete the store folder and prepare the data set again',
+    )
 
-def check(record: bytes | memoryview, # from `encode`
-          name: str = '', # the id that it must have; any where empty
-         ) -> Frame: # what it holds
-    "Check a record, without a look at its metadata. Raises `EcgvisError` where one bit is not as it was written, or the format is another."
-    frame, end = _frame(record, len(record), name), len(record) - _SUM.size
+
+def check(
+    record: bytes | memoryview,  # from `encode`
+    name: str = '',  # the id that it must have; any where empty
+) -> Frame:  # what it holds
+    """Check a record, without a look at its metadata. Raises `EcgvisError` where one bit is not as
+    it was written, or the format is another."""
+    frame = _frame(record, len(record), name)
+    end = len(record) - _SUM.size
     _trust(frame, record, xxhash.xxh3_64_intdigest(memoryview(record)[:end]), record[end:], name)
     return frame
 
+
 def _frame(head: bytes | memoryview, size: int, name: str) -> Frame:
     "The frame of a record of `size` bytes, from its first ones."
-    if size < _FRAME.size + _SUM.size or len(head) < _FRAME.size: raise _damaged(name, 'too short')
+    if size < _FRAME.size + _SUM.size or len(head) < _FRAME.size:
+        raise _damaged(name, 'too short')
     frame = Frame._make(_FRAME.unpack_from(head))
-    if frame.magic != _MAGIC: raise _damaged(name, 'no record of signals')
+    if frame.magic != _MAGIC:
+        raise _damaged(name, 'no record of signals')
     if frame.version != VERSION:
-        what, remedy = f'record {name} has format {frame.version}, or is damaged', 'prepare the data set again'
+        what = f'record {name} has format {frame.version}, or is damaged'
+        remedy = 'prepare the data set again'
         raise EcgvisError(what, expected=f'format {VERSION}', remedy=remedy)
-    if _FRAME.size + frame.header + frame.payload + _SUM.size != size: raise _damaged(name, 'length differs')
+    if _FRAME.size + frame.header + frame.payload + _SUM.size != size:
+        raise _damaged(name, 'length differs')
     return frame
 
-def _trust(frame: Frame, head: bytes | memoryview, found: int, told: bytes | memoryview, name: str) -> None:
+
+def _trust(
+    frame: Frame, head: bytes | memoryview, found: int, told: bytes | memoryview, name: str
+) -> None:
     "Refuse a record whose checksum is not as told, or that is another's."
-    if found != _SUM.unpack(told)[0]: raise _damaged(name, 'checksum differs')
-    if name and frame.key != key_of(name): raise _damaged(name, f'it is the record of {_header(head, frame).get("id")}')
+    if found != _SUM.unpack(told)[0]:
+        raise _damaged(name, 'checksum differs')
+    if name and frame.key != key_of(name):
+        raise _damaged(name, f'it is the record of {_header(head, frame).get("id")}')
+
 
 def _header(record: bytes | memoryview, frame: Frame) -> dict[str, Any]:
     "The metadata of a record that was checked."
-    return json.loads(bytes(record[_FRAME.size:_FRAME.size + frame.header]))
+    return json.loads(bytes(record[_FRAME.size : _FRAME.size + frame.header]))
 
 # %% ../../nbs/30_store/00_codec.ipynb #883d805c
-def _steps(record: bytes | memoryview, frame: Frame, name: str, out: np.ndarray | None = None) -> np.ndarray:
-    "The int16 [leads, T] of a record that was checked: a view of its bytes, or unpacked (into `out`, if given)."
-    start, count = _FRAME.size + frame.header, frame.leads * frame.samples
-    if CODECS[frame.codec:frame.codec + 1] not in (('int16',), ('zstd',)): raise _damaged(name, f'codec {frame.codec} is not known')
+def _steps(
+    record: bytes | memoryview, frame: Frame, name: str, out: np.ndarray | None = None
+) -> np.ndarray:
+    """The int16 [leads, T] of a record that was checked: a view of its bytes, or unpacked (into
+    `out`, if given)."""
+    start = _FRAME.size + frame.header
+    count = frame.leads * frame.samples
+    if CODECS[frame.codec : frame.codec + 1] not in (('int16',), ('zstd',)):
+        raise _damaged(name, f'codec {frame.codec} is not known')
     if frame.codec == 0:
-        if frame.payload != 2 * count: raise _damaged(name, 'length differs')
+        if frame.payload != 2 * count:
+            raise _damaged(name, 'length differs')
         return np.frombuffer(record, '<i2', count, start).reshape(frame.leads, frame.samples)
-    try: raw = zstandard.ZstdDecompressor().decompress(memoryview(record)[start:start + frame.payload], max_output_size=2 * count)
-    except zstandard.ZstdError as e: raise _damaged(name, str(e)) from e
-    if len(raw) != 2 * count: raise _damaged(name, 'length differs')
+    try:
+        raw = zstandard.ZstdDecompressor().decompress(
+            memoryview(record)[start : start + frame.payload], max_output_size=2 * count
+        )
+    except zstandard.ZstdError as e:
+        raise _damaged(name, str(e)) from e
+    if len(raw) != 2 * count:
+        raise _damaged(name, 'length differs')
     out = np.empty((frame.leads, frame.samples), np.int16) if out is None else out
     _join(np.frombuffer(raw, np.uint8).reshape(2, count), out)
     return out
 
 # %% ../../nbs/30_store/00_codec.ipynb #09b0e447
-def steps(record: bytes | memoryview, # from `encode`
-          name: str = '', # its id
-         ) -> tuple[np.ndarray, float]: # int16 [12, T], read-only view of the record where it is not compressed; mV per step
+def steps(
+    record: bytes | memoryview,  # from `encode`
+    name: str = '',  # its id
+) -> tuple[
+    np.ndarray, float
+]:  # int16 [12, T], read-only view of the record where it is not compressed; mV per step
     "The samples as they are stored. A damaged record is refused."
     frame = check(record, name)
     return _steps(record, frame, name), frame.unit
 
-def steps_into(record: bytes | memoryview, # from `encode`
-               out: np.ndarray, # int16 [12, T], filled
-               name: str = '', # its id
-              ) -> float: # mV per step
+
+def steps_into(
+    record: bytes | memoryview,  # from `encode`
+    out: np.ndarray,  # int16 [12, T], filled
+    name: str = '',  # its id
+) -> float:  # mV per step
     "Like `steps`, straight into an array, whose shape the record must have."
     frame = check(record, name)
-    if out.shape != (frame.leads, frame.samples): raise _damaged(name, f'{frame.leads} leads of {frame.samples} samples')
+    if out.shape != (frame.leads, frame.samples):
+        raise _damaged(name, f'{frame.leads} leads of {frame.samples} samples')
     found = _steps(record, frame, name, out)
-    if found is not out: out[...] = found
+    if found is not out:
+        out[...] = found
     return frame.unit
 
 # %% ../../nbs/30_store/00_codec.ipynb #5f854759
-def steps_between(head: bytes | memoryview, # all before the samples
-                  steps: np.ndarray, # int16 [12, T], contiguous: the samples, read to where they are wanted
-                  told: bytes | memoryview, # all after them
-                  name: str = '', # the id
-                 ) -> float: # mV per step
-    "Check a record that is not compressed and was read in three parts. Refuses what `steps_into` refuses."
+def steps_between(
+    head: bytes | memoryview,  # all before the samples
+    steps: np.ndarray,  # int16 [12, T], contiguous: the samples, read to where they are wanted
+    told: bytes | memoryview,  # all after them
+    name: str = '',  # the id
+) -> float:  # mV per step
+    """Check a record that is not compressed and was read in three parts. Refuses what `steps_into`
+    refuses."""
     frame = _frame(head, len(head) + steps.nbytes + len(told), name)
-    if frame.codec or steps.shape != (frame.leads, frame.samples): raise _damaged(name, f'{frame.leads} leads of {frame.samples} samples')
+    if frame.codec or steps.shape != (frame.leads, frame.samples):
+        raise _damaged(name, f'{frame.leads} leads of {frame.samples} samples')
     found = xxhash.xxh3_64(head)
-    for lead in steps: found.update(lead.data)                  # for more at a time xxhash would pass the interpreter's lock on, and wait for it
+    # for more at a time xxhash would pass the interpreter's lock on, and wait for it
+    for lead in steps:
+        found.update(lead.data)
     _trust(frame, head, found.intdigest(), told, name)
     return frame.unit
+
 
 def metadata(record: bytes | memoryview, name: str = '') -> dict[str, Any]:
     "The header of a record. A damaged record is refused."
     return _header(record, check(record, name))
 
-def decode(record: bytes | memoryview, # from `encode`
-           name: str = '', # its id
-          ) -> tuple[np.ndarray, dict[str, Any]]: # float32 [12, T] mV, header
+
+def decode(
+    record: bytes | memoryview,  # from `encode`
+    name: str = '',  # its id
+) -> tuple[np.ndarray, dict[str, Any]]:  # float32 [12, T] mV, header
     "The signal and the header of a record. A damaged record is refused."
     frame = check(record, name)
     out = np.empty((frame.leads, frame.samples), np.float32)

@@ -21,7 +21,17 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
-from ..core import EcgvisError, cores, digest, disk_errors, progress, read_json, workers, write_json, write_table
+from ecgvis.core import (
+    EcgvisError,
+    cores,
+    digest,
+    disk_errors,
+    progress,
+    read_json,
+    workers,
+    write_json,
+    write_table,
+)
 from ..data.datasets import LEADS, SNOMED
 from ..render.layout import Layout, Size, get_layout, shape_of
 from ..render.raster import chart
@@ -29,15 +39,19 @@ from .signals import Store
 from ..simulate.recordings import _put
 
 # %% ../../nbs/30_store/30_export.ipynb #52a5f6fc
-def _sha(text: str, n: int) -> str: return hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:n]
+def _sha(text: str, n: int) -> str:
+    return hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:n]
 
-def file_name(id: str # any text
-             ) -> str: # at most 109 letters, digits, `_` and `-`
+
+def file_name(
+    id: str,  # any text
+) -> str:  # at most 109 letters, digits, `_` and `-`
     "A file name for an id: the id itself where it can be one."
     plain = re.sub(r'[^A-Za-z0-9_-]+', '_', id)[:100]
     return id if id and plain == id else f'{plain}-{_sha(id, 8)}'
 
-def file_names(ids: Sequence[str]) -> dict[str, str]: # file name by id
+
+def file_names(ids: Sequence[str]) -> dict[str, str]:  # file name by id
     "File names that differ by more than case."
     names = {id: file_name(id) for id in ids}
     count = Counter(n.lower() for n in names.values())
@@ -46,51 +60,71 @@ def file_names(ids: Sequence[str]) -> dict[str, str]: # file name by id
 # %% ../../nbs/30_store/30_export.ipynb #1cb2cf0b
 class Outcome(NamedTuple):
     "What became of one recording."
+
     id: str
-    rows: list[dict[str, Any]] # of the index
-    made: bool # False where the files were there already
-    problem: str = '' # why it could not be exported
+    rows: list[dict[str, Any]]  # of the index
+    made: bool  # False where the files were there already
+    problem: str = ''  # why it could not be exported
+
 
 @dataclass(frozen=True)
 class Exported:
     "What an export did."
-    index: pd.DataFrame # a row per file, or per recording
-    made: int # recordings written now
-    kept: int # recordings whose files were there, whole and the same
-    failed: dict[str, str] # recordings that could not be exported: id, and why
+
+    index: pd.DataFrame  # a row per file, or per recording
+    made: int  # recordings written now
+    kept: int  # recordings whose files were there, whole and the same
+    failed: dict[str, str]  # recordings that could not be exported: id, and why
 
     @property
     def told(self) -> str:
         "The same in words, a line for each recording that failed."
-        lines = [f'{self.made:,} recording{"s" * (self.made != 1)} exported' + (f', {self.kept:,} there already' if self.kept else '')]
+        lines = [
+            f'{self.made:,} recording{"s" * (self.made != 1)} exported'
+            + (f', {self.kept:,} there already' if self.kept else '')
+        ]
         return '\n'.join(lines + [f'not exported: {id}: {why}' for id, why in self.failed.items()])
 
 # %% ../../nbs/30_store/30_export.ipynb #63c43d9f
 def _chosen(store: Store, ids: Sequence[str] | None) -> list[str]:
     "The ids to export, each once; those that the store does not have are refused."
     known = store.ids()
-    if ids is None: return known
+    if ids is None:
+        return known
     chosen = list(dict.fromkeys(map(str, ids)))
     unknown = sorted(set(chosen) - set(known))
     if unknown:
-        raise EcgvisError(f'the store has no recording {", ".join(unknown[:5])}' + (f' and {len(unknown) - 5} more' if len(unknown) > 5 else ''),
-                          file=store.path, field='ids', expected=f'some of its {len(known)} ids, such as {", ".join(known[:3])}')
+        raise EcgvisError(
+            f'the store has no recording {", ".join(unknown[:5])}'
+            + (f' and {len(unknown) - 5} more' if len(unknown) > 5 else ''),
+            file=store.path,
+            field='ids',
+            expected=f'some of its {len(known)} ids, such as {", ".join(known[:3])}',
+        )
     return chosen
 
 # %% ../../nbs/30_store/30_export.ipynb #ab47b3a2
-Block = Callable[[list[tuple[str, str]]], list[Outcome]] # ids with their file names -> outcomes
+Block = Callable[[list[tuple[str, str]]], list[Outcome]]  # ids with their file names -> outcomes
 
-def _blocks(work: Block, items: list[tuple[str, str]], jobs: int, size: int = 32) -> Iterator[list[Outcome]]:
+
+def _blocks(
+    work: Block, items: list[tuple[str, str]], jobs: int, size: int = 32
+) -> Iterator[list[Outcome]]:
     "Outcomes block by block, in order, from `jobs` processes."
-    blocks = [items[k:k + size] for k in range(0, len(items), size)]
+    blocks = [items[k : k + size] for k in range(0, len(items), size)]
     if jobs < 2 or len(items) < 200:
         yield from map(work, blocks)
         return
     try:
         with workers(jobs) as pool:
-            for k in range(0, len(blocks), 256): yield from pool.map(work, blocks[k:k + 256])
+            for k in range(0, len(blocks), 256):
+                yield from pool.map(work, blocks[k : k + 256])
     except BrokenProcessPool as e:
-        raise EcgvisError('a process of the export died', remedy='free some memory or use fewer jobs, and run the same command again') from e
+        raise EcgvisError(
+            'a process of the export died',
+            remedy='free some memory or use fewer jobs, and run the same command again',
+        ) from e
+
 
 def _walk(work: Block, names: Mapping[str, str], jobs: int | None, what: str) -> Exported:
     "Handle all recordings under one progress bar."
@@ -100,7 +134,8 @@ def _walk(work: Block, names: Mapping[str, str], jobs: int | None, what: str) ->
             outcomes += block
             bar.update(len(block))
     index = pd.DataFrame(list(chain.from_iterable(o.rows for o in outcomes)))
-    if 'age' in index: index['age'] = index['age'].astype(float)
+    if 'age' in index:
+        index['age'] = index['age'].astype(float)
     failed = {o.id: o.problem for o in outcomes if o.problem}
     made = sum(o.made for o in outcomes)
     return Exported(index, made, len(outcomes) - made - len(failed), failed)
@@ -108,180 +143,318 @@ def _walk(work: Block, names: Mapping[str, str], jobs: int | None, what: str) ->
 # %% ../../nbs/30_store/30_export.ipynb #1ba74dfe
 def _flat(header: Mapping[str, Any]) -> dict[str, Any]:
     "A header as values of a table."
-    plain = {k: '; '.join(map(str, v)) if isinstance(v, (list, tuple)) else v for k, v in header.items()}
-    return {k: v.encode('utf-8', 'replace').decode() if isinstance(v, str) else v for k, v in plain.items()}   # `?` for what is no text
+    plain = {
+        k: '; '.join(map(str, v)) if isinstance(v, (list, tuple)) else v for k, v in header.items()
+    }
+    # `?` for what is no text
+    return {
+        k: v.encode('utf-8', 'replace').decode() if isinstance(v, str) else v
+        for k, v in plain.items()
+    }
+
 
 def _index_block(items: list[tuple[str, str]], store: Store) -> list[Outcome]:
     "Read the headers of some recordings."
     outcomes = []
     for id, _ in items:
-        try: outcomes.append(Outcome(id, [_flat(dict(id=id) | store.header(id))], True))
-        except EcgvisError as e: outcomes.append(Outcome(id, [], False, e.line))
+        try:
+            outcomes.append(Outcome(id, [_flat(dict(id=id) | store.header(id))], True))
+        except EcgvisError as e:
+            outcomes.append(Outcome(id, [], False, e.line))
     return outcomes
 
-def export_index(store: Store, # what to export
-                 file: str | Path, # `.parquet` or `.csv`; one that exists is replaced
-                 ids: Sequence[str] | None = None, # recordings; all by default
-                 jobs: int | None = None, # processes; all cores of this process by default
-                ) -> Exported:
+
+def export_index(
+    store: Store,  # what to export
+    file: str | Path,  # `.parquet` or `.csv`; one that exists is replaced
+    ids: Sequence[str] | None = None,  # recordings; all by default
+    jobs: int | None = None,  # processes; all cores of this process by default
+) -> Exported:
     "All metadata as a table, a row per recording."
     file = Path(file)
     if file.suffix not in ('.parquet', '.csv') or file.is_dir():
-        raise EcgvisError('a table is not written to this', file=file, expected='a file that ends in .parquet or .csv', remedy='change its name')
-    done = _walk(partial(_index_block, store=store), dict.fromkeys(_chosen(store, ids), ''), jobs, 'reading headers')
+        raise EcgvisError(
+            'a table is not written to this',
+            file=file,
+            expected='a file that ends in .parquet or .csv',
+            remedy='change its name',
+        )
+    done = _walk(
+        partial(_index_block, store=store),
+        dict.fromkeys(_chosen(store, ids), ''),
+        jobs,
+        'reading headers',
+    )
     write_table(done.index, file)
     return done
 
 # %% ../../nbs/30_store/30_export.ipynb #14a40e24
 def _claim(folder: Path, settings: dict[str, Any]) -> None:
     "Take the folder, or find that this very export was begun in it."
-    marker = folder/'export.json'
+    marker = folder / 'export.json'
     elsewhere = 'choose another folder'
-    if folder.exists() and not folder.is_dir(): raise EcgvisError('a file is in the way', file=folder, expected='a folder', remedy=elsewhere)
+    if folder.exists() and not folder.is_dir():
+        raise EcgvisError(
+            'a file is in the way', file=folder, expected='a folder', remedy=elsewhere
+        )
     if marker.exists():
         found = read_json(marker)
         other = [k for k, v in settings.items() if found.get(k) != v]
         if other:
-            raise EcgvisError('the folder holds another export', file=folder, field=', '.join(other), expected='the export it was begun with',
-                              remedy=f'{elsewhere}, or delete this one')
-    elif folder.exists() and any(not re.match(r'\..*\.tmp', p.name) for p in folder.iterdir()): # but what a killed export left
-        raise EcgvisError('the folder is in use by other files', file=folder, expected='an empty or new folder', remedy=elsewhere)
-    else: write_json(settings, marker)
-    for stale in folder.rglob('.*.tmp*'): stale.unlink(missing_ok=True)
+            raise EcgvisError(
+                'the folder holds another export',
+                file=folder,
+                field=', '.join(other),
+                expected='the export it was begun with',
+                remedy=f'{elsewhere}, or delete this one',
+            )
+    elif folder.exists() and any(
+        not re.match(r'\..*\.tmp', p.name) for p in folder.iterdir()
+    ):  # but what a killed export left
+        raise EcgvisError(
+            'the folder is in use by other files',
+            file=folder,
+            expected='an empty or new folder',
+            remedy=elsewhere,
+        )
+    else:
+        write_json(settings, marker)
+    for stale in folder.rglob('.*.tmp*'):
+        stale.unlink(missing_ok=True)
 
 # %% ../../nbs/30_store/30_export.ipynb #9e7963eb
-def _folder_export(store: Store, folder: Path, settings: dict[str, Any], ids: Sequence[str] | None, jobs: int | None, work: Block) -> Exported:
+def _folder_export(
+    store: Store,
+    folder: Path,
+    settings: dict[str, Any],
+    ids: Sequence[str] | None,
+    jobs: int | None,
+    work: Block,
+) -> Exported:
     "Claim the folder, walk, and write the index when all files are on the disk."
     chosen = _chosen(store, ids)
     with disk_errors(folder):
         _claim(folder, settings | dict(recordings=len(chosen), ids=digest(sorted(chosen))))
-        for name in settings['folders']: (folder/name).mkdir(exist_ok=True)
+        for name in settings['folders']:
+            (folder / name).mkdir(exist_ok=True)
         done = _walk(work, file_names(chosen), jobs, f'writing {settings["kind"]}')
-        if hasattr(os, 'sync') and (done.made or not (folder/'index.parquet').exists()): os.sync()
-    write_table(done.index, folder/'index.parquet')
+        if hasattr(os, 'sync') and (done.made or not (folder / 'index.parquet').exists()):
+            os.sync()
+    write_table(done.index, folder / 'index.parquet')
     return done
 
 # %% ../../nbs/30_store/30_export.ipynb #74b2e633
-_SIGNATURE, _LEVEL = b'\x89PNG\r\n\x1a\n', 2
+_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+_LEVEL = 2
+
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     "Length, name, data and checksum."
-    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(data, zlib.crc32(kind)))
+    return (
+        struct.pack('>I', len(data))
+        + kind
+        + data
+        + struct.pack('>I', zlib.crc32(data, zlib.crc32(kind)))
+    )
+
 
 _END = _chunk(b'IEND', b'')
+
 
 def _png_head(height: int, width: int, source: str) -> bytes:
     "All of an RGB file that precedes its pixels; `source` says what it shows."
     shape = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
     words = dict(Software=f'ecgvis {__version__}', Source=source)
-    return _SIGNATURE + _chunk(b'IHDR', shape) + b''.join(_chunk(b'tEXt', f'{k}\0{v}'.encode('latin-1')) for k, v in words.items())
+    return (
+        _SIGNATURE
+        + _chunk(b'IHDR', shape)
+        + b''.join(_chunk(b'tEXt', f'{k}\0{v}'.encode('latin-1')) for k, v in words.items())
+    )
 
-def png(picture: np.ndarray, # uint8 [H, W, 3]
-        source: str = '', # kept in the file as `Source`, ASCII
-       ) -> bytes: # a PNG file
+
+def png(
+    picture: np.ndarray,  # uint8 [H, W, 3]
+    source: str = '',  # kept in the file as `Source`, ASCII
+) -> bytes:  # a PNG file
     "An RGB picture as PNG: no filter, deflate level 2 (PNG specification, ISO/IEC 15948)."
     h, w, _ = picture.shape
-    lines = np.zeros((h, 1 + 3*w), np.uint8)                     # the byte before each line names its filter: 0, none
-    lines[:, 1:] = picture.reshape(h, 3*w)
+    lines = np.zeros(
+        (h, 1 + 3 * w), np.uint8
+    )  # the byte before each line names its filter: 0, none
+    lines[:, 1:] = picture.reshape(h, 3 * w)
     return _png_head(h, w, source) + _chunk(b'IDAT', zlib.compress(lines.data, _LEVEL)) + _END
 
 # %% ../../nbs/30_store/30_export.ipynb #bf75d4c2
 def _is_png(path: Path, head: bytes) -> bool:
     "Whether a whole PNG file with this beginning is there."
-    try: data = path.read_bytes()
-    except FileNotFoundError: return False
-    pixels = data[len(head):-len(_END)]
-    return (data.startswith(head) and data.endswith(_END) and len(pixels) > 12 and struct.unpack('>I', pixels[:4])[0] == len(pixels) - 12
-            and struct.pack('>I', zlib.crc32(pixels[4:-4])) == pixels[-4:])
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    pixels = data[len(head) : -len(_END)]
+    return (
+        data.startswith(head)
+        and data.endswith(_END)
+        and len(pixels) > 12
+        and struct.unpack('>I', pixels[:4])[0] == len(pixels) - 12
+        and struct.pack('>I', zlib.crc32(pixels[4:-4])) == pixels[-4:]
+    )
+
 
 class Sheet(NamedTuple):
     "One layout of an export of pictures."
+
     layout: Layout
     size: tuple[int, int]
     folder: Path
 
     def source(self, id: str, signal: np.ndarray) -> str:
         "A digest of what the file of this recording shows."
-        return digest(repr(self.layout), self.size, id, zlib.crc32(np.ascontiguousarray(signal).data))
+        return digest(
+            repr(self.layout), self.size, id, zlib.crc32(np.ascontiguousarray(signal).data)
+        )
 
 # %% ../../nbs/30_store/30_export.ipynb #09bcedbc
-_KEPT = ('patient', 'rhythm', 'group', 'age', 'sex') # columns of an index, besides id and file
+_KEPT = ('patient', 'rhythm', 'group', 'age', 'sex')  # columns of an index, besides id and file
+
 
 def _row(id: str, header: Mapping[str, Any], file: Path, **more: Any) -> dict[str, Any]:
     "A row of the index of an export; `file` is relative to it."
-    return _flat(dict(id=id, patient=header.get('patient'), **more, file=file.as_posix()) | {k: header.get(k) for k in _KEPT[1:]})
+    return _flat(
+        dict(id=id, patient=header.get('patient'), **more, file=file.as_posix())
+        | {k: header.get(k) for k in _KEPT[1:]}
+    )
 
-def _read(items: list[tuple[str, str]], read: Callable[[str], Any]) -> tuple[dict[str, Any], list[Outcome]]:
+
+def _read(
+    items: list[tuple[str, str]], read: Callable[[str], Any]
+) -> tuple[dict[str, Any], list[Outcome]]:
     "What `read` gives for each id, and the outcomes of those that are damaged."
-    good, bad = {}, []
+    good = {}
+    bad = []
     for id, _ in items:
-        try: good[id] = read(id)
-        except EcgvisError as e: bad.append(Outcome(id, [], False, e.line))
+        try:
+            good[id] = read(id)
+        except EcgvisError as e:
+            bad.append(Outcome(id, [], False, e.line))
     return good, bad
 
 # %% ../../nbs/30_store/30_export.ipynb #b1e6e07d
 def _draw(sheet: Sheet, names: Mapping[str, str], found: Mapping[str, Any], fs: float) -> set[str]:
     "Draw the recordings that are not there as they should be; gives their ids."
-    files = {id: sheet.folder/f'{names[id]}.png' for id in found}
+    files = {id: sheet.folder / f'{names[id]}.png' for id in found}
     sources = {id: sheet.source(id, signal) for id, (_, signal) in found.items()}
     missing = [id for id in found if not _is_png(files[id], _png_head(*sheet.size, sources[id]))]
     if missing:
         pictures = chart(np.stack([found[id][1] for id in missing]), fs, sheet.layout, sheet.size)
-        for id, picture in zip(missing, pictures, strict=True): _put(files[id], png(picture, sources[id]))
+        for id, picture in zip(missing, pictures, strict=True):
+            _put(files[id], png(picture, sources[id]))
     return set(missing)
 
-def _png_block(items: list[tuple[str, str]], store: Store, sheets: Sequence[Sheet]) -> list[Outcome]:
+
+def _png_block(
+    items: list[tuple[str, str]], store: Store, sheets: Sequence[Sheet]
+) -> list[Outcome]:
     "Draw some recordings in every layout; those that are there are left alone."
     names = dict(items)
     found, bad = _read(items, lambda id: (store.header(id), store.signals([id])[0]))
     made = set().union(*(_draw(s, names, found, store.meta['fs']) for s in sheets))
-    return bad + [Outcome(id, [_row(id, header, Path(s.folder.name)/f'{names[id]}.png', layout=s.layout.name) for s in sheets], id in made)
-                  for id, (header, _) in found.items()]
+    return bad + [
+        Outcome(
+            id,
+            [
+                _row(id, header, Path(s.folder.name) / f'{names[id]}.png', layout=s.layout.name)
+                for s in sheets
+            ],
+            id in made,
+        )
+        for id, (header, _) in found.items()
+    ]
 
 # %% ../../nbs/30_store/30_export.ipynb #810cdaea
-def export_png(store: Store, # what to export
-               folder: str | Path, # new, empty, or of the same export, which goes on
-               layouts: Sequence[str | Layout] = ('4x2.5+II',), # names of `LAYOUTS`, or layouts
-               size: Size = 224, # of the pictures, pixels: the side, or (height, width)
-               ids: Sequence[str] | None = None, # recordings; all by default
-               jobs: int | None = None, # processes; all cores of this process by default
-              ) -> Exported:
+def export_png(
+    store: Store,  # what to export
+    folder: str | Path,  # new, empty, or of the same export, which goes on
+    layouts: Sequence[str | Layout] = ('4x2.5+II',),  # names of `LAYOUTS`, or layouts
+    size: Size = 224,  # of the pictures, pixels: the side, or (height, width)
+    ids: Sequence[str] | None = None,  # recordings; all by default
+    jobs: int | None = None,  # processes; all cores of this process by default
+) -> Exported:
     "Charts as `<folder>/<layout>/<id>.png`, and `index.parquet` beside them: a row per file."
-    folder, chosen = Path(folder), [get_layout(x) for x in ([layouts] if isinstance(layouts, str | Layout) else layouts)]
+    folder = Path(folder)
+    chosen = [get_layout(x) for x in ([layouts] if isinstance(layouts, str | Layout) else layouts)]
     names = [re.sub(r'[^A-Za-z0-9_.+-]', '_', l.name) for l in chosen]
     if not names or len({n.lower() for n in names}) < len(names):
-        raise EcgvisError(f'layouts {", ".join(l.name for l in chosen)}', field='layouts', expected='one or more, with different names')
-    sheets = [Sheet(l, shape_of(l, size), folder/n) for l, n in zip(chosen, names, strict=True)]
-    settings = dict(kind='png', folders=names, layouts=[repr(l) for l in chosen], size=list(sheets[0].size))
-    return _folder_export(store, folder, settings, ids, jobs, partial(_png_block, store=store, sheets=sheets))
+        raise EcgvisError(
+            f'layouts {", ".join(l.name for l in chosen)}',
+            field='layouts',
+            expected='one or more, with different names',
+        )
+    sheets = [Sheet(l, shape_of(l, size), folder / n) for l, n in zip(chosen, names, strict=True)]
+    settings = dict(
+        kind='png', folders=names, layouts=[repr(l) for l in chosen], size=list(sheets[0].size)
+    )
+    return _folder_export(
+        store, folder, settings, ids, jobs, partial(_png_block, store=store, sheets=sheets)
+    )
 
 # %% ../../nbs/30_store/30_export.ipynb #d893428c
 _CODES = {rhythm: code for code, rhythm in SNOMED.items()}
 
-def _number(x: float) -> str: return f'{x:.0f}' if x == round(x) else repr(float(x))
+
+def _number(x: float) -> str:
+    return f'{x:.0f}' if x == round(x) else repr(float(x))
+
 
 def _text(value: Any, unknown: str) -> str:
     "A value of a comment, on one line."
-    return unknown if value is None or value != value or value == '' else ' '.join(str(value).splitlines())
+    return (
+        unknown
+        if value is None or value != value or value == ''
+        else ' '.join(str(value).splitlines())
+    )
 
-def _bits(steps: np.ndarray) -> int: return 32 if steps.min() == -32768 else 16 # bits of a sample: in 16, -32768 means that it is missing
+
+def _bits(steps: np.ndarray) -> int:
+    return (
+        32 if steps.min() == -32768 else 16
+    )  # bits of a sample: in 16, -32768 means that it is missing
+
 
 def _header(name: str, header: Mapping[str, Any], steps: np.ndarray, fs: float) -> str:
-    "The WFDB header of int16 [12, T]; checksums are the sums of the samples as signed 16-bit numbers."
-    sums, gain = steps.sum(1, dtype=np.int64).astype(np.int16), _number(1/header['unit_mv'])
+    """The WFDB header of int16 [12, T]; checksums are the sums of the samples as signed 16-bit
+    numbers."""
+    sums = steps.sum(1, dtype=np.int64).astype(np.int16)
+    gain = _number(1 / header['unit_mv'])
     lines = [f'{name} {len(LEADS)} {_number(fs)} {steps.shape[1]}']
-    lines += [f'{name}.dat {_bits(steps)} {gain}(0)/mV 16 0 {row[0]} {check} 0 {lead}' for row, check, lead in zip(steps, sums, LEADS, strict=True)]
-    sex, age = _text(header.get('sex'), 'Unknown').capitalize(), header.get('age')
-    lines += [f'#Age: {"NaN" if age is None else _number(age)}', f'#Sex: {sex}', f'#Dx: {_CODES.get(header.get("rhythm", ""), "Unknown")}']
-    lines += [f'#Patient: {_text(header.get("patient"), name)}', f'#ID: {_text(header.get("id"), name)}']
-    lines += [f'#Source: ecgvis {__version__} export, from {_text(header.get("source"), "unknown")}']
+    lines += [
+        f'{name}.dat {_bits(steps)} {gain}(0)/mV 16 0 {row[0]} {check} 0 {lead}'
+        for row, check, lead in zip(steps, sums, LEADS, strict=True)
+    ]
+    sex = _text(header.get('sex'), 'Unknown').capitalize()
+    age = header.get('age')
+    lines += [
+        f'#Age: {"NaN" if age is None else _number(age)}',
+        f'#Sex: {sex}',
+        f'#Dx: {_CODES.get(header.get("rhythm", ""), "Unknown")}',
+    ]
+    lines += [
+        f'#Patient: {_text(header.get("patient"), name)}',
+        f'#ID: {_text(header.get("id"), name)}',
+    ]
+    lines += [
+        f'#Source: ecgvis {__version__} export, from {_text(header.get("source"), "unknown")}'
+    ]
     return '\n'.join(lines) + '\n'
 
 # %% ../../nbs/30_store/30_export.ipynb #5be8735d
 def _same(path: Path, data: bytes) -> bool:
     "Whether the file is there with these bytes."
-    try: return path.stat().st_size == len(data) and path.read_bytes() == data
-    except FileNotFoundError: return False
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except FileNotFoundError:
+        return False
+
 
 def _wfdb_block(items: list[tuple[str, str]], store: Store, folder: Path) -> list[Outcome]:
     "Write some recordings, the signal before the header; those that are there are left alone."
@@ -289,46 +462,81 @@ def _wfdb_block(items: list[tuple[str, str]], store: Store, folder: Path) -> lis
     found, outcomes = _read(items, lambda id: (store.header(id), store.steps([id])[0][0]))
     for id, (header, steps) in found.items():
         told = _header(names[id], header, steps, store.meta['fs'])
-        files = {'.dat': np.ascontiguousarray(steps.T, f'<i{_bits(steps)//8}').tobytes(), '.hea': told.encode('utf-8', 'replace')}
-        missing = [s for s, data in files.items() if not _same(folder/f'{names[id]}{s}', data)]
-        for s in missing: _put(folder/f'{names[id]}{s}', files[s])
-        outcomes.append(Outcome(id, [_row(id, header, Path(folder.name)/f'{names[id]}.hea')], bool(missing)))
+        files = {
+            '.dat': np.ascontiguousarray(steps.T, f'<i{_bits(steps) // 8}').tobytes(),
+            '.hea': told.encode('utf-8', 'replace'),
+        }
+        missing = [s for s, data in files.items() if not _same(folder / f'{names[id]}{s}', data)]
+        for s in missing:
+            _put(folder / f'{names[id]}{s}', files[s])
+        outcomes.append(
+            Outcome(id, [_row(id, header, Path(folder.name) / f'{names[id]}.hea')], bool(missing))
+        )
     return outcomes
 
-def export_wfdb(store: Store, # what to export
-                folder: str | Path, # new, empty, or of the same export, which goes on
-                ids: Sequence[str] | None = None, # recordings; all by default
-                jobs: int | None = None, # processes; all cores of this process by default
-               ) -> Exported:
-    "WFDB records as `<folder>/records/<id>.hea` and `.dat`, and `index.parquet` beside them: a row per record."
+
+def export_wfdb(
+    store: Store,  # what to export
+    folder: str | Path,  # new, empty, or of the same export, which goes on
+    ids: Sequence[str] | None = None,  # recordings; all by default
+    jobs: int | None = None,  # processes; all cores of this process by default
+) -> Exported:
+    """WFDB records as `<folder>/records/<id>.hea` and `.dat`, and `index.parquet` beside them: a
+    row per record."""
     folder = Path(folder)
-    work = partial(_wfdb_block, store=store, folder=folder/'records')
+    work = partial(_wfdb_block, store=store, folder=folder / 'records')
     return _folder_export(store, folder, dict(kind='wfdb', folders=['records']), ids, jobs, work)
 
 # %% ../../nbs/30_store/30_export.ipynb #878111d8
-def find_store(path: str | Path # a store, or the folder of a study or of a prepared data set
-              ) -> Path: # the folder of the store
+def find_store(
+    path: str | Path,  # a store, or the folder of a study or of a prepared data set
+) -> Path:  # the folder of the store
     "The store that a path stands for."
     path = Path(path)
-    for place in (path, path/'store.lmdb', path/'dataset'/'store.lmdb'):
-        if (place/'data.mdb').is_file(): return place
-    raise EcgvisError('there is no store here', file=path, expected='a store, or a folder with store.lmdb or dataset/store.lmdb',
-                      remedy='check the path, or run `ecgvis prepare` first')
+    for place in (path, path / 'store.lmdb', path / 'dataset' / 'store.lmdb'):
+        if (place / 'data.mdb').is_file():
+            return place
+    raise EcgvisError(
+        'there is no store here',
+        file=path,
+        expected='a store, or a folder with store.lmdb or dataset/store.lmdb',
+        remedy='check the path, or run `ecgvis prepare` first',
+    )
 
 # %% ../../nbs/30_store/30_export.ipynb #54e5e0da
 def _counts(counts: Mapping[str, int], n: int) -> str:
     "How often each value occurs among `n` recordings, most often first."
     unknown = n - sum(counts.values())
-    return ', '.join(f'{k} {v:,}' for k, v in [*counts.items(), *([('unknown', unknown)] if unknown > 0 else [])]) or 'none'
+    return (
+        ', '.join(
+            f'{k} {v:,}'
+            for k, v in [*counts.items(), *([('unknown', unknown)] if unknown > 0 else [])]
+        )
+        or 'none'
+    )
+
 
 def store_info_text(store: Store) -> str:
-    "What a store holds, for one screen, without a look at its records (`Store.verify` reads those)."
+    """What a store holds, for one screen, without a look at its records (`Store.verify` reads
+    those)."""
     i = store.info()
-    n, patients, units = i['recordings'], i['patients'], [f'{1000*x:.4g}' for x in i['units']] or ['unknown']
-    people = 'unknown patients' if patients is None else f'{patients:,} patient{"s" * (patients != 1)}'
-    facts = dict(store=store.path, recordings=f'{n:,} of {people}, {n*i["seconds"]/3600:,.1f} hours',
-                 signals=f'{len(i["leads"])} leads, {i["seconds"]:g} s at {i["fs"]:g} Hz, steps of {" to ".join(dict.fromkeys(units))} µV',
-                 disk=f'{i["bytes"]/1e6:,.1f} MB, {i["bytes_per_recording"]/1e3:,.1f} kB per recording')
-    facts |= dict(codec=i['codec'], format=f'version {i["format"]}') | {k: _counts(i[k], n) for k in ('groups', 'rhythms', 'sources')}
-    if i['excluded']: facts['excluded'] = f'{i["excluded"]:,}: ' + ', '.join(f'{k} {v:,}' for k, v in i['reasons'].items())
+    n = i['recordings']
+    patients = i['patients']
+    units = [f'{1000 * x:.4g}' for x in i['units']] or ['unknown']
+    people = (
+        'unknown patients' if patients is None else f'{patients:,} patient{"s" * (patients != 1)}'
+    )
+    facts = dict(
+        store=store.path,
+        recordings=f'{n:,} of {people}, {n * i["seconds"] / 3600:,.1f} hours',
+        signals=f'{len(i["leads"])} leads, {i["seconds"]:g} s at {i["fs"]:g} Hz, steps of {" to ".join(dict.fromkeys(units))} µV',
+        disk=f'{i["bytes"] / 1e6:,.1f} MB, {i["bytes_per_recording"] / 1e3:,.1f} kB per recording',
+    )
+    facts |= dict(codec=i['codec'], format=f'version {i["format"]}') | {
+        k: _counts(i[k], n) for k in ('groups', 'rhythms', 'sources')
+    }
+    if i['excluded']:
+        facts['excluded'] = f'{i["excluded"]:,}: ' + ', '.join(
+            f'{k} {v:,}' for k, v in i['reasons'].items()
+        )
     return '\n'.join(f'{k:<11}{v}' for k, v in facts.items())

@@ -21,15 +21,20 @@ from ..core import EcgvisError, compiled
 def _int(data: np.ndarray, at: int, size: int) -> Any:
     "A little-endian whole number of `size` bytes."
     value = np.int64(0)
-    for k in range(size): value |= np.int64(data[at + k]) << (8*k)
+    for k in range(size):
+        value |= np.int64(data[at + k]) << (8 * k)
     return value
+
 
 @compiled
 def _order(x: np.ndarray, a: int, n: int, y: np.ndarray, b: int, m: int) -> Any:
-    "Below, at or above 0 as the `n` bytes at `a` of `x` sort before, like or after the `m` bytes at `b` of `y`."
+    """Below, at or above 0 as the `n` bytes at `a` of `x` sort before, like or after the `m` bytes
+    at `b` of `y`."""
     for k in range(min(n, m)):
-        if x[a + k] != y[b + k]: return np.int64(x[a + k]) - np.int64(y[b + k])
+        if x[a + k] != y[b + k]:
+            return np.int64(x[a + k]) - np.int64(y[b + k])
     return n - m
+
 
 @compiled
 def _place(names: np.ndarray, page: int) -> Any:
@@ -40,162 +45,296 @@ def _place(names: np.ndarray, page: int) -> Any:
 # %% ../../nbs/30_store/05_pages.ipynb #3d9f1c09
 @compiled
 def _sound(data: np.ndarray, base: int, size: int, page: int, leaf: bool) -> bool:
-    "Whether the bytes from `base` are a page of the index, of the right kind, that holds its entries."
-    if base < 0: return False
-    low, high = _int(data, base + 12, 2), _int(data, base + 14, 2)
-    if _int(data, base, 8) != page or _int(data, base + 10, 2) != (2 if leaf else 1): return False
-    if low < 18 or low % 2 or high < low or high > size: return False
-    for i in range((low - 16)//2):
-        at = _int(data, base + 16 + 2*i, 2)
-        if at < high or at % 2 or at + 8 > size: return False
-        end, flags = at + 8 + _int(data, base + at + 6, 2), _int(data, base + at + 4, 2)
-        if leaf: end += 8 if flags & 1 else _int(data, base + at, 4)
-        if end > size or (leaf and flags > 6): return False
+    """Whether the bytes from `base` are a page of the index, of the right kind, that holds its
+    entries."""
+    if base < 0:
+        return False
+    low = _int(data, base + 12, 2)
+    high = _int(data, base + 14, 2)
+    if _int(data, base, 8) != page or _int(data, base + 10, 2) != (2 if leaf else 1):
+        return False
+    if low < 18 or low % 2 or high < low or high > size:
+        return False
+    for i in range((low - 16) // 2):
+        at = _int(data, base + 16 + 2 * i, 2)
+        if at < high or at % 2 or at + 8 > size:
+            return False
+        end = at + 8 + _int(data, base + at + 6, 2)
+        flags = _int(data, base + at + 4, 2)
+        if leaf:
+            end += 8 if flags & 1 else _int(data, base + at, 4)
+        if end > size or (leaf and flags > 6):
+            return False
     return True
 
 # %% ../../nbs/30_store/05_pages.ipynb #4405771c
 @compiled
-def _children(data: np.ndarray, names: np.ndarray, size: int) -> np.ndarray: # int64
+def _children(data: np.ndarray, names: np.ndarray, size: int) -> np.ndarray:  # int64
     "The pages that those of one level point to; one that is not sound points nowhere."
     counts = np.zeros(len(names), np.int64)
     for p in range(len(names)):
-        if _sound(data, p*size, size, names[p], False): counts[p] = (_int(data, p*size + 12, 2) - 16)//2
-    out, n = np.empty(counts.sum(), np.int64), 0
+        if _sound(data, p * size, size, names[p], False):
+            counts[p] = (_int(data, p * size + 12, 2) - 16) // 2
+    out = np.empty(counts.sum(), np.int64)
+    n = 0
     for p in range(len(names)):
         for i in range(counts[p]):
-            node = p*size + _int(data, p*size + 16 + 2*i, 2)
+            node = p * size + _int(data, p * size + 16 + 2 * i, 2)
             out[n] = _int(data, node, 4) | _int(data, node + 4, 2) << 32
             n += 1
     return out
 
+
 class Level(NamedTuple):
     "Pages that were read."
-    names: np.ndarray # int64 [N], their numbers, in order
-    data: np.ndarray # uint8 [N * size]
 
-def _levels(file: Path, size: int, root: int, depth: int, last: int) -> tuple[Level, Level]: # above the leaves; leaves
-    "The pages of a tree, read level by level. They are not mapped: each would bring its neighbours, up to 2 MB of them, into memory."
-    above, level = [Level(np.zeros(0, np.int64), np.zeros(0, np.uint8))], np.array([root])
+    names: np.ndarray  # int64 [N], their numbers, in order
+    data: np.ndarray  # uint8 [N * size]
+
+
+def _levels(
+    file: Path, size: int, root: int, depth: int, last: int
+) -> tuple[Level, Level]:  # above the leaves; leaves
+    """The pages of a tree, read level by level. They are not mapped: each would bring its
+    neighbours, up to 2 MB of them, into memory."""
+    above = [Level(np.zeros(0, np.int64), np.zeros(0, np.uint8))]
+    level = np.array([root])
     with open(file, 'rb', buffering=0) as f:
         for _ in range(depth):
             names = np.unique(level[(level >= 2) & (level <= last)])
             data = np.zeros((len(names), size), np.uint8)
-            for page, room in zip(names.tolist(), data, strict=True): os.preadv(f.fileno(), [room.data], page*size)
+            for page, room in zip(names.tolist(), data, strict=True):
+                os.preadv(f.fileno(), [room.data], page * size)
             above.append(Level(names, data.reshape(-1)))
             level = _children(above[-1].data, names, size)
     leaves = above.pop() if depth else above[0]
     names = np.concatenate([x.names for x in above])
     order = np.argsort(names)
-    return Level(names[order], np.concatenate([x.data for x in above]).reshape(-1, size)[order].reshape(-1)), leaves
+    return Level(
+        names[order], np.concatenate([x.data for x in above]).reshape(-1, size)[order].reshape(-1)
+    ), leaves
 
 # %% ../../nbs/30_store/05_pages.ipynb #cf65cd7b
 @compiled
-def _walk(branches: np.ndarray, branch_names: np.ndarray, leaves: np.ndarray, leaf_names: np.ndarray, size: int, root: int, depth: int, last: int,
-          numbers: bool, found: np.ndarray) -> tuple[int, int, int]:
-    "Walk through a tree of pages of `size` bytes: a page that is wrong or -1, the number of entries, the last page in use; fills `found` [N, 4]."
-    pages, bases, at = np.zeros(33, np.int64), np.zeros(33, np.int64), np.zeros(33, np.int64)
-    entries, top, key, n, bound, m, level = 0, 1, 0, -1, 0, -1, 0
+def _walk(
+    branches: np.ndarray,
+    branch_names: np.ndarray,
+    leaves: np.ndarray,
+    leaf_names: np.ndarray,
+    size: int,
+    root: int,
+    depth: int,
+    last: int,
+    numbers: bool,
+    found: np.ndarray,
+) -> tuple[int, int, int]:
+    """Walk through a tree of pages of `size` bytes: a page that is wrong or -1, the number of
+    entries, the last page in use; fills `found` [N, 4]."""
+    pages = np.zeros(33, np.int64)
+    bases = np.zeros(33, np.int64)
+    at = np.zeros(33, np.int64)
+    entries = 0
+    top = 1
+    key = 0
+    n = -1
+    bound = 0
+    m = -1
+    level = 0
     pages[0] = root
     while level >= 0:
         leaf = level == depth - 1
         data = leaves if leaf else branches
         if at[level] == 0:
-            bases[level] = _place(leaf_names if leaf else branch_names, pages[level])*size
-            if not _sound(data, bases[level], size, pages[level], leaf): return pages[level], entries, top
-        top, i, base = max(top, pages[level]), at[level], bases[level]
-        if i == (_int(data, base + 12, 2) - 16)//2:
+            bases[level] = _place(leaf_names if leaf else branch_names, pages[level]) * size
+            if not _sound(data, bases[level], size, pages[level], leaf):
+                return pages[level], entries, top
+        top = max(top, pages[level])
+        i = at[level]
+        base = bases[level]
+        if i == (_int(data, base + 12, 2) - 16) // 2:
             level -= 1
             continue
         at[level] += 1
-        node = base + _int(data, base + 16 + 2*i, 2)
-        here, k = node + 8, _int(data, node + 6, 2)
+        node = base + _int(data, base + 16 + 2 * i, 2)
+        here = node + 8
+        k = _int(data, node + 6, 2)
         if (leaf or i) and not numbers:
-            if n >= 0 and _order(leaves, key, n, data, here, k) >= 0: return pages[level], entries, top
-            if leaf and m >= 0 and _order(branches, bound, m, leaves, here, k) > 0: return pages[level], entries, top
-            if leaf: key, n = here, k
-            else: bound, m = here, k
+            if n >= 0 and _order(leaves, key, n, data, here, k) >= 0:
+                return pages[level], entries, top
+            if leaf and m >= 0 and _order(branches, bound, m, leaves, here, k) > 0:
+                return pages[level], entries, top
+            if leaf:
+                key = here
+                n = k
+            else:
+                bound = here
+                m = k
         if leaf:
-            value, at_value = _int(data, node, 4), pages[level]*size + here + k - base
-            if _int(data, node + 4, 2) & 1:                             # a long value has pages of its own, after 16 bytes
+            value = _int(data, node, 4)
+            at_value = pages[level] * size + here + k - base
+            if _int(data, node + 4, 2) & 1:  # a long value has pages of its own, after 16 bytes
                 first = _int(data, here + k, 8)
-                end, at_value = first + (15 + value)//size, first*size + 16
-                if 2 <= end <= last: top = max(top, end)
-            if entries < len(found): found[entries, 0], found[entries, 1], found[entries, 2], found[entries, 3] = here, k, at_value, value
+                end = first + (15 + value) // size
+                at_value = first * size + 16
+                if 2 <= end <= last:
+                    top = max(top, end)
+            if entries < len(found):
+                found[entries, 0] = here
+                found[entries, 1] = k
+                found[entries, 2] = at_value
+                found[entries, 3] = value
             entries += 1
         else:
             level += 1
-            pages[level], at[level] = _int(data, node, 4) | _int(data, node + 4, 2) << 32, 0
+            pages[level] = _int(data, node, 4) | _int(data, node + 4, 2) << 32
+            at[level] = 0
     return -1, entries, top
 
 # %% ../../nbs/30_store/05_pages.ipynb #12f53172
-_META, _TREE = struct.Struct('<IIQQ48s48sQQ'), struct.Struct('<IHHQQQQq') # LMDB's MDB_meta and MDB_db
+# LMDB's MDB_meta and MDB_db
+_META = struct.Struct('<IIQQ48s48sQQ')
+_TREE = struct.Struct('<IHHQQQQq')
 REMEDY = 'delete the store folder and prepare the data set again'
 
-def data_file(path: Path) -> Path: return path/'data.mdb' if path.is_dir() else path
+
+def data_file(path: Path) -> Path:
+    return path / 'data.mdb' if path.is_dir() else path
+
 
 def heads(path: Path) -> list[tuple[Any, ...]]:
-    "Both descriptions of the file at its beginning, checked; each is magic, version, address, map size, trees, last page, transaction."
+    """Both descriptions of the file at its beginning, checked; each is magic, version, address, map
+    size, trees, last page, transaction."""
     file = data_file(path)
     size = file.stat().st_size
     with open(file, 'rb') as f:
         first = f.read(65536 + 16 + _META.size)
         if len(first) < 16 + _META.size or _META.unpack_from(first, 16)[0] != 0xBEEFC0DE:
-            raise EcgvisError('the data file is no store, or its beginning is damaged', file=file, expected='an LMDB file', remedy=REMEDY)
+            raise EcgvisError(
+                'the data file is no store, or its beginning is damaged',
+                file=file,
+                expected='an LMDB file',
+                remedy=REMEDY,
+            )
         page = _TREE.unpack(_META.unpack_from(first, 16)[4])[0]
         if page not in (4096, 8192, 16384, 32768, 65536) or size < 2 * page:
-            raise EcgvisError('the data file is cut off, or its beginning is damaged', file=file, remedy=REMEDY)
+            raise EcgvisError(
+                'the data file is cut off, or its beginning is damaged', file=file, remedy=REMEDY
+            )
     found = [_META.unpack_from(first, at + 16) for at in (0, page)]
     for head in found:
         free, main = (_TREE.unpack(x) for x in head[4:6])
-        if head[:2] != (0xBEEFC0DE, 1) or free[0] != page or free[1] & ~0x4000 != 8 or not 1 <= head[6] < 1 << 40 or max(free[7], main[7]) > head[6]:
+        if (
+            head[:2] != (0xBEEFC0DE, 1)
+            or free[0] != page
+            or free[1] & ~0x4000 != 8
+            or not 1 <= head[6] < 1 << 40
+            or max(free[7], main[7]) > head[6]
+        ):
             raise EcgvisError('the beginning of the data file is damaged', file=file, remedy=REMEDY)
     return found
 
 # %% ../../nbs/30_store/05_pages.ipynb #f503ad54
 class Moved(EcgvisError):
     "A writer has overwritten the description that a transaction began with."
+
     def __init__(self, path: Path):
-        super().__init__('the data file changes too fast, or its beginning is damaged', path, remedy='try again; else ' + REMEDY)
+        super().__init__(
+            'the data file changes too fast, or its beginning is damaged',
+            path,
+            remedy='try again; else ' + REMEDY,
+        )
+
 
 def again(call: Callable[[], Any], path: Path) -> Any:
     "`call`, as often as a writer gets in its way."
     for _ in range(100):
-        try: return call()
-        except Moved: continue
+        try:
+            return call()
+        except Moved:
+            continue
     raise Moved(path)
+
 
 class Entries(NamedTuple):
     "What a tree holds, in the order of its keys."
-    keys: list[bytes]
-    at: np.ndarray # int64 [N], where in the file the value is
-    size: np.ndarray # int64 [N], bytes of the value
 
-def _tree(path: Path, head: tuple[Any, ...], tree: tuple[Any, ...], numbers: bool = False, listed: bool = False) -> Entries:
-    "The entries of a tree, which is walked through; raises `EcgvisError` where a page of it is damaged or not there."
-    page, last, size = _TREE.unpack(head[4])[0], head[6], data_file(path).stat().st_size
-    depth, root = tree[2], tree[7]
+    keys: list[bytes]
+    at: np.ndarray  # int64 [N], where in the file the value is
+    size: np.ndarray  # int64 [N], bytes of the value
+
+
+def _tree(
+    path: Path,
+    head: tuple[Any, ...],
+    tree: tuple[Any, ...],
+    numbers: bool = False,
+    listed: bool = False,
+) -> Entries:
+    """The entries of a tree, which is walked through; raises `EcgvisError` where a page of it is
+    damaged or not there."""
+    page = _TREE.unpack(head[4])[0]
+    last = head[6]
+    size = data_file(path).stat().st_size
+    depth = tree[2]
+    root = tree[7]
     above, leaves = _levels(data_file(path), page, root, depth if depth <= 32 else 0, last)
     found = np.zeros((min(tree[6], size // 8) if listed else 0, 4), np.int64)
-    if 1 <= depth <= 32: bad, entries, top = _walk(above.data, above.names, leaves.data, leaves.names, page, root, depth, last, numbers, found)
-    else: bad, entries, top = -1 if (depth, root) == (0, -1) else 0, 0, 1
+    if 1 <= depth <= 32:
+        bad, entries, top = _walk(
+            above.data,
+            above.names,
+            leaves.data,
+            leaves.names,
+            page,
+            root,
+            depth,
+            last,
+            numbers,
+            found,
+        )
+    else:
+        bad = -1 if (depth, root) == (0, -1) else 0
+        entries = 0
+        top = 1
     short = (max(top, bad if bad <= last else 0) + 1) * page - size
-    if short > 0: raise EcgvisError(f'the data file is cut off: {short:,} bytes or more are missing', file=path, remedy=REMEDY)
-    if bad != -1 or entries != tree[6]: raise EcgvisError(f'the index of the store is damaged (page {bad})', file=path, remedy=REMEDY)
-    return Entries([leaves.data[at:at + n].tobytes() for at, n in found[:, :2].tolist()], found[:, 2].copy(), found[:, 3].copy())
+    if short > 0:
+        raise EcgvisError(
+            f'the data file is cut off: {short:,} bytes or more are missing',
+            file=path,
+            remedy=REMEDY,
+        )
+    if bad != -1 or entries != tree[6]:
+        raise EcgvisError(
+            f'the index of the store is damaged (page {bad})', file=path, remedy=REMEDY
+        )
+    return Entries(
+        [leaves.data[at : at + n].tobytes() for at, n in found[:, :2].tolist()],
+        found[:, 2].copy(),
+        found[:, 3].copy(),
+    )
 
 # %% ../../nbs/30_store/05_pages.ipynb #353d1424
-def survey(path: Path, # the folder of a store, or the file itself
-           txn: lmdb.Transaction, # as it sees them
-           names: Sequence[bytes] = (), # of databases
-           free: bool = False, # the list of free pages too
-           listed: bool = False, # return entries
-          ) -> dict[bytes, Entries]: # those of each database, where `listed`
-    "Walk through the main index and those called `names`; raises `EcgvisError` where one is damaged, `Moved` where a writer came in between."
+def survey(
+    path: Path,  # the folder of a store, or the file itself
+    txn: lmdb.Transaction,  # as it sees them
+    names: Sequence[bytes] = (),  # of databases
+    free: bool = False,  # the list of free pages too
+    listed: bool = False,  # return entries
+) -> dict[bytes, Entries]:  # those of each database, where `listed`
+    """Walk through the main index and those called `names`; raises `EcgvisError` where one is
+    damaged, `Moved` where a writer came in between."""
     head = next((h for h in heads(path) if h[7] == txn.id()), None)
-    if head is None: raise Moved(path)
+    if head is None:
+        raise Moved(path)
     _tree(path, head, _TREE.unpack(head[5]))
-    if free: _tree(path, head, _TREE.unpack(head[4]), numbers=True)
+    if free:
+        _tree(path, head, _TREE.unpack(head[4]), numbers=True)
     found = {name: txn.get(name) for name in names}
     for name, tree in found.items():
-        if tree is None or len(tree) != _TREE.size: raise EcgvisError(f'the store has no {name.decode()}', file=path, remedy=REMEDY)
-    return {name: _tree(path, head, _TREE.unpack(tree), listed=listed) for name, tree in found.items() if tree is not None}
+        if tree is None or len(tree) != _TREE.size:
+            raise EcgvisError(f'the store has no {name.decode()}', file=path, remedy=REMEDY)
+    return {
+        name: _tree(path, head, _TREE.unpack(tree), listed=listed)
+        for name, tree in found.items()
+        if tree is not None
+    }

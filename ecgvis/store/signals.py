@@ -26,7 +26,17 @@ from ..data import audit
 from ..core import EcgvisError, cores, disk_errors, progress, to_plain, workers
 from ..data.datasets import LEADS
 from .pages import REMEDY, again, data_file, heads, survey
-from .codec import CODECS, VERSION, decode, encode, key_of, metadata, scale, steps_between, steps_into
+from ecgvis.store.codec import (
+    CODECS,
+    VERSION,
+    decode,
+    encode,
+    key_of,
+    metadata,
+    scale,
+    steps_between,
+    steps_into,
+)
 
 _all_ = ['VERSION', 'decode', 'encode']
 
@@ -36,42 +46,70 @@ def _seal(key: bytes, value: dict[str, Any]) -> bytes:
     text = json.dumps(to_plain(value)).encode()
     return text + b'\n' + xxhash.xxh3_64_hexdigest(key + text).encode()
 
-def _unseal(key: bytes, value: bytes) -> dict[str, Any] | None: # None where it is damaged
+
+def _unseal(key: bytes, value: bytes) -> dict[str, Any] | None:  # None where it is damaged
     "What `_seal` wrote."
     text, _, checksum = value.rpartition(b'\n')
     return json.loads(text) if checksum == xxhash.xxh3_64_hexdigest(key + text).encode() else None
 
 # %% ../../nbs/30_store/10_signals.ipynb #b0759a98
 def _known(path: Path, txn: lmdb.Transaction) -> dict[str, Any]:
-    "The description of a store of this version; everything else is refused with a word on what it is."
+    """The description of a store of this version; everything else is refused with a word on what it
+    is."""
     value = txn.get(b'meta')
-    if value is None: raise _foreign(path, txn)
+    if value is None:
+        raise _foreign(path, txn)
     value = bytes(value)
     meta = _unseal(b'meta', value)
-    if meta is None and b'\n' not in value:                     # the first version had no checksum
-        try: meta = json.loads(value)
-        except ValueError: meta = None
-    if not isinstance(meta, dict) or 'version' not in meta: raise EcgvisError('the description of the store is damaged', file=path, remedy=REMEDY)
-    if meta['version'] == VERSION: return meta
+    if meta is None and b'\n' not in value:  # the first version had no checksum
+        try:
+            meta = json.loads(value)
+        except ValueError:
+            meta = None
+    if not isinstance(meta, dict) or 'version' not in meta:
+        raise EcgvisError('the description of the store is damaged', file=path, remedy=REMEDY)
+    if meta['version'] == VERSION:
+        return meta
     newer = isinstance(meta['version'], int) and meta['version'] > VERSION
-    raise EcgvisError(f'the store has format {meta["version"]}', file=path, expected=f'format {VERSION}',
-                      remedy='update ecgvis' if newer else 'delete the folder and run `ecgvis prepare` again')
+    raise EcgvisError(
+        f'the store has format {meta["version"]}',
+        file=path,
+        expected=f'format {VERSION}',
+        remedy='update ecgvis' if newer else 'delete the folder and run `ecgvis prepare` again',
+    )
+
 
 def _foreign(path: Path, txn: lmdb.Transaction) -> EcgvisError:
     "Say what an LMDB is that is no store."
-    with txn.cursor() as cursor: values = [bytes(value[:2]) for _, value in islice(cursor, 20)]
+    with txn.cursor() as cursor:
+        values = [bytes(value[:2]) for _, value in islice(cursor, 20)]
     if any(v[:1] == b'\x80' for v in values):
-        return EcgvisError('this LMDB holds pickles; reading those can run any code that someone put there, so it is left alone', file=path,
-                           expected='a store made by ecgvis', remedy='run `ecgvis prepare` on the recordings, into another folder')
-    if not values: return EcgvisError('the store is empty: its preparation never began', file=path, remedy='run `ecgvis prepare` again')
-    return EcgvisError('this LMDB is no store of ecgvis', file=path, expected='a store made by `ecgvis prepare`', remedy='check the path')
+        return EcgvisError(
+            'this LMDB holds pickles; reading those can run any code that someone put there, so it is left alone',
+            file=path,
+            expected='a store made by ecgvis',
+            remedy='run `ecgvis prepare` on the recordings, into another folder',
+        )
+    if not values:
+        return EcgvisError(
+            'the store is empty: its preparation never began',
+            file=path,
+            remedy='run `ecgvis prepare` again',
+        )
+    return EcgvisError(
+        'this LMDB is no store of ecgvis',
+        file=path,
+        expected='a store made by `ecgvis prepare`',
+        remedy='check the path',
+    )
 
 # %% ../../nbs/30_store/10_signals.ipynb #8f933a56
 @dataclass(eq=False)
 class _Gate:
     "Lets transactions in, or one caller alone. A thread that is inside must not come in again."
-    active: int = 0 # transactions
-    wanted: int = 0 # callers that wait to be alone, or are
+
+    active: int = 0  # transactions
+    wanted: int = 0  # callers that wait to be alone, or are
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     @contextmanager
@@ -80,7 +118,8 @@ class _Gate:
         with self.changed:
             self.changed.wait_for(lambda: not self.wanted)
             self.active += 1
-        try: yield
+        try:
+            yield
         finally:
             with self.changed:
                 self.active -= 1
@@ -88,7 +127,8 @@ class _Gate:
 
     @contextmanager
     def alone(self, patience: float | None = None) -> Iterator[None]:
-        "Keep transactions out and wait until none is active; `patience` seconds at most, where given."
+        """Keep transactions out and wait until none is active; `patience` seconds at most, where
+        given."""
         with self.changed:
             self.wanted += 1
             try:
@@ -102,17 +142,19 @@ class _Gate:
 @dataclass(eq=False)
 class _Shared:
     "The environment of a path in this process."
+
     environment: lmdb.Environment
-    signals: Any = None # handle of the database of records
-    outcomes: Any = None # handle of the database of outcomes
-    inode: int = 0 # of the data file
+    signals: Any = None  # handle of the database of records
+    outcomes: Any = None  # handle of the database of outcomes
+    inode: int = 0  # of the data file
     closed: bool = False
     gate: _Gate = field(default_factory=_Gate)
 
     def resize(self, size: int) -> None:
         "Change the size of the map; 0 is what the file says."
         with self.gate.alone():
-            if not self.closed: self.environment.set_mapsize(size)
+            if not self.closed:
+                self.environment.set_mapsize(size)
 
     def close(self) -> None:
         "Close the environment when nobody reads."
@@ -121,76 +163,117 @@ class _Shared:
             self.environment.close()
 
 # %% ../../nbs/30_store/10_signals.ipynb #d7295650
-_OPEN: dict[str, _Shared] = {} # of this process, by path
+_OPEN: dict[str, _Shared] = {}  # of this process, by path
 _OPENING = threading.RLock()
-_LOCKED: set[IO[str]] = set() # lock files of the stores that this process writes
-_FORK, PATIENCE = ExitStack(), 20. # what is held during a fork; seconds that a fork waits at most
+_LOCKED: set[IO[str]] = set()  # lock files of the stores that this process writes
+_FORK, PATIENCE = ExitStack(), 20.0  # what is held during a fork; seconds that a fork waits at most
+
 
 def _before_fork() -> None:
     "Wait until no transaction is active, and let none begin: a child must not have a part in one."
     _FORK.enter_context(_OPENING)
-    for shared in _OPEN.values(): _FORK.enter_context(shared.gate.alone(PATIENCE))
+    for shared in _OPEN.values():
+        _FORK.enter_context(shared.gate.alone(PATIENCE))
 
-def _after_fork() -> None: _FORK.pop_all().close() # only what this fork holds: the next may be waiting
+
+def _after_fork() -> None:
+    _FORK.pop_all().close()  # only what this fork holds: the next may be waiting
+
 
 def _after_fork_in_child() -> None:
-    "Close what is the parent's: environments (but one in whose transaction the fork came), and files whose lock would outlive the parent."
+    """Close what is the parent's: environments (but one in whose transaction the fork came), and
+    files whose lock would outlive the parent."""
     _after_fork()
     for shared in _OPEN.values():
         shared.closed = True
-        if not shared.gate.active: shared.environment.close()
-    for file in _LOCKED: file.close()
+        if not shared.gate.active:
+            shared.environment.close()
+    for file in _LOCKED:
+        file.close()
     _OPEN.clear()
     _LOCKED.clear()
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)
 
 # %% ../../nbs/30_store/10_signals.ipynb #38c379fa
-_OPTIONS: dict[str, Any] = dict(max_readers=1024, max_dbs=2, max_spare_txns=0) # a spare transaction would be copied by a fork
+# a spare transaction would be copied by a fork
+_OPTIONS: dict[str, Any] = dict(max_readers=1024, max_dbs=2, max_spare_txns=0)
+
 
 def _open_readonly(path: Path) -> lmdb.Environment:
     "Open for reading; without LMDB's own lock file where that cannot be written."
     options = _OPTIONS | dict(readonly=True, readahead=False, subdir=path.is_dir())
-    try: return lmdb.open(str(path), lock=os.access(path if path.is_dir() else path.parent, os.W_OK), **options)
+    try:
+        return lmdb.open(
+            str(path), lock=os.access(path if path.is_dir() else path.parent, os.W_OK), **options
+        )
     except lmdb.Error as e:
-        if not any(os.strerror(code) in str(e) for code in (errno.EACCES, errno.EROFS, errno.EPERM)): raise
+        if not any(
+            os.strerror(code) in str(e) for code in (errno.EACCES, errno.EROFS, errno.EPERM)
+        ):
+            raise
     return lmdb.open(str(path), lock=False, **options)
+
 
 def _refused(path: str | Path, what: str, e: lmdb.Error) -> EcgvisError:
     "Say that LMDB refused to do something."
-    if 'already open' not in str(e): return EcgvisError(f'the store cannot be {what}: {e}', file=path, remedy=REMEDY)
-    return EcgvisError('the store is open in this process already, by other means or since before the process was forked', file=path,
-                       expected='a file that the process opens once', remedy='close it there first; start processes by `spawn`')
+    if 'already open' not in str(e):
+        return EcgvisError(f'the store cannot be {what}: {e}', file=path, remedy=REMEDY)
+    return EcgvisError(
+        'the store is open in this process already, by other means or since before the process was forked',
+        file=path,
+        expected='a file that the process opens once',
+        remedy='close it there first; start processes by `spawn`',
+    )
 
 # %% ../../nbs/30_store/10_signals.ipynb #aa3ad0a1
 def _environment(key: str) -> _Shared:
-    "The environment of a path (resolved) in this process, opened and looked over at the first call."
+    """The environment of a path (resolved) in this process, opened and looked over at the first
+    call."""
     shared = _OPEN.get(key)
-    if shared: return shared
+    if shared:
+        return shared
     with _OPENING:
-        if key in _OPEN: return _OPEN[key]
+        if key in _OPEN:
+            return _OPEN[key]
         path = Path(key)
-        if not data_file(path).is_file(): raise EcgvisError('there is no store here', file=path, remedy='run `ecgvis prepare` first')
+        if not data_file(path).is_file():
+            raise EcgvisError(
+                'there is no store here', file=path, remedy='run `ecgvis prepare` first'
+            )
         try:
             heads(path)
             shared = _look_over(path, _Shared(_open_readonly(path)))
-        except lmdb.Error as e: raise _refused(path, 'opened', e) from e
-        except PermissionError as e: raise EcgvisError('no permission to read', file=path, remedy='ask the owner of the folder') from e
+        except lmdb.Error as e:
+            raise _refused(path, 'opened', e) from e
+        except PermissionError as e:
+            raise EcgvisError(
+                'no permission to read', file=path, remedy='ask the owner of the folder'
+            ) from e
         return _OPEN.setdefault(key, shared)
 
 # %% ../../nbs/30_store/10_signals.ipynb #92211152
 def _find(shared: _Shared) -> None:
     "Get the handles of the databases of an environment that was looked over."
-    shared.signals, shared.outcomes = (shared.environment.open_db(name, create=False) for name in (b'signals', b'outcomes'))
+    shared.signals, shared.outcomes = (
+        shared.environment.open_db(name, create=False) for name in (b'signals', b'outcomes')
+    )
     shared.inode = data_file(Path(shared.environment.path())).stat().st_ino
 
+
 def _look_over(path: Path, shared: _Shared) -> _Shared:
-    "Check what was opened, and get the handles of its databases; it is closed again where it is no good."
+    """Check what was opened, and get the handles of its databases; it is closed again where it is
+    no good."""
+
     def look() -> None:
         with shared.environment.begin(buffers=True) as txn:
             survey(path, txn)
             _known(path, txn)
             survey(path, txn, [b'signals'])
+
     try:
         again(look, path)
         _find(shared)
@@ -207,147 +290,250 @@ def _reading(key: str) -> Iterator[tuple[_Shared, lmdb.Transaction]]:
         shared = _environment(key)
         try:
             with shared.gate.inside():
-                if shared.closed: continue                              # by a writer in this process, just now
-                with shared.environment.begin(buffers=True) as txn: yield shared, txn
+                if shared.closed:
+                    continue  # by a writer in this process, just now
+                with shared.environment.begin(buffers=True) as txn:
+                    yield shared, txn
             return
-        except lmdb.MapResizedError: shared.resize(0)
-        except lmdb.Error as e: raise _refused(key, 'read', e) from e
+        except lmdb.MapResizedError:
+            shared.resize(0)
+        except lmdb.Error as e:
+            raise _refused(key, 'read', e) from e
+
 
 def _close(key: str) -> None:
     "Close this process's environment of a path, if any, when nobody reads any more."
     with _OPENING:
         _PLACES.pop(key, None)
         shared = _OPEN.pop(key, None)
-        if shared: shared.close()
+        if shared:
+            shared.close()
 
 # %% ../../nbs/30_store/10_signals.ipynb #9e2993a5
-MOST = 1 << 20 # bytes of a record beside its samples, at most
+MOST = 1 << 20  # bytes of a record beside its samples, at most
+
 
 @dataclass(frozen=True, eq=False)
 class _Places:
     "Where the records are in the file, as of one transaction."
-    file: IO[bytes] # stays what it was, even if the store is made anew
+
+    file: IO[bytes]  # stays what it was, even if the store is made anew
     inode: int
-    written: int # the last transaction before they were looked up
-    keys: np.ndarray # uint64 [N], `key_of` each id, in order
-    at: np.ndarray # int64 [N], of the record's first byte
-    size: np.ndarray # int64 [N], its bytes
+    written: int  # the last transaction before they were looked up
+    keys: np.ndarray  # uint64 [N], `key_of` each id, in order
+    at: np.ndarray  # int64 [N], of the record's first byte
+    size: np.ndarray  # int64 [N], its bytes
 
     def find(self, ids: Sequence[str]) -> tuple[list[int], list[int]]:
         "Place and size of each record; -1 where there is none."
-        if not len(self.keys): return [-1]*len(ids), [0]*len(ids)
+        if not len(self.keys):
+            return [-1] * len(ids), [0] * len(ids)
         keys = np.array([key_of(id) for id in ids], np.uint64)
         k = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         return np.where(self.keys[k] == keys, self.at[k], -1).tolist(), self.size[k].tolist()
 
+
 def _whole(file: IO[bytes], at: int, size: int, id: str, longest: int) -> bytes:
     "All of a record whose samples take `longest` bytes at most."
-    if size <= longest + MOST and len(record := os.pread(file.fileno(), size, at)) == size: return record
-    raise EcgvisError(f'record {id} is damaged (cut off, or its length differs)', file.name, expected='the bytes that were written', remedy=REMEDY)
+    if size <= longest + MOST and len(record := os.pread(file.fileno(), size, at)) == size:
+        return record
+    raise EcgvisError(
+        f'record {id} is damaged (cut off, or its length differs)',
+        file.name,
+        expected='the bytes that were written',
+        remedy=REMEDY,
+    )
 
 # %% ../../nbs/30_store/10_signals.ipynb #2d75a740
-_PLACES: dict[str, _Places] = {} # of this process, by path; a child after a fork reads on from the same places
+# of this process, by path; a child after a fork reads on from the same places
+_PLACES: dict[str, _Places] = {}
+
 
 def _places(key: str, old: _Places | None = None) -> _Places:
-    "Where the records of a store (resolved path) are; looked up anew where `old` was found wanting and something was written since."
+    """Where the records of a store (resolved path) are; looked up anew where `old` was found
+    wanting and something was written since."""
     with _OPENING:
-        held, path = _PLACES.get(key), Path(key)
-        if held and (held is not old or not data_file(path).is_file()): return held
+        held = _PLACES.get(key)
+        path = Path(key)
+        if held and (held is not old or not data_file(path).is_file()):
+            return held
         written = max(head[7] for head in heads(path)) if data_file(path).is_file() else 0
-        if held and held.written == written: return held
+        if held and held.written == written:
+            return held
+
         def look() -> Any:
-            with _reading(key) as (_, txn): return survey(path, txn, [b'signals'], listed=True)[b'signals']
+            with _reading(key) as (_, txn):
+                return survey(path, txn, [b'signals'], listed=True)[b'signals']
+
         entries = again(look, path)
         keys = np.array([xxhash.xxh3_64_intdigest(k) for k in entries.keys], np.uint64)
-        order, file = np.argsort(keys), open(data_file(path), 'rb', buffering=0)
-        _PLACES[key] = _Places(file, os.fstat(file.fileno()).st_ino, written, keys[order], entries.at[order], entries.size[order])
+        order = np.argsort(keys)
+        file = open(data_file(path), 'rb', buffering=0)
+        _PLACES[key] = _Places(
+            file,
+            os.fstat(file.fileno()).st_ino,
+            written,
+            keys[order],
+            entries.at[order],
+            entries.size[order],
+        )
         return _PLACES[key]
 
 # %% ../../nbs/30_store/10_signals.ipynb #125002fa
 class Store:
     "A read-only store of signals by id; safe to pickle, fork and spawn."
-    def __init__(self, path: str | Path): # the folder of the store
+
+    def __init__(self, path: str | Path):  # the folder of the store
         self.path = Path(path)
         self._key = str(self.path.resolve())
-        opened, file = _OPEN.get(self._key) or _PLACES.get(self._key), data_file(self.path)
-        if opened and (not file.is_file() or opened.inode != file.stat().st_ino): _close(self._key)      # made anew since it was opened
-        with _reading(self._key) as (_, txn): self.meta: dict[str, Any] = _known(self.path, txn)
+        opened = _OPEN.get(self._key) or _PLACES.get(self._key)
+        file = data_file(self.path)
+        # made anew since it was opened
+        if opened and (not file.is_file() or opened.inode != file.stat().st_ino):
+            _close(self._key)
+        with _reading(self._key) as (_, txn):
+            self.meta: dict[str, Any] = _known(self.path, txn)
 
-    def _records(self, ids: Sequence[str], take: Callable[[IO[bytes], int, int, int], None]) -> None:
-        "Call `take(file, place, size, k)` for the record of each id; where one fails and the store was written to meanwhile, look again."
-        places, k = _places(self._key), 0
+    def _records(
+        self, ids: Sequence[str], take: Callable[[IO[bytes], int, int, int], None]
+    ) -> None:
+        """Call `take(file, place, size, k)` for the record of each id; where one fails and the
+        store was written to meanwhile, look again."""
+        places = _places(self._key)
+        k = 0
         at, size = places.find(ids)
         while k < len(ids):
             try:
-                if at[k] < 0: raise EcgvisError(f'recording {ids[k]} is not in the store', file=self.path, remedy='run `ecgvis prepare` again')
+                if at[k] < 0:
+                    raise EcgvisError(
+                        f'recording {ids[k]} is not in the store',
+                        file=self.path,
+                        remedy='run `ecgvis prepare` again',
+                    )
                 take(places.file, at[k], size[k], k)
                 k += 1
-            except OSError as e: raise EcgvisError(f'record {ids[k]} cannot be read: {e.strerror}', file=self.path, remedy='look at the disk') from e
+            except OSError as e:
+                raise EcgvisError(
+                    f'record {ids[k]} cannot be read: {e.strerror}',
+                    file=self.path,
+                    remedy='look at the disk',
+                ) from e
             except EcgvisError:
-                before, places = places, _places(self._key, places)
-                if places is before: raise
+                before = places
+                places = _places(self._key, places)
+                if places is before:
+                    raise
                 at, size = places.find(ids)
 
-    def _steps(self, file: IO[bytes], at: int, size: int, id: str, out: np.ndarray) -> float: # mV per step
+    def _steps(
+        self, file: IO[bytes], at: int, size: int, id: str, out: np.ndarray
+    ) -> float:  # mV per step
         "Read the samples of one record into `out`."
-        if self.meta['compress']: return steps_into(_whole(file, at, size, id, out.nbytes), out, id)
+        if self.meta['compress']:
+            return steps_into(_whole(file, at, size, id, out.nbytes), out, id)
         head = memoryview(bytearray(min(max(size - out.nbytes, 0), MOST)))
-        if os.preadv(file.fileno(), (head[:-8], out.data, head[-8:]), at) == size: return steps_between(head[:-8], out, head[-8:], id)
+        if os.preadv(file.fileno(), (head[:-8], out.data, head[-8:]), at) == size:
+            return steps_between(head[:-8], out, head[-8:], id)
         return steps_into(_whole(file, at, size, id, out.nbytes), out, id)
 
     def __len__(self) -> int:
-        with _reading(self._key) as (shared, txn): return txn.stat(shared.signals)['entries']
+        with _reading(self._key) as (shared, txn):
+            return txn.stat(shared.signals)['entries']
 
     def ids(self) -> list[str]:
         "Ids of all stored signals, in order."
+
         def keys() -> list[bytes]:
-            with _reading(self._key) as (_, txn): return survey(Path(self._key), txn, [b'signals'], listed=True)[b'signals'].keys
+            with _reading(self._key) as (_, txn):
+                return survey(Path(self._key), txn, [b'signals'], listed=True)[b'signals'].keys
+
         return [k.decode('utf-8', 'surrogateescape') for k in again(keys, self.path)]
 
     def header(self, id: str) -> dict[str, Any]:
         "Metadata of one recording."
         found: list[dict[str, Any]] = []
-        longest = 2*len(LEADS)*self.meta['samples']
-        self._records([id], lambda file, at, size, _: found.append(metadata(_whole(file, at, size, id, longest), id)))
+        longest = 2 * len(LEADS) * self.meta['samples']
+        self._records(
+            [id],
+            lambda file, at, size, _: found.append(
+                metadata(_whole(file, at, size, id, longest), id)
+            ),
+        )
         return found[0]
 
     def signals(self, ids: Sequence[str]) -> np.ndarray:
         "Signals float32 [N, 12, T] in mV."
         out = np.empty((len(ids), len(LEADS), self.meta['samples']), np.float32)
-        ids, room = list(ids), np.empty(out.shape[1:], np.int16)
-        self._records(ids, lambda file, at, size, k: scale(room, self._steps(file, at, size, ids[k], room), out[k]))
+        ids = list(ids)
+        room = np.empty(out.shape[1:], np.int16)
+        self._records(
+            ids,
+            lambda file, at, size, k: scale(
+                room, self._steps(file, at, size, ids[k], room), out[k]
+            ),
+        )
         return out
 
-    def steps(self, ids: Sequence[str],
-              out: np.ndarray | None = None, # int16 [N, 12, T], filled; made when None
-             ) -> tuple[np.ndarray, np.ndarray]: # int16 [N, 12, T], float32 [N]
-        "Samples as they are stored, and mV per step of each recording. Who reads again and again saves the time of fresh memory by the same `out`."
-        shape, unit = (len(ids), len(LEADS), self.meta['samples']), np.empty(len(ids), np.float32)
-        ids, out = list(ids), np.empty(shape, np.int16) if out is None else _fitting(out, shape)
-        def take(file: IO[bytes], at: int, size: int, k: int) -> None: unit[k] = self._steps(file, at, size, ids[k], out[k])
+    def steps(
+        self,
+        ids: Sequence[str],
+        out: np.ndarray | None = None,  # int16 [N, 12, T], filled; made when None
+    ) -> tuple[np.ndarray, np.ndarray]:  # int16 [N, 12, T], float32 [N]
+        """Samples as they are stored, and mV per step of each recording. Who reads again and again
+        saves the time of fresh memory by the same `out`."""
+        shape = (len(ids), len(LEADS), self.meta['samples'])
+        unit = np.empty(len(ids), np.float32)
+        ids = list(ids)
+        out = np.empty(shape, np.int16) if out is None else _fitting(out, shape)
+
+        def take(file: IO[bytes], at: int, size: int, k: int) -> None:
+            unit[k] = self._steps(file, at, size, ids[k], out[k])
+
         self._records(ids, take)
         return out, unit
 
     def outcomes(self) -> dict[str, dict[str, Any]]:
         "What the audit said of every recording that was read, by id; damaged entries are left out."
-        with _reading(self._key) as (shared, txn): return _outcomes(shared, txn)
+        with _reading(self._key) as (shared, txn):
+            return _outcomes(shared, txn)
 
     def verify(self) -> list[str]:
-        "Ids of records that are damaged or lost; empty when all is well. Raises `EcgvisError` where the index itself is damaged."
+        """Ids of records that are damaged or lost; empty when all is well. Raises `EcgvisError`
+        where the index itself is damaged."""
+
         def look() -> None:
-            with _reading(self._key) as (_, txn): survey(Path(self._key), txn, [b'signals', b'outcomes'], free=True)
+            with _reading(self._key) as (_, txn):
+                survey(Path(self._key), txn, [b'signals', b'outcomes'], free=True)
+
         again(look, self.path)
         expected = {id for id, o in self.outcomes().items() if not o['reason']}
+
         def damaged(id: str) -> bool:
-            try: return not self.steps([id])[0].size
-            except EcgvisError: return True
-        return [id for id in progress(sorted(expected.union(self.ids())), 'verifying', 'recordings') if damaged(id)]
+            try:
+                return not self.steps([id])[0].size
+            except EcgvisError:
+                return True
+
+        return [
+            id
+            for id in progress(sorted(expected.union(self.ids())), 'verifying', 'recordings')
+            if damaged(id)
+        ]
 
     def info(self) -> dict[str, Any]:
-        "What the store holds, without a look at its records: see `_summary`, and format, codec, fs, seconds, leads, recordings, bytes."
-        n, size = len(self), data_file(self.path).stat().st_size
-        facts = {k: self.meta[k] for k in ('fs', 'seconds', 'leads')} | dict(codec=CODECS[self.meta['compress']], format=VERSION)
-        return dict(recordings=n, bytes=size, bytes_per_recording=size / max(n, 1)) | facts | _summary(list(self.outcomes().values()))
+        """What the store holds, without a look at its records: see `_summary`, and format, codec,
+        fs, seconds, leads, recordings, bytes."""
+        n = len(self)
+        size = data_file(self.path).stat().st_size
+        facts = {k: self.meta[k] for k in ('fs', 'seconds', 'leads')} | dict(
+            codec=CODECS[self.meta['compress']], format=VERSION
+        )
+        return (
+            dict(recordings=n, bytes=size, bytes_per_recording=size / max(n, 1))
+            | facts
+            | _summary(list(self.outcomes().values()))
+        )
+
 
 def open_store(path: str | Path) -> Store:
     "Open a store for reading."
@@ -356,117 +542,181 @@ def open_store(path: str | Path) -> Store:
 # %% ../../nbs/30_store/10_signals.ipynb #f3d72842
 def _fitting(out: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     "`out`, if it can be filled with the samples of records."
-    if isinstance(out, np.ndarray) and (out.shape, out.dtype) == (shape, np.int16) and out.flags.c_contiguous and out.flags.writeable: return out
+    if (
+        isinstance(out, np.ndarray)
+        and (out.shape, out.dtype) == (shape, np.int16)
+        and out.flags.c_contiguous
+        and out.flags.writeable
+    ):
+        return out
     found = f'{out.dtype} {list(out.shape)}' if isinstance(out, np.ndarray) else type(out).__name__
-    raise EcgvisError(f'samples cannot be put into {found}', field='out', expected=f'an array int16 {list(shape)}, contiguous, not read-only')
+    raise EcgvisError(
+        f'samples cannot be put into {found}',
+        field='out',
+        expected=f'an array int16 {list(shape)}, contiguous, not read-only',
+    )
+
 
 def _summary(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
-    "excluded, reasons; of the others groups, rhythms, labels, sources, patients (None where not known), units (least and greatest mV per step)."
+    """excluded, reasons; of the others groups, rhythms, labels, sources, patients (None where not
+    known), units (least and greatest mV per step)."""
     kept = [o for o in outcomes if not o['reason']]
-    def count(name: str, rows: list[dict[str, Any]]) -> dict[str, int]: return dict(Counter(o[name] for o in rows if o.get(name)).most_common())
-    reasons, patients, units = count('reason', outcomes), len(count('patient', kept)), [o['unit'] for o in kept if 'unit' in o]
+
+    def count(name: str, rows: list[dict[str, Any]]) -> dict[str, int]:
+        return dict(Counter(o[name] for o in rows if o.get(name)).most_common())
+
+    reasons = count('reason', outcomes)
+    patients = len(count('patient', kept))
+    units = [o['unit'] for o in kept if 'unit' in o]
     counts = {f'{name}s': count(name, kept) for name in ('group', 'rhythm', 'label', 'source')}
     facts = dict(excluded=sum(reasons.values()), reasons=reasons, patients=patients or None)
     return facts | counts | dict(units=[min(units), max(units)] if units else [])
 
 # %% ../../nbs/30_store/10_signals.ipynb #406c84db
 def _outcomes(shared: _Shared, txn: lmdb.Transaction) -> dict[str, dict[str, Any]]:
-    "What the audit said of every recording read so far, by id; damaged entries are left out, so that those are read again."
-    with txn.cursor(shared.outcomes) as cursor: found = {bytes(k): _unseal(bytes(k), bytes(v)) for k, v in cursor}
+    """What the audit said of every recording read so far, by id; damaged entries are left out, so
+    that those are read again."""
+    with txn.cursor(shared.outcomes) as cursor:
+        found = {bytes(k): _unseal(bytes(k), bytes(v)) for k, v in cursor}
     return {k.decode('utf-8', 'surrogateescape'): v for k, v in found.items() if v is not None}
 
 # %% ../../nbs/30_store/10_signals.ipynb #8e9b96b4
 @contextmanager
 def _sole_writer(path: Path) -> Iterator[None]:
     "Keep other writers out; raises `EcgvisError` naming the process that writes."
-    with open(path/'writer.lock', 'a+') as f:
-        try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with open(path / 'writer.lock', 'a+') as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
             f.seek(0)
-            raise EcgvisError(f'the store is being written by {f.read().strip() or "another process"}', file=path, expected='one writer at a time',
-                              remedy='wait until it has finished, or stop it, and run the same command again') from e
+            raise EcgvisError(
+                f'the store is being written by {f.read().strip() or "another process"}',
+                file=path,
+                expected='one writer at a time',
+                remedy='wait until it has finished, or stop it, and run the same command again',
+            ) from e
         except OSError as e:
-            if e.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS): raise         # some network file systems know no locks; LMDB has its own
-        with _announced(f): yield
+            # some network file systems know no locks; LMDB has its own
+            if e.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                raise
+        with _announced(f):
+            yield
 
 # %% ../../nbs/30_store/10_signals.ipynb #08d110c6
 @contextmanager
 def _announced(file: IO[str]) -> Iterator[None]:
-    "Say in the lock file who writes; at the end take the lock back, also from children of a fork that have the file too."
+    """Say in the lock file who writes; at the end take the lock back, also from children of a fork
+    that have the file too."""
     file.truncate(0)
-    file.write(f'process {os.getpid()} on {platform.node()}, since {datetime.now():%Y-%m-%d %H:%M:%S}\n')
+    file.write(
+        f'process {os.getpid()} on {platform.node()}, since {datetime.now():%Y-%m-%d %H:%M:%S}\n'
+    )
     file.flush()
     _LOCKED.add(file)
-    try: yield
+    try:
+        yield
     finally:
         _LOCKED.discard(file)
-        if not file.closed:                                             # by a fork
+        if not file.closed:  # by a fork
             file.truncate(0)
-            with suppress(OSError): fcntl.flock(file, fcntl.LOCK_UN)
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_UN)
 
 # %% ../../nbs/30_store/10_signals.ipynb #3595c08d
 def _put(shared: _Shared, items: Sequence[tuple[Any, bytes, bytes | None]]) -> None:
-    "Write (database, key, value) in one transaction (None deletes); the map grows by itself when it is full."
+    """Write (database, key, value) in one transaction (None deletes); the map grows by itself when
+    it is full."""
     environment = shared.environment
     while True:
         try:
             with shared.gate.inside(), environment.begin(write=True) as txn:
-                for db, key, value in items: txn.delete(key, db=db) if value is None else txn.put(key, value, db=db)
+                for db, key, value in items:
+                    txn.delete(key, db=db) if value is None else txn.put(key, value, db=db)
             return
         except lmdb.MapFullError:
             have = environment.info()['map_size']
             shared.resize(have + min(have, 1 << 34))
-        except lmdb.Error as e: raise _write_error(environment.path(), sum(len(value or b'') for _, _, value in items), e) from e
+        except lmdb.Error as e:
+            raise _write_error(
+                environment.path(), sum(len(value or b'') for _, _, value in items), e
+            ) from e
+
 
 def _write_error(path: str, need: int, e: lmdb.Error) -> OSError | EcgvisError:
-    "What is behind an error of LMDB while writing: it tells a short write as an input/output error."
-    if 'already open' in str(e): return _refused(path, 'written', e)
+    """What is behind an error of LMDB while writing: it tells a short write as an input/output
+    error."""
+    if 'already open' in str(e):
+        return _refused(path, 'written', e)
     for code in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-        if os.strerror(code) in str(e): return OSError(code, os.strerror(code))
-    if shutil.disk_usage(path).free <= 2 * need + (1 << 20): return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return EcgvisError(f'cannot write to the store: {e}', file=path, expected='room for the data file',
-                       remedy='look at the disk, its quota and `ulimit -f`, and run the same command again; what was written before is kept')
+        if os.strerror(code) in str(e):
+            return OSError(code, os.strerror(code))
+    if shutil.disk_usage(path).free <= 2 * need + (1 << 20):
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return EcgvisError(
+        f'cannot write to the store: {e}',
+        file=path,
+        expected='room for the data file',
+        remedy='look at the disk, its quota and `ulimit -f`, and run the same command again; what was written before is kept',
+    )
 
 # %% ../../nbs/30_store/10_signals.ipynb #e174cbda
 _WHAT = 'twelve-lead ECG signals by id, written by ecgvis; `signals` holds records (format: ecgvis.store.codec), `outcomes` what the audit said'
 
+
 @contextmanager
 def _writing(path: Path, meta: dict[str, Any]) -> Iterator[_Shared]:
-    "The environment of `path` for writing, shared with the readers of this process; a store that is damaged or made with other settings is refused."
-    if path.is_file(): raise EcgvisError('is a file, not a folder', file=path, expected='a folder for the store', remedy='choose another path')
+    """The environment of `path` for writing, shared with the readers of this process; a store that
+    is damaged or made with other settings is refused."""
+    if path.is_file():
+        raise EcgvisError(
+            'is a file, not a folder',
+            file=path,
+            expected='a folder for the store',
+            remedy='choose another path',
+        )
     path.mkdir(parents=True, exist_ok=True)
     key = str(path.resolve())
     with _sole_writer(path):
         with _OPENING:
             _close(key)
             shared = _OPEN[key] = _open_writable(path, key, meta)
-        try: yield shared
-        finally: _close(key)
+        try:
+            yield shared
+        finally:
+            _close(key)
 
 # %% ../../nbs/30_store/10_signals.ipynb #3092326d
 def _open_writable(path: Path, key: str, meta: dict[str, Any]) -> _Shared:
     "Open for writing; a new store is made where there is none."
-    size = (path/'data.mdb').stat().st_size if (path/'data.mdb').exists() else 0
-    if size: heads(path)
-    try: shared = _Shared(lmdb.open(key, map_size=max(1 << 26, 2 * size), **_OPTIONS))
-    except lmdb.Error as e: raise _write_error(key, 0, e) from e
+    size = (path / 'data.mdb').stat().st_size if (path / 'data.mdb').exists() else 0
+    if size:
+        heads(path)
     try:
-        shared.environment.reader_check()                               # forget readers that died
-        with shared.environment.begin() as txn: entries = txn.stat()['entries']
-        if not entries: _create(shared, meta)
+        shared = _Shared(lmdb.open(key, map_size=max(1 << 26, 2 * size), **_OPTIONS))
+    except lmdb.Error as e:
+        raise _write_error(key, 0, e) from e
+    try:
+        shared.environment.reader_check()  # forget readers that died
+        with shared.environment.begin() as txn:
+            entries = txn.stat()['entries']
+        if not entries:
+            _create(shared, meta)
         again(lambda: _check_old(path, shared, meta), path)
     except BaseException:
         shared.close()
         raise
     return shared
 
+
 def _create(shared: _Shared, meta: dict[str, Any]) -> None:
     "Make an empty store, all at once."
     try:
         with shared.environment.begin(write=True) as txn:
-            for name in (b'signals', b'outcomes'): shared.environment.open_db(name, txn)
+            for name in (b'signals', b'outcomes'):
+                shared.environment.open_db(name, txn)
             txn.put(b'meta', _seal(b'meta', meta))
-    except lmdb.Error as e: raise _write_error(shared.environment.path(), 1 << 14, e) from e
+    except lmdb.Error as e:
+        raise _write_error(shared.environment.path(), 1 << 14, e) from e
 
 # %% ../../nbs/30_store/10_signals.ipynb #66cc782d
 def _check_old(path: Path, shared: _Shared, meta: dict[str, Any]) -> None:
@@ -475,24 +725,38 @@ def _check_old(path: Path, shared: _Shared, meta: dict[str, Any]) -> None:
         survey(path, txn)
         old = _known(path, txn)
         survey(path, txn, [b'signals', b'outcomes'], free=True)
-    other = [f'{k} {old.get(k)!r}, not {v!r}' for k, v in to_plain(meta).items() if old.get(k) != v and k != 'what']
+    other = [
+        f'{k} {old.get(k)!r}, not {v!r}'
+        for k, v in to_plain(meta).items()
+        if old.get(k) != v and k != 'what'
+    ]
     if other:
-        raise EcgvisError('the store was made with other settings: ' + '; '.join(other), file=path, expected='the settings that it was made with',
-                          remedy='delete the folder or use another')
+        raise EcgvisError(
+            'the store was made with other settings: ' + '; '.join(other),
+            file=path,
+            expected='the settings that it was made with',
+            remedy='delete the folder or use another',
+        )
     _find(shared)
 
 # %% ../../nbs/30_store/10_signals.ipynb #9ee4026a
-_KEPT = ('id', 'patient', 'age', 'sex', 'rhythm', 'group', 'label', 'source') # columns of a dataset that a record's header holds
+# columns of a dataset that a record's header holds
+_KEPT = ('id', 'patient', 'age', 'sex', 'rhythm', 'group', 'label', 'source')
+
 
 def stamp(path: str | Path) -> str:
-    "What tells a changed file from an unchanged one: name, size and time of change, also of the signal file beside a header."
+    """What tells a changed file from an unchanged one: name, size and time of change, also of the
+    signal file beside a header."""
     path = Path(path)
     parts = [str(path)]
     for file in [path] + [path.with_suffix(s) for s in ('.dat', '.mat') if path.suffix == '.hea']:
-        try: facts = file.stat()
-        except OSError: continue
+        try:
+            facts = file.stat()
+        except OSError:
+            continue
         parts += [str(facts.st_size), str(facts.st_mtime_ns)]
     return '|'.join(parts if len(parts) > 1 else [*parts, 'missing'])
+
 
 def _stamp(row: dict[Hashable, Any]) -> str:
     "`stamp` of the file of a row, and a hash of what the row says of it."
@@ -500,72 +764,136 @@ def _stamp(row: dict[Hashable, Any]) -> str:
     return f'{stamp(row["path"])}|{xxhash.xxh3_64_hexdigest("|".join(facts).encode("utf-8", "surrogateescape"))}'
 
 # %% ../../nbs/30_store/10_signals.ipynb #afdb3f5b
-Outcome = tuple[str, dict[str, Any], bytes | None] # id, what the audit said, record (None when excluded)
+# id, what the audit said, record (None when excluded)
+Outcome = tuple[str, dict[str, Any], bytes | None]
+
 
 def _ingest(row: dict[Hashable, Any], fs: float, seconds: float, compress: bool) -> Outcome:
-    "Read, check and encode one recording of the dataset; a bad one yields a reason instead of a record."
-    seen, kept = _stamp(row), {k: row[k] for k in _KEPT if k in row}
+    """Read, check and encode one recording of the dataset; a bad one yields a reason instead of a
+    record."""
+    seen = _stamp(row)
+    kept = {k: row[k] for k in _KEPT if k in row}
     found = audit.examine(row['path'], seconds=seconds, fs=fs)
-    outcome = dict(stamp=seen, reason=found.reason, detail=found.detail, notes=found.notes, hash=found.hash)
+    outcome = dict(
+        stamp=seen, reason=found.reason, detail=found.detail, notes=found.notes, hash=found.hash
+    )
     outcome |= {k: kept[k] for k in ('rhythm', 'group', 'label', 'patient', 'source') if k in kept}
-    if found.signal is None: return row['id'], outcome, None
+    if found.signal is None:
+        return row['id'], outcome, None
     head = kept | dict(fs=fs, leads=LEADS, notes=found.notes)
-    try: record = encode(found.signal, head, found.step, compress)
-    except EcgvisError as e: return row['id'], outcome | dict(reason='implausible amplitude', detail=e.line, hash=''), None
+    try:
+        record = encode(found.signal, head, found.step, compress)
+    except EcgvisError as e:
+        return (
+            row['id'],
+            outcome | dict(reason='implausible amplitude', detail=e.line, hash=''),
+            None,
+        )
     return row['id'], outcome | dict(unit=metadata(record)['unit_mv']), record
 
-def _ingest_some(rows: list[dict[Hashable, Any]], *options: Any) -> list[Outcome]: return [_ingest(row, *options) for row in rows]
+
+def _ingest_some(rows: list[dict[Hashable, Any]], *options: Any) -> list[Outcome]:
+    return [_ingest(row, *options) for row in rows]
 
 # %% ../../nbs/30_store/10_signals.ipynb #472da025
 def _ingest_all(rows: list[dict[Hashable, Any]], jobs: int, *options: Any) -> Iterator[Outcome]:
     "Outcomes of `_ingest` in order, from `jobs` processes that are never far ahead of the writer."
     if jobs < 2 or len(rows) < 200:
-        for row in rows: yield _ingest(row, *options)
+        for row in rows:
+            yield _ingest(row, *options)
         return
-    parts = (rows[i:i + 16] for i in range(0, len(rows), 16))
+    parts = (rows[i : i + 16] for i in range(0, len(rows), 16))
     with workers(jobs) as pool:
-        waiting = deque(pool.submit(_ingest_some, part, *options) for part in islice(parts, 3 * jobs))
+        waiting = deque(
+            pool.submit(_ingest_some, part, *options) for part in islice(parts, 3 * jobs)
+        )
         while waiting:
-            try: done = waiting.popleft().result()
+            try:
+                done = waiting.popleft().result()
             except BrokenProcessPool as e:
-                raise EcgvisError('a process that reads recordings died', expected='enough memory for all of them', remedy='use fewer jobs') from e
+                raise EcgvisError(
+                    'a process that reads recordings died',
+                    expected='enough memory for all of them',
+                    remedy='use fewer jobs',
+                ) from e
             waiting.extend(pool.submit(_ingest_some, part, *options) for part in islice(parts, 1))
             yield from done
 
 # %% ../../nbs/30_store/10_signals.ipynb #2531cdda
-def write(dataset: pd.DataFrame, # rows of `data.load_dataset`; those with status `ok` are read
-          path: str | Path, # folder of the store
-          fs: float = 500, # rate of the stored signals, Hz
-          seconds: float = 10, # their duration, s
-          jobs: int | None = None, # processes; all cores of this process by default
-          compress: bool = False, # a quarter of the size, five times the time to read
-         ) -> pd.DataFrame: # the dataset with the audit's outcome: status, reason, detail, hash
-    "Ingest recordings into a store. Resumes where a killed run stopped; files that changed since are read again."
-    path, jobs, ok = Path(path), jobs or cores(), dataset[dataset['status'] == 'ok']
-    bad = [str(i) for i in ok['id'] if not 1 <= len(str(i).encode('utf-8', 'surrogateescape')) <= 511]
-    if bad: raise EcgvisError(f'an id of {len(bad[0])} characters: {bad[0][:40]!r}', field='id', expected='1 to 511 bytes', remedy='rename the file')
-    meta = dict(version=VERSION, fs=fs, seconds=seconds, samples=round(fs * seconds), leads=list(LEADS), compress=bool(compress), what=_WHAT)
+def write(
+    dataset: pd.DataFrame,  # rows of `data.load_dataset`; those with status `ok` are read
+    path: str | Path,  # folder of the store
+    fs: float = 500,  # rate of the stored signals, Hz
+    seconds: float = 10,  # their duration, s
+    jobs: int | None = None,  # processes; all cores of this process by default
+    compress: bool = False,  # a quarter of the size, five times the time to read
+) -> pd.DataFrame:  # the dataset with the audit's outcome: status, reason, detail, hash
+    """Ingest recordings into a store. Resumes where a killed run stopped; files that changed since
+    are read again."""
+    path = Path(path)
+    jobs = jobs or cores()
+    ok = dataset[dataset['status'] == 'ok']
+    bad = [
+        str(i) for i in ok['id'] if not 1 <= len(str(i).encode('utf-8', 'surrogateescape')) <= 511
+    ]
+    if bad:
+        raise EcgvisError(
+            f'an id of {len(bad[0])} characters: {bad[0][:40]!r}',
+            field='id',
+            expected='1 to 511 bytes',
+            remedy='rename the file',
+        )
+    meta = dict(
+        version=VERSION,
+        fs=fs,
+        seconds=seconds,
+        samples=round(fs * seconds),
+        leads=list(LEADS),
+        compress=bool(compress),
+        what=_WHAT,
+    )
     with disk_errors(path), _writing(path, meta) as shared:
-        with _reading(str(path.resolve())) as (_, txn): outcomes = _outcomes(shared, txn)
-        rows = [r for r in ok.to_dict('records') if outcomes.get(r['id'], {}).get('stamp') != _stamp(r)]
+        with _reading(str(path.resolve())) as (_, txn):
+            outcomes = _outcomes(shared, txn)
+        rows = [
+            r for r in ok.to_dict('records') if outcomes.get(r['id'], {}).get('stamp') != _stamp(r)
+        ]
         results = _ingest_all(rows, jobs, fs, seconds, bool(compress))
-        _fill(shared, progress(results, 'reading', 'recordings', total=len(ok), initial=len(ok) - len(rows)))
-        with _reading(str(path.resolve())) as (_, txn): outcomes = _outcomes(shared, txn)
+        _fill(
+            shared,
+            progress(results, 'reading', 'recordings', total=len(ok), initial=len(ok) - len(rows)),
+        )
+        with _reading(str(path.resolve())) as (_, txn):
+            outcomes = _outcomes(shared, txn)
     said = ('reason', 'detail', 'notes', 'hash')
-    return audit.mark_duplicates(audit.record(dataset, {id: audit.Examined(None, **{k: o[k] for k in said}) for id, o in outcomes.items()}))
+    return audit.mark_duplicates(
+        audit.record(
+            dataset,
+            {id: audit.Examined(None, **{k: o[k] for k in said}) for id, o in outcomes.items()},
+        )
+    )
 
 # %% ../../nbs/30_store/10_signals.ipynb #9441a1cc
 def _fill(shared: _Shared, results: Iterable[Outcome], batch: int = 64) -> None:
-    "Store results in transactions of `batch` recordings; what is at hand is kept when the work is interrupted."
+    """Store results in transactions of `batch` recordings; what is at hand is kept when the work is
+    interrupted."""
     items: list[tuple[Any, bytes, bytes | None]] = []
+
     def flush() -> None:
-        todo, items[:] = list(items), []
-        if todo: _put(shared, todo)
+        todo = list(items)
+        items[:] = []
+        if todo:
+            _put(shared, todo)
+
     try:
         for id, outcome, record in results:
             key = id.encode('utf-8', 'surrogateescape')
             items += [(shared.signals, key, record), (shared.outcomes, key, _seal(key, outcome))]
-            if len(items) >= 2 * batch: flush()
-    finally: flush()
+            if len(items) >= 2 * batch:
+                flush()
+    finally:
+        flush()
     total = {'recordings': shared.environment.stat()['entries']}
-    for _ in range(2): _put(shared, [(None, b'finished', _seal(b'finished', total))])       # both beginnings of the file know all records
+    # both beginnings of the file know all records
+    for _ in range(2):
+        _put(shared, [(None, b'finished', _seal(b'finished', total))])

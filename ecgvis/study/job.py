@@ -17,84 +17,147 @@ from ..core import EcgvisError, Stopped, atomic
 # %% ../../nbs/95_study/20_job.ipynb #59950c0a
 @dataclass
 class Wish:
-    "Looks for the file that asks this work to stop; to be called after every step, as `save_now` of `train.fit`."
+    """Looks for the file that asks this work to stop; to be called after every step, as `save_now`
+    of `train.fit`."""
+
     path: str = field(default_factory=lambda: os.environ.get('ECGVIS_STOP', ''))
     saved: bool = False
 
     @property
-    def there(self) -> bool: return bool(self.path) and os.path.exists(self.path)
+    def there(self) -> bool:
+        return bool(self.path) and os.path.exists(self.path)
 
-    def __call__(self) -> bool: # whether to save now; where that was done, the next call ends the work
-        if self.saved: self.check()
+    def __call__(
+        self,
+    ) -> bool:  # whether to save now; where that was done, the next call ends the work
+        if self.saved:
+            self.check()
         self.saved = self.there
         return self.saved
 
     def check(self) -> None:
         "End the work if that was asked for."
-        if self.there: raise Stopped(f'asked to stop by {self.path}')
+        if self.there:
+            raise Stopped(f'asked to stop by {self.path}')
 
 # %% ../../nbs/95_study/20_job.ipynb #96406a90
 def check_parameters(notebook: str | Path, names: Sequence[str]) -> None:
     "Refuse names that are no parameters of a run notebook."
     if not Path(notebook).exists():
-        raise EcgvisError('there is no such notebook', file=notebook, expected='a run notebook, such as nbs/runs/architecture.ipynb')
-    import papermill   # type: ignore[import-untyped]
+        raise EcgvisError(
+            'there is no such notebook',
+            file=notebook,
+            expected='a run notebook, such as nbs/runs/architecture.ipynb',
+        )
+    import papermill  # type: ignore[import-untyped]
+
     known = list(papermill.inspect_notebook(str(notebook)))
     for name in names:
-        if name not in known: raise EcgvisError(f'unknown parameter {name!r}', file=notebook, field='parameters', expected=', '.join(known) or 'none')
+        if name not in known:
+            raise EcgvisError(
+                f'unknown parameter {name!r}',
+                file=notebook,
+                field='parameters',
+                expected=', '.join(known) or 'none',
+            )
 
 # %% ../../nbs/95_study/20_job.ipynb #d5bad2ed
-def run_notebook(notebook: str | Path, # with a cell tagged `parameters`
-                 parameters: Mapping[str, Any], # by name
-                 record: Path, # where the executed notebook goes in the end, whatever the end is
-                 working: Path, # and while it runs
-                ) -> None:
-    "Execute a run notebook; its output is also printed. Raises Stopped where it was asked to stop, EcgvisError where it failed."
+def run_notebook(
+    notebook: str | Path,  # with a cell tagged `parameters`
+    parameters: Mapping[str, Any],  # by name
+    record: Path,  # where the executed notebook goes in the end, whatever the end is
+    working: Path,  # and while it runs
+) -> None:
+    """Execute a run notebook; its output is also printed. Raises Stopped where it was asked to
+    stop, EcgvisError where it failed."""
     check_parameters(notebook, list(parameters))
     import papermill
+
     working.parent.mkdir(parents=True, exist_ok=True)
-    more: dict[str, Any] = dict(kernel_name='python3', progress_bar=False, log_output=True, stdout_file=sys.stdout, stderr_file=sys.stderr)
-    try: papermill.execute_notebook(str(notebook), str(working), dict(parameters), **more)
+    more: dict[str, Any] = dict(
+        kernel_name='python3',
+        progress_bar=False,
+        log_output=True,
+        stdout_file=sys.stdout,
+        stderr_file=sys.stderr,
+    )
+    try:
+        papermill.execute_notebook(str(notebook), str(working), dict(parameters), **more)
     except papermill.PapermillExecutionError as e:
-        if e.ename == 'Stopped': raise Stopped(e.evalue) from e
-        raise EcgvisError(f'{e.ename}: {e.evalue}', file=record, remedy='the executed notebook shows where') from e
+        if e.ename == 'Stopped':
+            raise Stopped(e.evalue) from e
+        raise EcgvisError(
+            f'{e.ename}: {e.evalue}', file=record, remedy='the executed notebook shows where'
+        ) from e
     finally:
         if working.exists():
-            with atomic(record) as tmp: shutil.copyfile(working, tmp)
+            with atomic(record) as tmp:
+                shutil.copyfile(working, tmp)
 
 # %% ../../nbs/95_study/20_job.ipynb #40a4835a
-AGAIN = 75 # exit status: stopped, to be continued
+AGAIN = 75  # exit status: stopped, to be continued
 
-def run_job(kind: str, # prepare, entry or report
-            folder: Path, # of the study
-            notebooks: Path, # run notebooks
-            name: str = '', # of the model, with +2, +3, ... for further workers
-           ) -> None:
+
+def run_job(
+    kind: str,  # prepare, entry or report
+    folder: Path,  # of the study
+    notebooks: Path,  # run notebooks
+    name: str = '',  # of the model, with +2, +3, ... for further workers
+) -> None:
     "What one job does."
-    study, who = folder/'study.yaml', os.environ.get('ECGVIS_JOB') or f'{os.uname().nodename}-{os.getpid()}'
-    working = folder/'logs'/f'{kind}-{who}.ipynb'
+    study = folder / 'study.yaml'
+    who = os.environ.get('ECGVIS_JOB') or f'{os.uname().nodename}-{os.getpid()}'
+    working = folder / 'logs' / f'{kind}-{who}.ipynb'
     if kind == 'prepare':
         from ecgvis.study.study import load, prepare_study
+
         prepare_study(load(study))
-    elif kind == 'report': run_notebook(notebooks/'report.ipynb', dict(study_file=str(study)), folder/'report'/'report.ipynb', working)
-    else: _entry(study, notebooks/'architecture.ipynb', name, working)
+    elif kind == 'report':
+        run_notebook(
+            notebooks / 'report.ipynb',
+            dict(study_file=str(study)),
+            folder / 'report' / 'report.ipynb',
+            working,
+        )
+    else:
+        _entry(study, notebooks / 'architecture.ipynb', name, working)
+
 
 def _entry(study: Path, notebook: Path, name: str, working: Path) -> None:
     "One model, or one more worker for it."
     model, _, worker = name.partition('+')
     configuration, _, architecture = model.partition('/')
-    record = study.parent/configuration/architecture/(f'worker-{worker}.ipynb' if worker else 'architecture.ipynb')
-    run_notebook(notebook, dict(study_file=str(study), configuration=configuration, architecture=architecture, helper=bool(worker)), record, working)
+    record = (
+        study.parent
+        / configuration
+        / architecture
+        / (f'worker-{worker}.ipynb' if worker else 'architecture.ipynb')
+    )
+    run_notebook(
+        notebook,
+        dict(
+            study_file=str(study),
+            configuration=configuration,
+            architecture=architecture,
+            helper=bool(worker),
+        ),
+        record,
+        working,
+    )
 
 # %% ../../nbs/95_study/20_job.ipynb #c6a328a9
 def main(arguments: Sequence[str] | None = None) -> int:
     "Do one job."
-    p = argparse.ArgumentParser(prog='python -m ecgvis.study.job', description='One job of a study.')
+    p = argparse.ArgumentParser(
+        prog='python -m ecgvis.study.job', description='One job of a study.'
+    )
     p.add_argument('kind', choices=('prepare', 'entry', 'report'))
-    for name in ('folder', 'notebooks'): p.add_argument(name, type=Path)
+    for name in ('folder', 'notebooks'):
+        p.add_argument(name, type=Path)
     p.add_argument('name', nargs='?', default='')
     args = p.parse_args(arguments)
-    try: run_job(args.kind, args.folder, args.notebooks, args.name)
+    try:
+        run_job(args.kind, args.folder, args.notebooks, args.name)
     except EcgvisError as e:
         print(f'ecgvis: {e}', file=sys.stderr)
         return 2
@@ -105,4 +168,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 # %% ../../nbs/95_study/20_job.ipynb #28b64e6a
 #| eval: false
-if __name__ == '__main__': sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

@@ -31,7 +31,19 @@ from ..saliency.explainer import PUBLISHED, SaliencyConfig, explain_run
 from ..search.stages import search_model
 from ..store.charts import open_store
 from ..report.style import model_colour
-from .study import Entry, Model, Study, classes_of, cost_row, cross_model, evaluate_study, load, models, prepare_study, train_entry
+from ecgvis.study.study import (
+    Entry,
+    Model,
+    Study,
+    classes_of,
+    cost_row,
+    cross_model,
+    evaluate_study,
+    load,
+    models,
+    prepare_study,
+    train_entry,
+)
 from ..train.loop import TrainConfig
 from ..search.queue import held, trials_table
 
@@ -40,66 +52,117 @@ _all_ = ['ranking', 'report']
 # %% ../../nbs/95_study/30_lab.ipynb #4a87cac0
 STEPS = ('head', 'bayes', 'refine', 'final', 'cross', 'evaluate', 'costs', 'saliency', 'all')
 
+
 @dataclass(frozen=True)
 class Lab:
     "One model of a study, and how far to bring it."
+
     model: Model
-    stage: str # up to which step, of `STEPS`; evaluate, costs and saliency: that alone
-    seeds: tuple[int, ...] # of the final runs
-    helper: bool # take only what nobody else is at
+    stage: str  # up to which step, of `STEPS`; evaluate, costs and saliency: that alone
+    seeds: tuple[int, ...]  # of the final runs
+    helper: bool  # take only what nobody else is at
     stop: Wish = field(default_factory=Wish)
-    failed: dict[str, str] = field(default_factory=dict) # final runs, and why
+    failed: dict[str, str] = field(default_factory=dict)  # final runs, and why
 
     def does(self, step: str) -> bool:
         "Whether a step is part of the work."
-        if self.stage in ('cross', 'evaluate', 'costs', 'saliency'): return step == self.stage
+        if self.stage in ('cross', 'evaluate', 'costs', 'saliency'):
+            return step == self.stage
         return self.stage == 'all' or STEPS.index(step) <= STEPS.index(self.stage)
 
     @property
-    def entries(self) -> list[Entry]: return [Entry(self.model, seed) for seed in self.seeds]
+    def entries(self) -> list[Entry]:
+        return [Entry(self.model, seed) for seed in self.seeds]
 
     def __str__(self) -> str:
-        c, eats = self.model.config(self.seeds[0]), self.model.known.eats
-        told = f'charts of {c.pixels} px, layouts {", ".join(c.layouts)}' if eats == 'chart' else f'eats {eats}'
-        return f'{self.model.name}: {told}, classes {", ".join(c.classes)}, seeds {list(self.seeds)}'
+        c = self.model.config(self.seeds[0])
+        eats = self.model.known.eats
+        told = (
+            f'charts of {c.pixels} px, layouts {", ".join(c.layouts)}'
+            if eats == 'chart'
+            else f'eats {eats}'
+        )
+        return (
+            f'{self.model.name}: {told}, classes {", ".join(c.classes)}, seeds {list(self.seeds)}'
+        )
 
 # %% ../../nbs/95_study/30_lab.ipynb #3eb5a1ae
 def tiny_study() -> Study:
     "A simulated study of a few seconds, in a temporary folder."
-    return Study(out=tempfile.mkdtemp(prefix='ecgvis-'), data=DataConfig(simulate=60), train=dict(epochs=2, size=64, steps=4, weights='none'),
-                 costs=CostConfig(runs=20, repeats=6, seconds=1., memory=False), saliency=SaliencyConfig(1, ('gradcam', 'guided_gradcam'), draws=3))
+    return Study(
+        out=tempfile.mkdtemp(prefix='ecgvis-'),
+        data=DataConfig(simulate=60),
+        train=dict(epochs=2, size=64, steps=4, weights='none'),
+        costs=CostConfig(runs=20, repeats=6, seconds=1.0, memory=False),
+        saliency=SaliencyConfig(1, ('gradcam', 'guided_gradcam'), draws=3),
+    )
 
-def open_lab(study_file: str = '', # a study file; empty: a simulated study of seconds
-             configuration: str = '', # of the study; empty: its first
-             architecture: str = '', # of the study; empty: its first
-             stage: str = 'all', # as of `Lab`
-             seed: int = 0, # of one final run; 0: all of the study
-             helper: bool = False, # as of `Lab`
-            ) -> Lab:
+
+def open_lab(
+    study_file: str = '',  # a study file; empty: a simulated study of seconds
+    configuration: str = '',  # of the study; empty: its first
+    architecture: str = '',  # of the study; empty: its first
+    stage: str = 'all',  # as of `Lab`
+    seed: int = 0,  # of one final run; 0: all of the study
+    helper: bool = False,  # as of `Lab`
+) -> Lab:
     "Prepare a study where that was not done, and take one model of it."
     study = load(study_file) if study_file else tiny_study()
     all = [(m.configuration, m.architecture) for m in models(study, ())]
-    architecture = architecture or next((a for c, a in all if c == configuration), study.architectures[0])
+    architecture = architecture or next(
+        (a for c, a in all if c == configuration), study.architectures[0]
+    )
     under = [c for c, a in all if a == architecture]
     configuration = configuration or next(iter(under), '')
-    for name, value, known in (('architecture', architecture, study.architectures), ('configuration', configuration, under),
-                               ('stage', stage, STEPS), ('seed', seed, (0, *study.seeds))):
-        if value not in known: raise EcgvisError(f'there is no {name} {value!r}', file=study_file, field=name, expected=', '.join(map(str, known)))
-    if not (study.dataset/'done.json').exists(): prepare_study(study)
-    return Lab(Model(study, configuration, architecture, classes_of(study)), stage, (seed,) if seed else study.seeds, helper)
+    for name, value, known in (
+        ('architecture', architecture, study.architectures),
+        ('configuration', configuration, under),
+        ('stage', stage, STEPS),
+        ('seed', seed, (0, *study.seeds)),
+    ):
+        if value not in known:
+            raise EcgvisError(
+                f'there is no {name} {value!r}',
+                file=study_file,
+                field=name,
+                expected=', '.join(map(str, known)),
+            )
+    if not (study.dataset / 'done.json').exists():
+        prepare_study(study)
+    return Lab(
+        Model(study, configuration, architecture, classes_of(study)),
+        stage,
+        (seed,) if seed else study.seeds,
+        helper,
+    )
 
 # %% ../../nbs/95_study/30_lab.ipynb #72be57dc
-def search(lab: Lab, step: str # head, bayes or refine
-          ) -> pd.DataFrame | None: # its points, best first; None: it is no part of this work, or was left out
+def search(
+    lab: Lab,
+    step: str,  # head, bayes or refine
+) -> (
+    pd.DataFrame | None
+):  # its points, best first; None: it is no part of this work, or was left out
     "Do a step of the search, unless it is done."
-    plan, folder = lab.model.plan, lab.model.folder
-    if not lab.does(step) or step not in plan.steps: return None
+    plan = lab.model.plan
+    folder = lab.model.folder
+    if not lab.does(step) or step not in plan.steps:
+        return None
     lab.stop.check()
     later: dict[str, Any] = {k: None for k in plan.steps if STEPS.index(k) > STEPS.index(step)}
-    with _told(lab.model.folder): search_model(_config(lab), replace(plan, **later), folder, lab.model.study.dataset, lab.stop)
-    if step == 'head': return read_table(folder/'head'/'results.parquet') if (folder/'head'/'done.json').exists() else None
+    with _told(lab.model.folder):
+        search_model(
+            _config(lab), replace(plan, **later), folder, lab.model.study.dataset, lab.stop
+        )
+    if step == 'head':
+        return (
+            read_table(folder / 'head' / 'results.parquet')
+            if (folder / 'head' / 'done.json').exists()
+            else None
+        )
     table = trials_table(folder, plan.storage)
     return table[table['stage'] == step].reset_index(drop=True)
+
 
 def _config(lab: Lab) -> TrainConfig:
     "The settings that the search of a model begins with."
@@ -109,30 +172,46 @@ def _config(lab: Lab) -> TrainConfig:
 # %% ../../nbs/95_study/30_lab.ipynb #4c5a9713
 class _told:
     "Keep what went wrong in failed.json of a folder, where `ecgvis status` and the report find it."
-    def __init__(self, folder: Path): self.path = folder/'failed.json'
-    def __enter__(self) -> None: self.path.unlink(missing_ok=True)
+
+    def __init__(self, folder: Path):
+        self.path = folder / 'failed.json'
+
+    def __enter__(self) -> None:
+        self.path.unlink(missing_ok=True)
+
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception) and not isinstance(error, Stopped): write_json(dict(problem=problem(error)), self.path)
+        if isinstance(error, Exception) and not isinstance(error, Stopped):
+            write_json(dict(problem=problem(error)), self.path)
+
 
 def problem(error: Exception) -> str:
     "What went wrong, in words."
     return str(error) if isinstance(error, EcgvisError) else f'{type(error).__name__}: {error}'
 
-def train(lab: Lab) -> pd.DataFrame: # a row per final run: run, state
+
+def train(lab: Lab) -> pd.DataFrame:  # a row per final run: run, state
     "The final runs, unless they are done. One that fails does not stop the others."
-    if not lab.does('final'): return pd.DataFrame()
+    if not lab.does('final'):
+        return pd.DataFrame()
     lab.stop.check()
-    plan, folder = lab.model.plan, lab.model.folder
-    with _told(folder): config = search_model(_config(lab), plan, folder, lab.model.study.dataset, lab.stop)
+    plan = lab.model.plan
+    folder = lab.model.folder
+    with _told(folder):
+        config = search_model(_config(lab), plan, folder, lab.model.study.dataset, lab.stop)
     return pd.DataFrame([dict(run=e.name, state=_final(lab, e, config)) for e in lab.entries])
 
+
 def _final(lab: Lab, entry: Entry, config: TrainConfig) -> str:
-    "One final run; returns what became of it. Where another process is at it, a helper leaves it and others wait, lest it be lost with its holder."
+    """One final run; returns what became of it. Where another process is at it, a helper leaves it
+    and others wait, lest it be lost with its holder."""
     with held(entry.lock, wait=not lab.helper) as mine:
-        if not mine: return 'another process is at it'
+        if not mine:
+            return 'another process is at it'
         try:
-            with _told(entry.folder): train_entry(entry, config, lab.stop)
-        except Stopped: raise
+            with _told(entry.folder):
+                train_entry(entry, config, lab.stop)
+        except Stopped:
+            raise
         except Exception as e:
             traceback.print_exc()
             lab.failed[entry.name] = problem(e)
@@ -140,57 +219,109 @@ def _final(lab: Lab, entry: Entry, config: TrainConfig) -> str:
     return 'done'
 
 # %% ../../nbs/95_study/30_lab.ipynb #ed5a7cba
-def cross(lab: Lab) -> pd.DataFrame: # repeat (or all), macro_f1, low, high
-    "Cross-validate the model, where the study asks for it; a helper takes folds that nobody else is at."
+def cross(lab: Lab) -> pd.DataFrame:  # repeat (or all), macro_f1, low, high
+    """Cross-validate the model, where the study asks for it; a helper takes folds that nobody else
+    is at."""
     c = lab.model.study.cross
-    if not (c.folds and lab.does('cross')): return pd.DataFrame()
+    if not (c.folds and lab.does('cross')):
+        return pd.DataFrame()
     lab.stop.check()
-    with _told(lab.model.folder/'cross'): done = cross_model(lab.model, lab.stop, wait=not lab.helper)
-    if not done: return pd.DataFrame()
-    told = read_json(lab.model.folder/'cross'/'cross.json')
-    return pd.DataFrame([dict(repeat=name, macro_f1=v['value'], low=v['low'], high=v['high'])
-                         for name, v in (('all', told['test']['macro']['f1']), *enumerate(told['each'], 1))])
+    with _told(lab.model.folder / 'cross'):
+        done = cross_model(lab.model, lab.stop, wait=not lab.helper)
+    if not done:
+        return pd.DataFrame()
+    told = read_json(lab.model.folder / 'cross' / 'cross.json')
+    return pd.DataFrame(
+        [
+            dict(repeat=name, macro_f1=v['value'], low=v['low'], high=v['high'])
+            for name, v in (('all', told['test']['macro']['f1']), *enumerate(told['each'], 1))
+        ]
+    )
 
-def results(lab: Lab) -> pd.DataFrame: # run, macro_f1, low, high (of the hold-out)
+
+def results(lab: Lab) -> pd.DataFrame:  # run, macro_f1, low, high (of the hold-out)
     "Evaluate the final runs that are finished."
     lab.stop.check()
-    done = [e for e in lab.entries if lab.does('evaluate') and not lab.helper and (e.folder/'predictions.parquet').exists()]
+    done = [
+        e
+        for e in lab.entries
+        if lab.does('evaluate') and not lab.helper and (e.folder / 'predictions.parquet').exists()
+    ]
     f1 = [evaluate(None, e.folder)['parts']['test']['macro']['f1'] for e in done]
-    return pd.DataFrame([dict(run=e.name, macro_f1=v['value'], low=v['low'], high=v['high']) for e, v in zip(done, f1, strict=True)])
+    return pd.DataFrame(
+        [
+            dict(run=e.name, macro_f1=v['value'], low=v['low'], high=v['high'])
+            for e, v in zip(done, f1, strict=True)
+        ]
+    )
 
-def costs(lab: Lab) -> pd.DataFrame: # parameters_m, gmacs, latency_ms, charts_per_second
-    "What an answer costs: of the first run that is finished, unless it was measured on this machine before."
+
+def costs(lab: Lab) -> pd.DataFrame:  # parameters_m, gmacs, latency_ms, charts_per_second
+    """What an answer costs: of the first run that is finished, unless it was measured on this
+    machine before."""
     lab.stop.check()
     first = None if lab.model.known.features else _first(lab, 'costs')
-    return pd.DataFrame([dict(run=first.name) | cost_row(profile(lab.model.study.costs, first.folder))] if first else [])
+    return pd.DataFrame(
+        [dict(run=first.name) | cost_row(profile(lab.model.study.costs, first.folder))]
+        if first
+        else []
+    )
+
 
 def _first(lab: Lab, step: str) -> Entry | None:
     "The first finished run, where a step is part of the work."
-    return next((e for e in lab.entries if lab.does(step) and not lab.helper and (e.folder/'done.json').exists()), None)
+    return next(
+        (
+            e
+            for e in lab.entries
+            if lab.does(step) and not lab.helper and (e.folder / 'done.json').exists()
+        ),
+        None,
+    )
+
 
 def figures(lab: Lab) -> list[Figure]:
     "Learning curves and confusion matrices of the final runs."
-    files, own = open_study(lab.model.study.folder), {e.folder.resolve() for e in lab.entries}
-    runs, out = [r for r in files.runs if r.folder in own], list[Figure]()
-    for r in runs: out += [figure for _, figure in learning_figures(files, r)] if len(r.history) else []
+    files = open_study(lab.model.study.folder)
+    own = {e.folder.resolve() for e in lab.entries}
+    runs = [r for r in files.runs if r.folder in own]
+    out = list[Figure]()
+    for r in runs:
+        out += [figure for _, figure in learning_figures(files, r)] if len(r.history) else []
     for r in runs:
         tables = r.metrics.get('layouts') or ({'hold-out': r.test} if r.test else {})
-        out += [confusion_figure(name, m['confusion'], r.metrics['classes'], model_colour(files, r.architecture)) for name, m in tables.items()]
+        out += [
+            confusion_figure(
+                name, m['confusion'], r.metrics['classes'], model_colour(files, r.architecture)
+            )
+            for name, m in tables.items()
+        ]
     return out
 
 # %% ../../nbs/95_study/30_lab.ipynb #15e74439
-def examples(lab: Lab, size: int = 320) -> Figure | None: # side of a chart, px
-    "A hold-out recording of each class as the first finished run sees it, or as a chart where it sees none, with its answer."
-    tables = [e.folder/'predictions.parquet' for e in lab.entries if (e.folder/'predictions.parquet').exists()]
-    if not tables: return None
-    classes, store = lab.model.classes, open_store(lab.model.study.dataset/'store.lmdb')
+def examples(lab: Lab, size: int = 320) -> Figure | None:  # side of a chart, px
+    """A hold-out recording of each class as the first finished run sees it, or as a chart where it
+    sees none, with its answer."""
+    tables = [
+        e.folder / 'predictions.parquet'
+        for e in lab.entries
+        if (e.folder / 'predictions.parquet').exists()
+    ]
+    if not tables:
+        return None
+    classes = lab.model.classes
+    store = open_store(lab.model.study.dataset / 'store.lmdb')
     shown = read_table(tables[0]).query('part == "test"').groupby('label', as_index=False).first()
-    figure = Figure((2.6*len(shown), 2.9), layout='constrained')
-    for ax, (_, row) in zip(np.atleast_1d(figure.subplots(1, len(shown))), shown.iterrows(), strict=True):
+    figure = Figure((2.6 * len(shown), 2.9), layout='constrained')
+    for ax, (_, row) in zip(
+        np.atleast_1d(figure.subplots(1, len(shown))), shown.iterrows(), strict=True
+    ):
         p = row[[f'p_{c}' for c in classes]].to_numpy(float)
         layout = row['layout'] if lab.model.known.eats == 'chart' else PUBLISHED[0]
         ax.imshow(chart(store.signals([row['id']]), store.meta['fs'], layout, size)[0])
-        ax.set_title(f'{classes[int(row["label"])]}: answer {classes[p.argmax()]}, {p.max():.2f}', fontsize=8)
+        ax.set_title(
+            f'{classes[int(row["label"])]}: answer {classes[p.argmax()]}, {p.max():.2f}', fontsize=8
+        )
         ax.axis('off')
     return figure
 
@@ -199,53 +330,84 @@ def finish(lab: Lab) -> None:
     "Note what is done, for the next submission; a final run that failed is an error."
     if lab.failed:
         told = '; '.join(f'{k}: {v.splitlines()[0]}' for k, v in lab.failed.items())
-        raise EcgvisError(told, file=lab.model.folder, remedy='mend it and submit the study again: what is done stays')
-    study, whole = lab.model.study, lab.stage == 'all' and lab.seeds == lab.model.study.seeds
-    if whole and not lab.helper: write_json(dict(key=asked(study, lab.model)), lab.model.folder/'asked.json')
+        raise EcgvisError(
+            told,
+            file=lab.model.folder,
+            remedy='mend it and submit the study again: what is done stays',
+        )
+    study = lab.model.study
+    whole = lab.stage == 'all' and lab.seeds == lab.model.study.seeds
+    if whole and not lab.helper:
+        write_json(dict(key=asked(study, lab.model)), lab.model.folder / 'asked.json')
+
 
 def asked(study: Study, model: Model) -> str:
     "A digest of all that a study asks of a model."
-    return digest(asdict(study.data), study.configurations.get(model.configuration, ()), study.train, study.published, study.search, study.seeds,
-                  asdict(study.cross))
+    return digest(
+        asdict(study.data),
+        study.configurations.get(model.configuration, ()),
+        study.train,
+        study.published,
+        study.search,
+        study.seeds,
+        asdict(study.cross),
+    )
 
 # %% ../../nbs/95_study/30_lab.ipynb #fdeae40d
-def explain(lab: Lab) -> pd.DataFrame: # a row per method: maps, passes, rank correlations, ...
+def explain(lab: Lab) -> pd.DataFrame:  # a row per method: maps, passes, rank correlations, ...
     "Explain hold-out recordings by the first run that is finished, unless that was done."
     lab.stop.check()
-    first = _first(lab, 'saliency') if lab.model.study.saliency.recordings and lab.model.known.eats == 'chart' else None
-    if not first: return pd.DataFrame()
+    first = (
+        _first(lab, 'saliency')
+        if lab.model.study.saliency.recordings and lab.model.known.eats == 'chart'
+        else None
+    )
+    if not first:
+        return pd.DataFrame()
     told = explain_run(lab.model.study.saliency, first.folder, lab.model.study.dataset, lab.stop)
     return pd.DataFrame(told['methods']).T.rename_axis('method').reset_index()
+
 
 def saliency_pictures(lab: Lab) -> list[Path]:
     "The maps of what was explained, a PNG per recording."
     first = _first(lab, 'saliency')
-    return sorted((first.folder/'saliency').glob('*/maps.png')) if first else []
+    return sorted((first.folder / 'saliency').glob('*/maps.png')) if first else []
 
 # %% ../../nbs/95_study/30_lab.ipynb #9697d8fc
 def to_do(study: Study) -> list[str]:
     "The models that are not done as the study asks now."
+
     def done(m: Model) -> bool:
-        runs = all((m.folder/'final'/f'seed-{s}'/'done.json').exists() for s in study.seeds)
-        return runs and (m.folder/'asked.json').exists() and read_json(m.folder/'asked.json')['key'] == asked(study, m)
+        runs = all((m.folder / 'final' / f'seed-{s}' / 'done.json').exists() for s in study.seeds)
+        return (
+            runs
+            and (m.folder / 'asked.json').exists()
+            and read_json(m.folder / 'asked.json')['key'] == asked(study, m)
+        )
+
     return [m.name for m in models(study, ()) if not done(m)]
 
 # %% ../../nbs/95_study/30_lab.ipynb #cc48dcdd
-def open_study_file(study_file: str = '' # empty: a simulated study of seconds, which is trained first
-                   ) -> Study:
+def open_study_file(
+    study_file: str = '',  # empty: a simulated study of seconds, which is trained first
+) -> Study:
     "The study to report on."
     study = load(study_file) if study_file else tiny_study()
-    if not study_file: train(Lab(Model(study, *_prepared(study)), 'all', study.seeds, False))
+    if not study_file:
+        train(Lab(Model(study, *_prepared(study)), 'all', study.seeds, False))
     return study
+
 
 def _prepared(study: Study) -> tuple[str, str, tuple[str, ...]]:
     "Prepare a study; its first configuration and architecture, and its classes."
     prepare_study(study)
     return next(iter(study.configurations)), study.architectures[0], classes_of(study)
 
-def study_results(study: Study) -> pd.DataFrame: # run, macro_f1, low, high
+
+def study_results(study: Study) -> pd.DataFrame:  # run, macro_f1, low, high
     "Evaluate every finished run of a study; one whose data are not prepared has none."
-    return evaluate_study(study) if (study.dataset/'summary.json').exists() else pd.DataFrame()
+    return evaluate_study(study) if (study.dataset / 'summary.json').exists() else pd.DataFrame()
+
 
 def absent(study: Study) -> list[str]:
     "What the study folder lacks, and why runs failed."

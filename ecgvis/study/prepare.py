@@ -17,7 +17,16 @@ import pandas as pd
 from ..data import audit
 
 from ..simulate import recordings as simulate
-from ..core import EcgvisError, Stage, atomic, cores, digest, read_json, write_json, write_table
+from ecgvis.core import (
+    EcgvisError,
+    Stage,
+    atomic,
+    cores,
+    digest,
+    read_json,
+    write_json,
+    write_table,
+)
 from ..data.datasets import load_dataset, recognise
 from ..data.split import assign, listed, published_split
 from ..store.charts import open_store, write
@@ -26,101 +35,175 @@ from ..store.charts import open_store, write
 @dataclass(frozen=True)
 class DataConfig:
     "Where recordings come from, which classes they form, and how they are split."
-    root: str = '' # folder of recordings; empty simulates a data set
-    kind: str = 'auto' # chapman, wfdb, ptbxl, or auto
-    signal: str = 'auto' # chapman only: raw, denoised, or auto
-    simulate: int = 3000 # recordings to simulate where `root` is empty
+
+    root: str = ''  # folder of recordings; empty simulates a data set
+    kind: str = 'auto'  # chapman, wfdb, ptbxl, or auto
+    signal: str = 'auto'  # chapman only: raw, denoised, or auto
+    simulate: int = 3000  # recordings to simulate where `root` is empty
     simulate_seed: int = 1
-    classes: str = 'group4' # group4 or rhythm11
-    merge: dict[str, str] = field(default_factory=dict) # class -> class it joins
-    min_per_class: int = 5 # fewest recordings of a class
-    drop_rare: bool = False # leave classes out that have fewer
-    test: float = 0.2 # fraction held out for the one final test
-    folds: int = 5 # folds of the rest; the first one is the validation part
-    seed: int = 42 # of the split
-    train_ids: str = '' # with `test_ids`, a published split in place of `test`: tables (CSV, parquet) of the ids that train and validate
-    test_ids: str = '' # and of those of the hold-out; recordings in neither are left out, and counted
-    ids_column: str = 'id' # of both tables
-    fs: float = 500 # of the stored signals, Hz
-    seconds: float = 10 # of the stored signals, s
-    compress: bool = False # keep the signals without loss in a third of the room; reading them takes several times as long
+    classes: str = 'group4'  # group4 or rhythm11
+    merge: dict[str, str] = field(default_factory=dict)  # class -> class it joins
+    min_per_class: int = 5  # fewest recordings of a class
+    drop_rare: bool = False  # leave classes out that have fewer
+    test: float = 0.2  # fraction held out for the one final test
+    folds: int = 5  # folds of the rest; the first one is the validation part
+    seed: int = 42  # of the split
+    # with `test_ids`, a published split in place of `test`: tables (CSV, parquet) of the ids that
+    # train and validate
+    train_ids: str = ''
+    # and of those of the hold-out; recordings in neither are left out, and counted
+    test_ids: str = ''
+    ids_column: str = 'id'  # of both tables
+    fs: float = 500  # of the stored signals, Hz
+    seconds: float = 10  # of the stored signals, s
+    # keep the signals without loss in a third of the room; reading them takes several times as long
+    compress: bool = False
 
 # %% ../../nbs/95_study/00_prepare.ipynb #2b2cf20a
 def fingerprint(root: str | Path) -> str:
-    "A digest of the folders below `root` with their times of change, and of the tables directly in it."
+    """A digest of the folders below `root` with their times of change, and of the tables directly
+    in it."""
     root = Path(root)
     folders = [(os.path.relpath(d, root), os.stat(d).st_mtime_ns) for d, _, _ in os.walk(root)]
-    tables = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in root.glob('*.*') if p.is_file()]
+    tables = [
+        (p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in root.glob('*.*') if p.is_file()
+    ]
     return digest(sorted(folders), sorted(tables))
 
 # %% ../../nbs/95_study/00_prepare.ipynb #2bd237d5
-def prepare(config: DataConfig, # settings
-            folder: str | Path, # where index, audit, splits and store go
-           ) -> dict[str, Any]: # the summary, as in `summary.json`
-    "Index, audit, store and split a folder of recordings (or a simulated one). Resumes; a finished one of the same settings is returned as it is."
+def prepare(
+    config: DataConfig,  # settings
+    folder: str | Path,  # where index, audit, splits and store go
+) -> dict[str, Any]:  # the summary, as in `summary.json`
+    """Index, audit, store and split a folder of recordings (or a simulated one). Resumes; a
+    finished one of the same settings is returned as it is."""
     folder = Path(folder)
-    root = Path(config.root or folder.parent/'recordings')
-    if not config.root: simulate.write(root, config.simulate, seed=config.simulate_seed, jobs=cores())
+    root = Path(config.root or folder.parent / 'recordings')
+    if not config.root:
+        simulate.write(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = recognise(root) if config.kind == 'auto' else config.kind
-    stage = Stage(folder, digest(asdict(config), str(root.resolve()), fingerprint(root), *_lists(config)))
-    if stage.done: return read_json(folder/'summary.json')
-    index = write(load_dataset(root, kind=kind, signal=config.signal), folder/'store.lmdb',
-                  fs=config.fs, seconds=config.seconds, compress=config.compress)
+    stage = Stage(
+        folder, digest(asdict(config), str(root.resolve()), fingerprint(root), *_lists(config))
+    )
+    if stage.done:
+        return read_json(folder / 'summary.json')
+    index = write(
+        load_dataset(root, kind=kind, signal=config.signal),
+        folder / 'store.lmdb',
+        fs=config.fs,
+        seconds=config.seconds,
+        compress=config.compress,
+    )
     index = _listed_only(index, config)
     chosen, classes = _classes(index, config, folder, audit.summary(index, root, kind))
     splits = _write_parts(chosen, classes, config, folder)
-    summary = audit.summary(chosen, root, kind) | dict(class_names=classes, choices=_choices(config))
-    write_json(summary, folder/'summary.json')
+    summary = audit.summary(chosen, root, kind) | dict(
+        class_names=classes, choices=_choices(config)
+    )
+    write_json(summary, folder / 'summary.json')
     stage.finish(content=digest(splits[['id', 'label', 'part', 'fold', 'hash']].to_dict('list')))
     return summary
 
 # %% ../../nbs/95_study/00_prepare.ipynb #59f5cdb3
-def _classes(index: pd.DataFrame, config: DataConfig, folder: Path, summary: dict[str, Any]) -> tuple[pd.DataFrame, list[str]]:
-    "The dataset with its labels; the index and the audit are on disk before a class that is too rare can stop the run."
-    write_table(index, folder/'index.parquet')
-    write_table(audit.audit_table(index), folder/'audit.csv')
+def _classes(
+    index: pd.DataFrame, config: DataConfig, folder: Path, summary: dict[str, Any]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The dataset with its labels; the index and the audit are on disk before a class that is too
+    rare can stop the run."""
+    write_table(index, folder / 'index.parquet')
+    write_table(audit.audit_table(index), folder / 'audit.csv')
     print(audit.render_summary(summary), flush=True)
-    return audit.choose_classes(index, config.classes, merge=config.merge, min_per_class=config.min_per_class, drop_rare=config.drop_rare)
+    return audit.choose_classes(
+        index,
+        config.classes,
+        merge=config.merge,
+        min_per_class=config.min_per_class,
+        drop_rare=config.drop_rare,
+    )
+
 
 def _choices(config: DataConfig) -> list[str]:
     "What the user chose about classes, in words for the report."
     told = [f'{a} merged into {b}' for a, b in config.merge.items()]
-    return told + ([f'classes with fewer than {config.min_per_class} recordings left out'] if config.drop_rare else [])
+    return told + (
+        [f'classes with fewer than {config.min_per_class} recordings left out']
+        if config.drop_rare
+        else []
+    )
 
 # %% ../../nbs/95_study/00_prepare.ipynb #6f297da7
 def _lists(config: DataConfig) -> list[str]:
     "Digests of the lists of a published split; none where the split is our own."
     if bool(config.train_ids) != bool(config.test_ids):
-        raise EcgvisError('a published split has two lists', field='data.train_ids, data.test_ids', expected='both, or neither')
+        raise EcgvisError(
+            'a published split has two lists',
+            field='data.train_ids, data.test_ids',
+            expected='both, or neither',
+        )
     for name in ('train_ids', 'test_ids'):
         if (file := getattr(config, name)) and not Path(file).is_file():
-            raise EcgvisError('there is no such list', file=file, field=f'data.{name}', expected='a CSV or parquet file with a column of ids')
+            raise EcgvisError(
+                'there is no such list',
+                file=file,
+                field=f'data.{name}',
+                expected='a CSV or parquet file with a column of ids',
+            )
     return [digest(Path(f).read_bytes().hex()) for f in (config.train_ids, config.test_ids) if f]
+
 
 def _listed_only(index: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
     "Usable recordings that no list of a published split names are excluded, with the reason."
-    if not config.train_ids: return index
-    named = set().union(*(listed(f, config.ids_column) for f in (config.train_ids, config.test_ids)))
+    if not config.train_ids:
+        return index
+    named = set().union(
+        *(listed(f, config.ids_column) for f in (config.train_ids, config.test_ids))
+    )
     out = (index['status'] == 'ok') & ~index['id'].astype(str).isin(named)
-    return index.assign(status=index['status'].mask(out, 'excluded'), reason=index['reason'].mask(out, 'not in the split'),
-                        group=index['group'].mask(out, ''))
+    return index.assign(
+        status=index['status'].mask(out, 'excluded'),
+        reason=index['reason'].mask(out, 'not in the split'),
+        group=index['group'].mask(out, ''),
+    )
 
 # %% ../../nbs/95_study/00_prepare.ipynb #5daeb8eb
-def _write_parts(chosen: pd.DataFrame, classes: list[str], config: DataConfig, folder: Path) -> pd.DataFrame:
+def _write_parts(
+    chosen: pd.DataFrame, classes: list[str], config: DataConfig, folder: Path
+) -> pd.DataFrame:
     "Split the kept recordings and write index, audit, splits and one example recording per class."
     kept = chosen[chosen['status'] == 'ok'].reset_index(drop=True)
-    splits = (published_split(kept, config.train_ids, config.test_ids, config.folds, config.seed, config.ids_column) if config.train_ids else
-              assign(kept, test=config.test, folds=config.folds, seed=config.seed))
+    splits = (
+        published_split(
+            kept, config.train_ids, config.test_ids, config.folds, config.seed, config.ids_column
+        )
+        if config.train_ids
+        else assign(kept, test=config.test, folds=config.folds, seed=config.seed)
+    )
     splits['hash'] = splits['id'].map(kept.set_index('id')['hash'])
-    write_table(chosen, folder/'index.parquet')
-    write_table(audit.audit_table(chosen), folder/'audit.csv')
-    write_table(splits, folder/'splits.parquet')
+    write_table(chosen, folder / 'index.parquet')
+    write_table(audit.audit_table(chosen), folder / 'audit.csv')
+    write_table(splits, folder / 'splits.parquet')
     gone = sorted(set(classes) - set(splits.loc[splits['part'] == 'train', 'label']))
     if gone:
-        raise EcgvisError(f'nothing trains on {", ".join(gone)}', file=config.train_ids or folder, field='split',
-                          expected='recordings of every class in training', remedy='merge or drop the class, or choose another split')
-    shown = splits[splits['part'] == 'train'].groupby('label', sort=False).first().loc[classes].reset_index()
-    with atomic(folder/'examples.npz') as tmp:
-        np.savez(tmp, id=np.array(shown['id'], dtype=str), label=np.array(shown['label'], dtype=str),
-                 signal=open_store(folder/'store.lmdb').signals(shown['id'].tolist()), fs=np.float32(config.fs))
+        raise EcgvisError(
+            f'nothing trains on {", ".join(gone)}',
+            file=config.train_ids or folder,
+            field='split',
+            expected='recordings of every class in training',
+            remedy='merge or drop the class, or choose another split',
+        )
+    shown = (
+        splits[splits['part'] == 'train']
+        .groupby('label', sort=False)
+        .first()
+        .loc[classes]
+        .reset_index()
+    )
+    with atomic(folder / 'examples.npz') as tmp:
+        np.savez(
+            tmp,
+            id=np.array(shown['id'], dtype=str),
+            label=np.array(shown['label'], dtype=str),
+            signal=open_store(folder / 'store.lmdb').signals(shown['id'].tolist()),
+            fs=np.float32(config.fs),
+        )
     return splits

@@ -29,77 +29,138 @@ from ..search.queue import FolderLock
 @dataclass(frozen=True)
 class Site:
     "What a cluster wants to be told. Empty: its own default."
+
     partition: str = ''
     account: str = ''
     qos: str = ''
-    gres: str = '' # such as gpu:1
-    time: str = '' # limit of a job; it goes on in a new one
+    gres: str = ''  # such as gpu:1
+    time: str = ''  # limit of a job; it goes on in a new one
     cpus: int = 1
     mem: str = ''
-    options: tuple[str, ...] = () # more options of sbatch
-    mail: str = '' # address for messages about ends and failures
-    modules: tuple[str, ...] = () # to load
-    environment: str = '' # shell lines that make the environment, before anything runs
-    python: str = '' # its interpreter; empty: the one that submits
-    margin: int = 120 # seconds before the limit at which a job saves and ends
-    requeues: int = 100 # how often a job may go on in a new one
-    at_once: int = 0 # models at the same time; 0: as many as the cluster takes
-    workers: int = 1 # jobs per model, which share its search
-    prepare: Mapping[str, str] = field(default_factory=dict) # settings of that job that differ, such as gres: ''
+    options: tuple[str, ...] = ()  # more options of sbatch
+    mail: str = ''  # address for messages about ends and failures
+    modules: tuple[str, ...] = ()  # to load
+    environment: str = ''  # shell lines that make the environment, before anything runs
+    python: str = ''  # its interpreter; empty: the one that submits
+    margin: int = 120  # seconds before the limit at which a job saves and ends
+    requeues: int = 100  # how often a job may go on in a new one
+    at_once: int = 0  # models at the same time; 0: as many as the cluster takes
+    workers: int = 1  # jobs per model, which share its search
+    # settings of that job that differ, such as gres: ''
+    prepare: Mapping[str, str] = field(default_factory=dict)
     report: Mapping[str, str] = field(default_factory=dict)
 
-OWN = ('partition', 'account', 'qos', 'gres', 'time', 'cpus', 'mem') # what prepare and report may have of their own
+
+# what prepare and report may have of their own
+OWN = ('partition', 'account', 'qos', 'gres', 'time', 'cpus', 'mem')
 
 # %% ../../nbs/95_study/40_slurm.ipynb #2f9166b0
-def load_site(path: str | Path | None # of a settings file; None: defaults throughout
-             ) -> Site:
+def load_site(
+    path: str | Path | None,  # of a settings file; None: defaults throughout
+) -> Site:
     "Read the settings of a site; unknown or unusable ones are refused by name."
-    if path is None: return Site()
-    try: values = yaml.load(Path(path).read_text(), Loader=yaml.BaseLoader) or {}  # text throughout: YAML would take 24:00:00 for a number
+    if path is None:
+        return Site()
+    # text throughout: YAML would take 24:00:00 for a number
+    try:
+        values = yaml.load(Path(path).read_text(), Loader=yaml.BaseLoader) or {}
     except FileNotFoundError as e:
-        raise EcgvisError('there is no such site file', file=path, remedy='copy slurm/site.example.yaml and fill in what differs') from e
-    except yaml.YAMLError as e: raise EcgvisError(f'not valid YAML: {e}', file=path, expected='name: value lines') from e
-    if not isinstance(values, dict): raise EcgvisError('not a group of settings', file=path, expected='name: value lines')
+        raise EcgvisError(
+            'there is no such site file',
+            file=path,
+            remedy='copy slurm/site.example.yaml and fill in what differs',
+        ) from e
+    except yaml.YAMLError as e:
+        raise EcgvisError(f'not valid YAML: {e}', file=path, expected='name: value lines') from e
+    if not isinstance(values, dict):
+        raise EcgvisError('not a group of settings', file=path, expected='name: value lines')
     site = Site(**{k: _site_value(k, v, path) for k, v in values.items()})
-    for limit in filter(None, (site.time, site.prepare.get('time', ''), site.report.get('time', ''))):
-        if 60*_minutes(limit, path) <= site.margin:
+    for limit in filter(
+        None, (site.time, site.prepare.get('time', ''), site.report.get('time', ''))
+    ):
+        if 60 * _minutes(limit, path) <= site.margin:
             expected = f'more than the margin of {site.margin} s'
-            raise EcgvisError(f'a limit of {limit} leaves no time to work', file=path, field='time', expected=expected)
+            raise EcgvisError(
+                f'a limit of {limit} leaves no time to work',
+                file=path,
+                field='time',
+                expected=expected,
+            )
     return site
+
 
 def _site_value(name: str, value: Any, path: str | Path) -> Any:
     "A setting as its type."
     known = {f.name: f for f in fields(Site)}
-    if name not in known: raise EcgvisError(f'unknown setting {name!r}', file=path, field=name, expected=', '.join(known))
+    if name not in known:
+        raise EcgvisError(
+            f'unknown setting {name!r}', file=path, field=name, expected=', '.join(known)
+        )
     default = getattr(Site(), name)
-    if isinstance(default, int) and isinstance(value, str) and value.isdigit() and int(value) >= (name in ('cpus', 'workers')): return int(value)
-    if isinstance(default, tuple) and isinstance(value, list) and all(isinstance(x, str) for x in value): return tuple(value)
-    if isinstance(default, dict) and isinstance(value, dict) and set(value) <= set(OWN): return value
-    if isinstance(default, str) and isinstance(value, str): return value
-    raise EcgvisError(f'{value!r} is not usable', file=path, field=name,
-                      expected={int: 'a whole number', tuple: 'a list', str: 'text', dict: f'some of {", ".join(OWN)}'}[type(default)])
+    if (
+        isinstance(default, int)
+        and isinstance(value, str)
+        and value.isdigit()
+        and int(value) >= (name in ('cpus', 'workers'))
+    ):
+        return int(value)
+    if (
+        isinstance(default, tuple)
+        and isinstance(value, list)
+        and all(isinstance(x, str) for x in value)
+    ):
+        return tuple(value)
+    if isinstance(default, dict) and isinstance(value, dict) and set(value) <= set(OWN):
+        return value
+    if isinstance(default, str) and isinstance(value, str):
+        return value
+    raise EcgvisError(
+        f'{value!r} is not usable',
+        file=path,
+        field=name,
+        expected={
+            int: 'a whole number',
+            tuple: 'a list',
+            str: 'text',
+            dict: f'some of {", ".join(OWN)}',
+        }[type(default)],
+    )
 
 # %% ../../nbs/95_study/40_slurm.ipynb #e7493825
 def _minutes(text: str, path: str | Path = '') -> float:
-    "A time limit as SLURM writes it: minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]], UNLIMITED."
-    if text.upper() in ('UNLIMITED', 'INFINITE', 'NONE'): return float('inf')
+    """A time limit as SLURM writes it: minutes, minutes:seconds, hours:minutes:seconds, days-
+    hours[:minutes[:seconds]], UNLIMITED."""
+    if text.upper() in ('UNLIMITED', 'INFINITE', 'NONE'):
+        return float('inf')
     days, dash, rest = text.rpartition('-')
     parts = rest.split(':')
     if not all(p.isdigit() for p in [*parts, *([days] if dash else [])]) or len(parts) > 3:
-        raise EcgvisError(f'{text!r} is no time', file=path, field='time', expected='such as 90, 12:00:00 or 2-00:00:00')
+        raise EcgvisError(
+            f'{text!r} is no time',
+            file=path,
+            field='time',
+            expected='such as 90, 12:00:00 or 2-00:00:00',
+        )
     n = [int(p) for p in parts]
     hours, minutes, seconds = (*n, 0, 0)[:3] if dash or len(n) == 3 else (0, *n, 0)[:3]
-    return 1440*int(days or 0) + 60*hours + minutes + seconds/60
+    return 1440 * int(days or 0) + 60 * hours + minutes + seconds / 60
 
 # %% ../../nbs/95_study/40_slurm.ipynb #7cb90ecd
-def check_study(study: Study) -> list[str]: # what the user may want to know
-    "Refuse what would fail in every job: data that cannot be read, weights that are not there, a missing package."
+def check_study(study: Study) -> list[str]:  # what the user may want to know
+    """Refuse what would fail in every job: data that cannot be read, weights that are not there, a
+    missing package."""
     for name in ('papermill', 'ipykernel'):
-        if not find_spec(name): raise EcgvisError(f'{name} is not installed', remedy=f'pip install {name}')
+        if not find_spec(name):
+            raise EcgvisError(f'{name} is not installed', remedy=f'pip install {name}')
     root = study.data.root
     if root:
         if Path(root).exists() and not os.access(root, os.R_OK | os.X_OK):
-            raise EcgvisError('the data cannot be read', file=root, field='data.root', remedy='ask for permission to read')
+            raise EcgvisError(
+                'the data cannot be read',
+                file=root,
+                field='data.root',
+                remedy='ask for permission to read',
+            )
         recognise(root)
     asked = study.train.get('weights', 'auto')
     charts = [name for name in study.architectures if not architecture(name).title]
@@ -107,56 +168,112 @@ def check_study(study: Study) -> list[str]: # what the user may want to know
         file = cached_file(name)
         if asked == 'imagenet' and not (file and file.exists()):
             told = f'the ImageNet weights of {name} are not cached'
-            raise EcgvisError(told, file=file, field='train.weights', remedy=f'run `ecgvis weights {name} --fetch` first')
-        if asked != 'imagenet': resolve_weights(name, asked)
-    bare = [name for name in charts if asked == 'auto' and resolve_weights(name, asked).kind == 'none']
-    return [f'trained from scratch, as no weights are cached: {", ".join(bare)} (`ecgvis weights {" ".join(bare)} --fetch`)'] if bare else []
+            raise EcgvisError(
+                told,
+                file=file,
+                field='train.weights',
+                remedy=f'run `ecgvis weights {name} --fetch` first',
+            )
+        if asked != 'imagenet':
+            resolve_weights(name, asked)
+    bare = [
+        name for name in charts if asked == 'auto' and resolve_weights(name, asked).kind == 'none'
+    ]
+    return (
+        [
+            f'trained from scratch, as no weights are cached: {", ".join(bare)} (`ecgvis weights {" ".join(bare)} --fetch`)'
+        ]
+        if bare
+        else []
+    )
+
 
 ELSEWHERE = 'run this on a login node of the cluster, or `ecgvis study` without SLURM'
 
+
 def slurm(*command: str) -> str:
     "What a SLURM command says; one that fails, or is not there, is told."
-    try: return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    try:
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=60
+        ).stdout
     except FileNotFoundError as e:
         raise EcgvisError(f'{command[0]} is not on PATH', remedy=ELSEWHERE) from e
-    except subprocess.TimeoutExpired as e: raise EcgvisError(f'{command[0]} does not answer', remedy='try again when SLURM is up') from e
+    except subprocess.TimeoutExpired as e:
+        raise EcgvisError(
+            f'{command[0]} does not answer', remedy='try again when SLURM is up'
+        ) from e
     except subprocess.CalledProcessError as e:
-        raise EcgvisError(f'{shlex.join(command)}: {e.stderr.strip()}', remedy='see the message of SLURM') from e
+        raise EcgvisError(
+            f'{shlex.join(command)}: {e.stderr.strip()}', remedy='see the message of SLURM'
+        ) from e
 
 # %% ../../nbs/95_study/40_slurm.ipynb #a5e3bbe8
-def check_cluster(site: Site, entries: int # jobs of the array
-                 ) -> None:
+def check_cluster(
+    site: Site,
+    entries: int,  # jobs of the array
+) -> None:
     "Refuse partitions that are not there or too short, and arrays that are too large."
-    if not shutil.which('sbatch'): raise EcgvisError('sbatch is not on PATH', remedy=ELSEWHERE)
-    config = dict(line.split('=', 1) for line in slurm('scontrol', 'show', 'config').replace(' ', '').splitlines() if '=' in line)
+    if not shutil.which('sbatch'):
+        raise EcgvisError('sbatch is not on PATH', remedy=ELSEWHERE)
+    config = dict(
+        line.split('=', 1)
+        for line in slurm('scontrol', 'show', 'config').replace(' ', '').splitlines()
+        if '=' in line
+    )
     check_array(entries, int(config.get('MaxArraySize', 1001)))
     check_partitions(site, _table_of(slurm('scontrol', 'show', 'partition', '-o')))
+
 
 def check_array(entries: int, largest: int) -> None:
     "The array fits into what the cluster takes."
     if entries > largest:
-        raise EcgvisError(f'an array of {entries} jobs is too large for this cluster', field='MaxArraySize', expected=f'at most {largest}',
-                          remedy='fewer workers per model, or the study in parts: fewer configurations or architectures at a time')
+        raise EcgvisError(
+            f'an array of {entries} jobs is too large for this cluster',
+            field='MaxArraySize',
+            expected=f'at most {largest}',
+            remedy='fewer workers per model, or the study in parts: fewer configurations or architectures at a time',
+        )
+
 
 def _table_of(text: str) -> list[dict[str, str]]:
     "The lines of `scontrol show ... -o` by name."
-    return [dict(x.split('=', 1) for x in line.split() if '=' in x) for line in text.splitlines() if line.strip()]
+    return [
+        dict(x.split('=', 1) for x in line.split() if '=' in x)
+        for line in text.splitlines()
+        if line.strip()
+    ]
 
-def check_partitions(site: Site, known: Sequence[Mapping[str, str]] # as from `scontrol show partition -o`
-                    ) -> None:
+
+def check_partitions(
+    site: Site,
+    known: Sequence[Mapping[str, str]],  # as from `scontrol show partition -o`
+) -> None:
     "Every partition that is named exists, is up, and lets a job run as long as it asks."
-    by_name, own = {p['PartitionName']: p for p in known}, next((p['PartitionName'] for p in known if p.get('Default') == 'YES'), '')
+    by_name = {p['PartitionName']: p for p in known}
+    own = next((p['PartitionName'] for p in known if p.get('Default') == 'YES'), '')
     for kind in ('prepare', 'entry', 'report'):
         s = _of_kind(site, kind)
         for name in (s.partition or own).split(','):
             if name not in by_name:
-                told = f'there is no partition {name!r}' if name else 'there is no default partition'
+                told = (
+                    f'there is no partition {name!r}' if name else 'there is no default partition'
+                )
                 raise EcgvisError(told, field='partition', expected=', '.join(by_name))
             p = by_name[name]
             if p.get('State', 'UP') != 'UP':
-                raise EcgvisError(f'the partition {name!r} is {p["State"]}', field='partition', remedy='choose another one, or wait')
+                raise EcgvisError(
+                    f'the partition {name!r} is {p["State"]}',
+                    field='partition',
+                    remedy='choose another one, or wait',
+                )
             if s.time and _minutes(s.time) > _minutes(p.get('MaxTime', 'UNLIMITED')):
-                raise EcgvisError(f'{s.time} is longer than the partition {name!r} allows', field='time', expected=f'at most {p["MaxTime"]}')
+                raise EcgvisError(
+                    f'{s.time} is longer than the partition {name!r} allows',
+                    field='time',
+                    expected=f'at most {p["MaxTime"]}',
+                )
+
 
 def _of_kind(site: Site, kind: str) -> Site:
     "The settings of a kind of job: prepare, entry or report."
@@ -167,118 +284,240 @@ def _of_kind(site: Site, kind: str) -> Site:
 @dataclass(frozen=True)
 class Call:
     "A call of sbatch."
-    kind: str # prepare, entry or report
-    options: tuple[str, ...]
-    after: tuple[str, str] | None # how it depends on which kind: ('afterok', 'prepare')
-    arguments: tuple[str, ...] # of the batch script
 
-    def command(self, ids: Mapping[str, str] # of the jobs so far, by kind
-               ) -> list[str]:
-        wait = [f'--dependency={self.after[0]}:{ids[self.after[1]]}'] if self.after and self.after[1] in ids else []
+    kind: str  # prepare, entry or report
+    options: tuple[str, ...]
+    after: tuple[str, str] | None  # how it depends on which kind: ('afterok', 'prepare')
+    arguments: tuple[str, ...]  # of the batch script
+
+    def command(
+        self,
+        ids: Mapping[str, str],  # of the jobs so far, by kind
+    ) -> list[str]:
+        wait = (
+            [f'--dependency={self.after[0]}:{ids[self.after[1]]}']
+            if self.after and self.after[1] in ids
+            else []
+        )
         return ['sbatch', '--parsable', *self.options, *wait, *self.arguments]
+
 
 def _dashed(**values: Any) -> tuple[str, ...]:
     "Options from names and values; empty ones are left out."
     return tuple(f'--{k.replace("_", "-")}={v}' for k, v in values.items() if v not in ('', 0))
 
+
 def options(study: Study, site: Site, kind: str, log: str) -> tuple[str, ...]:
     "The options of sbatch for a kind of job."
-    s, folder = _of_kind(site, kind), study.folder.resolve()
-    log_file = folder/'logs'/f'{kind}-{log}.log'
-    wants = _dashed(partition=s.partition, account=s.account, qos=s.qos, gres=s.gres, time=s.time, nodes=1, ntasks=1, cpus_per_task=s.cpus, mem=s.mem)
-    tells = _dashed(output=log_file, open_mode='append', mail_user=s.mail, mail_type=s.mail and 'END,FAIL')
+    s = _of_kind(site, kind)
+    folder = study.folder.resolve()
+    log_file = folder / 'logs' / f'{kind}-{log}.log'
+    wants = _dashed(
+        partition=s.partition,
+        account=s.account,
+        qos=s.qos,
+        gres=s.gres,
+        time=s.time,
+        nodes=1,
+        ntasks=1,
+        cpus_per_task=s.cpus,
+        mem=s.mem,
+    )
+    tells = _dashed(
+        output=log_file, open_mode='append', mail_user=s.mail, mail_type=s.mail and 'END,FAIL'
+    )
     ends = ('--requeue', *_dashed(signal=f'B:USR1@{s.margin}', kill_on_invalid_dep='yes'))
-    return (*_dashed(job_name=f'{study.name}-{kind}', chdir=Path.cwd()), *wants, *tells, *ends, *s.options)
+    return (
+        *_dashed(job_name=f'{study.name}-{kind}', chdir=Path.cwd()),
+        *wants,
+        *tells,
+        *ends,
+        *s.options,
+    )
 
 # %% ../../nbs/95_study/40_slurm.ipynb #94b5b5c6
-def calls(study: Study, site: Site, names: Sequence[str], script: Path # slurm/job.sbatch
-         ) -> list[Call]:
-    "What to submit for some models of a study; further workers of a model are called name+2, name+3, ..."
+def calls(
+    study: Study,
+    site: Site,
+    names: Sequence[str],
+    script: Path,  # slurm/job.sbatch
+) -> list[Call]:
+    """What to submit for some models of a study; further workers of a model are called name+2,
+    name+3, ..."""
     arguments = lambda kind, *more: (str(script), str(study.folder.resolve()), kind, *more)
     out = [Call('prepare', options(study, site, 'prepare', '%j'), None, arguments('prepare'))]
     if names:
         every = [f'{n}+{k}' if k > 1 else n for k in range(1, site.workers + 1) for n in names]
         array = f'--array=0-{len(every) - 1}' + (f'%{site.at_once}' if site.at_once else '')
-        out.append(Call('entry', (*options(study, site, 'entry', '%A_%a'), array), ('afterok', 'prepare'), arguments('entry', *every)))
-    return [*out, Call('report', options(study, site, 'report', '%j'), ('afterany', out[-1].kind), arguments('report'))]
+        out.append(
+            Call(
+                'entry',
+                (*options(study, site, 'entry', '%A_%a'), array),
+                ('afterok', 'prepare'),
+                arguments('entry', *every),
+            )
+        )
+    return [
+        *out,
+        Call(
+            'report',
+            options(study, site, 'report', '%j'),
+            ('afterany', out[-1].kind),
+            arguments('report'),
+        ),
+    ]
+
 
 def shell_text(planned: Sequence[Call]) -> str:
     "The calls as lines of a shell."
     ids = {c.kind: f'${c.kind}' for c in planned}
-    quoted = lambda words: ' '.join(w if w.startswith('--dependency=') else shlex.quote(w) for w in words)
+    quoted = lambda words: ' '.join(
+        w if w.startswith('--dependency=') else shlex.quote(w) for w in words
+    )
     return '\n'.join(f'{c.kind}=$({quoted(c.command(ids))})' for c in planned)
 
 # %% ../../nbs/95_study/40_slurm.ipynb #1d3246a9
 def _write_site(study: Study, site: Site, notebooks: Path) -> None:
     "The settings of a site as the batch script reads them."
-    facts = dict(python=site.python or sys.executable, notebooks=notebooks, margin=site.margin, requeues=site.requeues)
+    facts = dict(
+        python=site.python or sys.executable,
+        notebooks=notebooks,
+        margin=site.margin,
+        requeues=site.requeues,
+    )
     lines = [f'module load {shlex.join(site.modules)}' if site.modules else '', site.environment]
     lines += [f'{k}={shlex.quote(str(v))}' for k, v in facts.items()]
-    with atomic(study.folder/'slurm'/'site.sh') as tmp: tmp.write_text('\n'.join(x for x in lines if x) + '\n')
+    with atomic(study.folder / 'slurm' / 'site.sh') as tmp:
+        tmp.write_text('\n'.join(x for x in lines if x) + '\n')
 
-def read_jobs(folder: Path # of a study
-             ) -> list[dict[str, Any]]: # job, kind, names, submitted
+
+def read_jobs(
+    folder: Path,  # of a study
+) -> list[dict[str, Any]]:  # job, kind, names, submitted
     "The jobs that were submitted for a study, oldest first."
-    return read_json(folder/'slurm'/'jobs.json') if (folder/'slurm'/'jobs.json').exists() else []
+    return (
+        read_json(folder / 'slurm' / 'jobs.json')
+        if (folder / 'slurm' / 'jobs.json').exists()
+        else []
+    )
 
 # %% ../../nbs/95_study/40_slurm.ipynb #53aba5eb
-def submit(study: Study, site: Site, slurm_folder: Path, # the folder slurm/, with the batch script
-           dry: bool = False, # only say what would be called
-          ) -> str: # what was done, for people
+def submit(
+    study: Study,
+    site: Site,
+    slurm_folder: Path,  # the folder slurm/, with the batch script
+    dry: bool = False,  # only say what would be called
+) -> str:  # what was done, for people
     "Check, and submit what is not done and not already queued."
-    script, notebooks, notes = slurm_folder.resolve()/'job.sbatch', slurm_folder.resolve().parent/'nbs'/'runs', check_study(study)
-    for file in (script, notebooks/'architecture.ipynb'):
-        if not file.exists(): raise EcgvisError('there is no such file', file=file, remedy='say --slurm with the folder slurm/ of the repository')
+    script = slurm_folder.resolve() / 'job.sbatch'
+    notebooks = slurm_folder.resolve().parent / 'nbs' / 'runs'
+    notes = check_study(study)
+    for file in (script, notebooks / 'architecture.ipynb'):
+        if not file.exists():
+            raise EcgvisError(
+                'there is no such file',
+                file=file,
+                remedy='say --slurm with the folder slurm/ of the repository',
+            )
     table = job_table(study.folder)
     active = set(table.loc[table['active'], 'name'])
     names = [n for n in to_do(study) if n not in active]
-    if not names and (active or (study.folder/'report'/'index.html').exists()):
+    if not names and (active or (study.folder / 'report' / 'index.html').exists()):
         return f'{study.name}: nothing to submit; {len(active)} jobs are queued or running, all else is done'
     planned = calls(study, site, names, script)
-    if not dry or shutil.which('sbatch'): check_cluster(site, len(names)*site.workers)
-    if dry: return shell_text(planned)
+    if not dry or shutil.which('sbatch'):
+        check_cluster(site, len(names) * site.workers)
+    if dry:
+        return shell_text(planned)
     save(study)
     _write_site(study, site, notebooks)
-    for name in ('logs', 'stop'): (study.folder/name).mkdir(exist_ok=True)
+    for name in ('logs', 'stop'):
+        (study.folder / name).mkdir(exist_ok=True)
     lines = [f'{kind:8} job {job}' for kind, job in _submitted(study, planned).items()]
-    return '\n'.join([*notes, *lines, f'progress: ecgvis status {study.folder/"study.yaml"}', f'logs:     {study.folder/"logs"}'])
+    return '\n'.join(
+        [
+            *notes,
+            *lines,
+            f'progress: ecgvis status {study.folder / "study.yaml"}',
+            f'logs:     {study.folder / "logs"}',
+        ]
+    )
+
 
 def _submitted(study: Study, planned: Sequence[Call]) -> dict[str, str]:
     "Call sbatch; if a later call fails, the earlier jobs are taken back."
     ids: dict[str, str] = {}
     try:
-        for c in planned: ids[c.kind] = slurm(*c.command(ids)).strip().split(';')[0]
+        for c in planned:
+            ids[c.kind] = slurm(*c.command(ids)).strip().split(';')[0]
     except EcgvisError:
-        if ids: subprocess.run(['scancel', *ids.values()], check=False)
+        if ids:
+            subprocess.run(['scancel', *ids.values()], check=False)
         raise
-    new = [dict(job=ids[c.kind], kind=c.kind, names=c.arguments[3:], submitted=time.time()) for c in planned]
-    with FolderLock(study.folder/'slurm'/'desk'): write_json([*read_jobs(study.folder), *new], study.folder/'slurm'/'jobs.json')
+    new = [
+        dict(job=ids[c.kind], kind=c.kind, names=c.arguments[3:], submitted=time.time())
+        for c in planned
+    ]
+    with FolderLock(study.folder / 'slurm' / 'desk'):
+        write_json([*read_jobs(study.folder), *new], study.folder / 'slurm' / 'jobs.json')
     return ids
 
 # %% ../../nbs/95_study/40_slurm.ipynb #0cd255b7
-OVER = ('BOOT_FAIL', 'CANCELLED', 'COMPLETED', 'DEADLINE', 'FAILED', 'NODE_FAIL', 'OUT_OF_MEMORY', 'PREEMPTED', 'REVOKED', 'TIMEOUT')
-COLUMNS = dict(JobArrayID='job', State='state', Reason='reason', NodeList='node', StartTime='start', TimeLeft='left', RestartCnt='restarts')
+OVER = (
+    'BOOT_FAIL',
+    'CANCELLED',
+    'COMPLETED',
+    'DEADLINE',
+    'FAILED',
+    'NODE_FAIL',
+    'OUT_OF_MEMORY',
+    'PREEMPTED',
+    'REVOKED',
+    'TIMEOUT',
+)
+COLUMNS = dict(
+    JobArrayID='job',
+    State='state',
+    Reason='reason',
+    NodeList='node',
+    StartTime='start',
+    TimeLeft='left',
+    RestartCnt='restarts',
+)
 
-def read_queue(text: str, # of squeue, a line per job, columns of `COLUMNS` divided by |
-               jobs: Sequence[Mapping[str, Any]], # as from `read_jobs`
-              ) -> pd.DataFrame: # job, name, state, reason, node, start, left, restarts, active
+
+def read_queue(
+    text: str,  # of squeue, a line per job, columns of `COLUMNS` divided by |
+    jobs: Sequence[Mapping[str, Any]],  # as from `read_jobs`
+) -> pd.DataFrame:  # job, name, state, reason, node, start, left, restarts, active
     "The jobs of a study as SLURM sees them; the latest submission of each kind first asked."
     kinds = {str(j['job']): j for j in jobs}
     rows = []
     for line in filter(None, text.splitlines()):
-        row: dict[str, Any] = dict(zip(COLUMNS.values(), (x.strip() for x in line.split('|')), strict=False))
+        row: dict[str, Any] = dict(
+            zip(COLUMNS.values(), (x.strip() for x in line.split('|')), strict=False)
+        )
         first, _, index = row['job'].partition('_')
-        if first not in kinds: continue
+        if first not in kinds:
+            continue
         names = kinds[first]['names']
-        name = names[int(index)] if index.isdigit() and int(index) < len(names) else kinds[first]['kind']
+        name = (
+            names[int(index)]
+            if index.isdigit() and int(index) < len(names)
+            else kinds[first]['kind']
+        )
         rows.append(dict(name=name, active=row['state'] not in OVER) | row)
     return pd.DataFrame(rows, columns=['name', 'active', *COLUMNS.values()])
 
-def job_table(folder: Path # of a study
-             ) -> pd.DataFrame: # as of `read_queue`; empty where nothing was submitted or SLURM is not here
+
+def job_table(
+    folder: Path,  # of a study
+) -> pd.DataFrame:  # as of `read_queue`; empty where nothing was submitted or SLURM is not here
     "The jobs of a study in SLURM's queue."
-    jobs, layout = read_jobs(folder), ','.join(f'{k}:|' for k in COLUMNS)
-    if not jobs or not shutil.which('squeue'): return read_queue('', [])
+    jobs = read_jobs(folder)
+    layout = ','.join(f'{k}:|' for k in COLUMNS)
+    if not jobs or not shutil.which('squeue'):
+        return read_queue('', [])
     mine = slurm('squeue', '-r', '-h', '-t', 'all', '--me', '-O', layout)
     return read_queue(mine, jobs)
 
@@ -286,24 +525,49 @@ def job_table(folder: Path # of a study
 def job_text(row: Mapping[str, Any], log: str) -> str:
     "A job in one line."
     again = f', begun again {row["restarts"]} times' if row['restarts'] not in ('', '0') else ''
-    told = {'PENDING': f'waits ({row["reason"]})', 'RUNNING': f'runs on {row["node"]} since {row["start"]}, {row["left"]} left', 'COMPLETED': 'done',
-            'CANCELLED': 'cancelled', 'COMPLETING': f'is ending on {row["node"]}'}
-    end = told.get(row['state'], f'failed: {row["state"].lower().replace("_", " ")} on {row["node"]}, see {log}')
+    told = {
+        'PENDING': f'waits ({row["reason"]})',
+        'RUNNING': f'runs on {row["node"]} since {row["start"]}, {row["left"]} left',
+        'COMPLETED': 'done',
+        'CANCELLED': 'cancelled',
+        'COMPLETING': f'is ending on {row["node"]}',
+    }
+    end = told.get(
+        row['state'],
+        f'failed: {row["state"].lower().replace("_", " ")} on {row["node"]}, see {log}',
+    )
     return f'  {row["job"]:10} {row["name"]:32} {end}{again}'
 
-def slurm_text(folder: Path # of a study
-              ) -> str: # empty where nothing was submitted
+
+def slurm_text(
+    folder: Path,  # of a study
+) -> str:  # empty where nothing was submitted
     "A line per job of the latest submissions; what SLURM has forgotten is counted."
     jobs = read_jobs(folder)
-    if not jobs: return ''
-    try: table = job_table(folder)
-    except EcgvisError as e: return f'SLURM: {e.what}'
+    if not jobs:
+        return ''
+    try:
+        table = job_table(folder)
+    except EcgvisError as e:
+        return f'SLURM: {e.what}'
     newest = table.drop_duplicates('name', keep='last')
-    lines = [job_text(r, str(folder/'logs'/f'{_kind(r, jobs)}-{r["job"]}.log')) for r in _rows(newest)]
+    lines = [
+        job_text(r, str(folder / 'logs' / f'{_kind(r, jobs)}-{r["job"]}.log'))
+        for r in _rows(newest)
+    ]
     gone = len({n for j in jobs for n in (j['names'] or [j['kind']])} - set(newest['name']))
-    return '\n'.join(['SLURM:', *lines, *([f'  {gone} jobs are over and no longer known to SLURM'] if gone else [])])
+    return '\n'.join(
+        [
+            'SLURM:',
+            *lines,
+            *([f'  {gone} jobs are over and no longer known to SLURM'] if gone else []),
+        ]
+    )
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]: return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
+
 
 def _kind(row: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> str:
     "The kind of job of a row."

@@ -23,7 +23,16 @@ import torch
 import yaml
 
 from ..models.published import published_systems
-from ..core import EcgvisError, atomic, cores, progress, read_json, read_table, to_plain, write_json
+from ecgvis.core import (
+    EcgvisError,
+    atomic,
+    cores,
+    progress,
+    read_json,
+    read_table,
+    to_plain,
+    write_json,
+)
 from ..costs import CostConfig, profile
 from ..evaluate.cross import CrossConfig, cross_dataset, pool
 from ..evaluate.metrics import evaluate
@@ -44,255 +53,436 @@ from ..search.queue import alive, held
 @dataclass(frozen=True)
 class Study:
     "Everything a study depends on."
-    name: str = 'simulated' # folder of the study below `out`
-    out: str = 'runs' # folder of all studies
+
+    name: str = 'simulated'  # folder of the study below `out`
+    out: str = 'runs'  # folder of all studies
     data: DataConfig = field(default_factory=DataConfig)
-    configurations: dict[str, tuple[str, ...]] = field(default_factory=lambda: {'config1': ('4x2.5+II',)}) # name -> layouts
+    # name -> layouts
+    configurations: dict[str, tuple[str, ...]] = field(
+        default_factory=lambda: {'config1': ('4x2.5+II',)}
+    )
     architectures: tuple[str, ...] = ('mobilenet_v3_small',)
-    train: dict[str, Any] = field(default_factory=dict) # settings of `train.TrainConfig` that differ from its defaults
-    published: dict[str, Any] = field(default_factory=dict) # settings of published systems that differ from their recipes
-    search: Any = 'none' # what is searched before: none, small, study, or settings as of `stages.plan`
-    seeds: tuple[int, ...] = (1,) # a final run per seed
-    costs: CostConfig = field(default_factory=CostConfig) # how costs are measured
-    saliency: SaliencyConfig = field(default_factory=SaliencyConfig) # what is explained of a model, and how
-    cross: CrossConfig = field(default_factory=CrossConfig) # repeated cross-validation of every model, besides the hold-out
+    # settings of `train.TrainConfig` that differ from its defaults
+    train: dict[str, Any] = field(default_factory=dict)
+    # settings of published systems that differ from their recipes
+    published: dict[str, Any] = field(default_factory=dict)
+    # what is searched before: none, small, study, or settings as of `stages.plan`
+    search: Any = 'none'
+    seeds: tuple[int, ...] = (1,)  # a final run per seed
+    costs: CostConfig = field(default_factory=CostConfig)  # how costs are measured
+    # what is explained of a model, and how
+    saliency: SaliencyConfig = field(default_factory=SaliencyConfig)
+    # repeated cross-validation of every model, besides the hold-out
+    cross: CrossConfig = field(default_factory=CrossConfig)
 
     @property
-    def folder(self) -> Path: return Path(self.out)/self.name
+    def folder(self) -> Path:
+        return Path(self.out) / self.name
 
     @property
-    def dataset(self) -> Path: return self.folder/'dataset'
+    def dataset(self) -> Path:
+        return self.folder / 'dataset'
 
     @property
-    def plan(self) -> Search: return plan(self.search)
+    def plan(self) -> Search:
+        return plan(self.search)
 
 # %% ../../nbs/95_study/10_study.ipynb #79d45f0e
 def from_dict(values: dict[str, Any], source: str | Path = 'study') -> Study:
     "A study from plain values; an unknown or ill-typed setting is named."
     values = dict(values)
     parts = dict(data=DataConfig, costs=CostConfig, saliency=SaliencyConfig, cross=CrossConfig)
-    own = {name: _settings(kind, values.pop(name, None) or {}, source, f'{name}.') for name, kind in parts.items()}
+    own = {
+        name: _settings(kind, values.pop(name, None) or {}, source, f'{name}.')
+        for name, kind in parts.items()
+    }
     search = values.pop('search', 'none')
     study = _settings(Study, values, source, '')
     named = {k: _names(getattr(study, k), source, k) for k in ('architectures', 'seeds')}
-    study = replace(study, search=search, **own, **named,
-                    configurations={str(k): _names(v, source, f'configurations.{k}') for k, v in dict(study.configurations).items()})
+    study = replace(
+        study,
+        search=search,
+        **own,
+        **named,
+        configurations={
+            str(k): _names(v, source, f'configurations.{k}')
+            for k, v in dict(study.configurations).items()
+        },
+    )
     check(study, source)
     return study
+
 
 def _names(value: Any, source: str | Path, field: str) -> tuple:
     "A non-empty list without repeats, as a tuple."
     if not isinstance(value, (list, tuple)) or not value or len(set(value)) != len(value):
-        raise EcgvisError(f'{value!r} is not a list of different values', file=source, field=field, expected='such as [a, b]')
+        raise EcgvisError(
+            f'{value!r} is not a list of different values',
+            file=source,
+            field=field,
+            expected='such as [a, b]',
+        )
     return tuple(value)
 
 # %% ../../nbs/95_study/10_study.ipynb #a972da8f
 def _settings(kind: type, values: Any, source: str | Path, prefix: str) -> Any:
     "A dataclass of settings from a mapping; unknown names and wrong types are refused."
-    if not isinstance(values, dict): raise EcgvisError(f'{values!r} is not a group of settings', file=source, field=prefix, expected='name: value')
+    if not isinstance(values, dict):
+        raise EcgvisError(
+            f'{values!r} is not a group of settings',
+            file=source,
+            field=prefix,
+            expected='name: value',
+        )
     known = {f.name: f for f in fields(kind)}
     for name, value in values.items():
-        if name not in known: raise EcgvisError(f'unknown setting {name!r}', file=source, field=prefix + str(name), expected=', '.join(known))
+        if name not in known:
+            raise EcgvisError(
+                f'unknown setting {name!r}',
+                file=source,
+                field=prefix + str(name),
+                expected=', '.join(known),
+            )
         default = getattr(kind(), name)
-        fine = isinstance(value, (int, float)) and not isinstance(value, bool) if type(default) in (int, float) else isinstance(value, type(default))
-        if isinstance(default, tuple): fine = isinstance(value, (list, tuple))
-        if type(default) is int and isinstance(value, float): fine = False
-        if not fine: raise EcgvisError(f'{value!r} is not usable', file=source, field=prefix + name, expected=f'a value like {default!r}')
+        fine = (
+            isinstance(value, (int, float)) and not isinstance(value, bool)
+            if type(default) in (int, float)
+            else isinstance(value, type(default))
+        )
+        if isinstance(default, tuple):
+            fine = isinstance(value, (list, tuple))
+        if type(default) is int and isinstance(value, float):
+            fine = False
+        if not fine:
+            raise EcgvisError(
+                f'{value!r} is not usable',
+                file=source,
+                field=prefix + name,
+                expected=f'a value like {default!r}',
+            )
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 # %% ../../nbs/95_study/10_study.ipynb #a86b1ccc
 def check(study: Study, source: str | Path = 'study') -> None:
     "Refuse names and training settings that do not exist before any work is done."
-    for name in study.architectures: _readable(name, study.data.seconds, source)
+    for name in study.architectures:
+        _readable(name, study.data.seconds, source)
     if taken := set(study.configurations) & EATEN:
-        raise EcgvisError(f'a configuration cannot be called {min(taken)}', file=source, field='configurations', expected='a name that no published '
-                          'system goes under')
+        raise EcgvisError(
+            f'a configuration cannot be called {min(taken)}',
+            file=source,
+            field='configurations',
+            expected='a name that no published system goes under',
+        )
     for layouts in (*study.configurations.values(), study.saliency.layouts):
-        for name in layouts: get_layout(name)
-    for name in study.saliency.methods: get_method(name)
+        for name in layouts:
+            get_layout(name)
+    for name in study.saliency.methods:
+        get_method(name)
     if Path(study.name).name != study.name or study.name.startswith('.'):
-        raise EcgvisError(f'{study.name!r} cannot be the name of a folder', file=source, field='name', expected='a plain name')
+        raise EcgvisError(
+            f'{study.name!r} cannot be the name of a folder',
+            file=source,
+            field='name',
+            expected='a plain name',
+        )
     plan(study.search, source)
     allowed = {f.name for f in fields(TrainConfig)} - {'architecture', 'classes', 'layouts', 'seed'}
     for group in ('train', 'published'):
         for name in getattr(study, group):
             if name not in allowed:
-                raise EcgvisError(f'unknown setting {name!r}', file=source, field=f'{group}.{name}', expected=', '.join(sorted(allowed)))
-    try: pick_device([entry.config for entry in entries(study, ('a', 'b'))][0].device)
-    except TypeError as e: raise EcgvisError(f'ill-typed training setting: {e}', file=source, field='train') from e
+                raise EcgvisError(
+                    f'unknown setting {name!r}',
+                    file=source,
+                    field=f'{group}.{name}',
+                    expected=', '.join(sorted(allowed)),
+                )
+    try:
+        pick_device([entry.config for entry in entries(study, ('a', 'b'))][0].device)
+    except TypeError as e:
+        raise EcgvisError(f'ill-typed training setting: {e}', file=source, field='train') from e
 
-EATEN = {known.eats for known in published_systems().values()} # configurations that published systems go under
+
+# configurations that published systems go under
+EATEN = {known.eats for known in published_systems().values()}
+
 
 def _readable(name: str, seconds: float, source: str | Path) -> None:
     "Refuse a system that no recording of such a length is enough for."
     reader = architecture(name).reader
     if reader and reader.seconds > seconds:
         told = f'{name} needs {reader.seconds:g} s of {reader.eats}, recordings are kept with {seconds:g} s'
-        raise EcgvisError(told, file=source, field='data.seconds', expected=f'at least {reader.seconds:g}',
-                          remedy='keep more of each recording, or leave the system out')
+        raise EcgvisError(
+            told,
+            file=source,
+            field='data.seconds',
+            expected=f'at least {reader.seconds:g}',
+            remedy='keep more of each recording, or leave the system out',
+        )
 
-OWN = ('chapman.yaml', 'small.yaml') # study files that come with the package
 
-def load(path: str | Path # of a study file, or the name of one that comes with the package
-        ) -> Study:
+OWN = ('chapman.yaml', 'small.yaml')  # study files that come with the package
+
+
+def load(
+    path: str | Path,  # of a study file, or the name of one that comes with the package
+) -> Study:
     "Read a study file."
-    own = files('ecgvis')/str(path)
-    try: values = yaml.safe_load((own if str(path) in OWN and not Path(path).exists() else Path(path)).read_text())
+    own = files('ecgvis') / str(path)
+    try:
+        values = yaml.safe_load(
+            (own if str(path) in OWN and not Path(path).exists() else Path(path)).read_text()
+        )
     except FileNotFoundError as e:
-        raise EcgvisError('there is no such study file', file=path, expected=f'the path of a .yaml file, or {", ".join(OWN)}') from e
-    except yaml.YAMLError as e: raise EcgvisError(f'not valid YAML: {e}', file=path, expected='name: value lines') from e
-    return from_dict(dict(name=Path(path).stem) | (values if isinstance(values, dict) else {'study': values}), path)
+        raise EcgvisError(
+            'there is no such study file',
+            file=path,
+            expected=f'the path of a .yaml file, or {", ".join(OWN)}',
+        ) from e
+    except yaml.YAMLError as e:
+        raise EcgvisError(f'not valid YAML: {e}', file=path, expected='name: value lines') from e
+    return from_dict(
+        dict(name=Path(path).stem) | (values if isinstance(values, dict) else {'study': values}),
+        path,
+    )
 
 # %% ../../nbs/95_study/10_study.ipynb #4698ac12
 @dataclass(frozen=True)
 class Model:
     "An architecture on a configuration of layouts."
+
     study: Study
     configuration: str
     architecture: str
     classes: tuple[str, ...]
 
     @property
-    def folder(self) -> Path: return self.study.folder/self.configuration/self.architecture
+    def folder(self) -> Path:
+        return self.study.folder / self.configuration / self.architecture
 
     @property
-    def name(self) -> str: return f'{self.configuration}/{self.architecture}'
+    def name(self) -> str:
+        return f'{self.configuration}/{self.architecture}'
 
     @property
-    def known(self) -> Architecture: return architecture(self.architecture)
+    def known(self) -> Architecture:
+        return architecture(self.architecture)
 
     @property
-    def plan(self) -> Search: return Search() if self.known.features else self.study.plan
+    def plan(self) -> Search:
+        return Search() if self.known.features else self.study.plan
 
     def config(self, seed: int) -> TrainConfig:
         "Settings of the study, or those with which a published system comes."
         train = self.study.train
-        given: dict[str, Any] = dict(architecture=self.architecture, classes=self.classes, seed=seed)
-        if not self.known.title: return TrainConfig(**given, layouts=self.study.configurations[self.configuration], **train)
+        given: dict[str, Any] = dict(
+            architecture=self.architecture, classes=self.classes, seed=seed
+        )
+        if not self.known.title:
+            return TrainConfig(
+                **given, layouts=self.study.configurations[self.configuration], **train
+            )
         place = {k: v for k, v in train.items() if k in ('device', 'checkpoint_seconds')}
         return TrainConfig(**given | place | dict(self.known.recipe) | self.study.published)
 
+
 def models(study: Study, classes: tuple[str, ...]) -> Iterator[Model]:
-    "Every model of a study, in order: architectures by configuration; then published systems, each once, under the name of what it eats."
+    """Every model of a study, in order: architectures by configuration; then published systems,
+    each once, under the name of what it eats."""
     published = [name for name in study.architectures if architecture(name).title]
     for configuration in study.configurations:
         for name in study.architectures:
-            if name not in published: yield Model(study, configuration, name, classes)
-    for name in published: yield Model(study, architecture(name).eats, name, classes)
+            if name not in published:
+                yield Model(study, configuration, name, classes)
+    for name in published:
+        yield Model(study, architecture(name).eats, name, classes)
 
 # %% ../../nbs/95_study/10_study.ipynb #80dda444
 @dataclass(frozen=True)
 class Entry:
     "One final run of a study: a model and a seed."
+
     model: Model
     seed: int
 
     @property
-    def folder(self) -> Path: return self.model.folder/'final'/f'seed-{self.seed}'
+    def folder(self) -> Path:
+        return self.model.folder / 'final' / f'seed-{self.seed}'
 
     @property
-    def name(self) -> str: return f'{self.model.name}/seed-{self.seed}'
+    def name(self) -> str:
+        return f'{self.model.name}/seed-{self.seed}'
 
     @property
-    def lock(self) -> Path: return self.model.folder/'locks'/f'final-{self.seed}'
+    def lock(self) -> Path:
+        return self.model.folder / 'locks' / f'final-{self.seed}'
 
     @property
-    def config(self) -> TrainConfig: return self.model.config(self.seed)
+    def config(self) -> TrainConfig:
+        return self.model.config(self.seed)
+
 
 def entries(study: Study, classes: tuple[str, ...]) -> Iterator[Entry]:
     "Every final run of a study, in order."
     for model in models(study, classes):
-        for seed in study.seeds: yield Entry(model, seed)
+        for seed in study.seeds:
+            yield Entry(model, seed)
 
 # %% ../../nbs/95_study/10_study.ipynb #ab47cb6d
 def save(study: Study) -> None:
-    "Write the resolved settings beside the results; a folder that holds another data set is refused."
-    path = study.folder/'study.yaml'
+    """Write the resolved settings beside the results; a folder that holds another data set is
+    refused."""
+    path = study.folder / 'study.yaml'
     if path.exists():
         before = (yaml.safe_load(path.read_text()) or {}).get('data', {}).get('root', '')
         if before != study.data.root:
-            raise EcgvisError(f'this folder holds a study of {before or "simulated recordings"}', file=study.folder, field='data.root',
-                              remedy='choose another name with --name, or another folder with --out')
-    with atomic(path) as tmp: tmp.write_text(yaml.safe_dump(to_plain(asdict(study)), sort_keys=False))
+            raise EcgvisError(
+                f'this folder holds a study of {before or "simulated recordings"}',
+                file=study.folder,
+                field='data.root',
+                remedy='choose another name with --name, or another folder with --out',
+            )
+    with atomic(path) as tmp:
+        tmp.write_text(yaml.safe_dump(to_plain(asdict(study)), sort_keys=False))
 
 # %% ../../nbs/95_study/10_study.ipynb #998c9d8e
 def prepare_study(study: Study) -> dict[str, Any]:
     "The prepare stage of a study; one process at a time."
-    with held(study.folder/'locks'/'prepare'):
+    with held(study.folder / 'locks' / 'prepare'):
         save(study)
         return prepare(study.data, study.dataset)
 
+
 def classes_of(study: Study) -> tuple[str, ...]:
     "The class names of the prepared dataset."
-    return tuple(read_json(study.dataset/'summary.json')['class_names'])
+    return tuple(read_json(study.dataset / 'summary.json')['class_names'])
 
 # %% ../../nbs/95_study/10_study.ipynb #aecc0e56
-SaveNow = Callable[[], bool] # asked after every step of a training; True saves its state
+SaveNow = Callable[[], bool]  # asked after every step of a training; True saves its state
+
 
 def _searched(model: Model, save_now: SaveNow | None) -> TrainConfig:
     "What the final runs of a model are trained with; all of its search that is not done is done."
     search = model.plan
-    return search_model(model.config(search.bayes.seed if search.bayes else 1), search, model.folder, model.study.dataset, save_now)
+    return search_model(
+        model.config(search.bayes.seed if search.bayes else 1),
+        search,
+        model.folder,
+        model.study.dataset,
+        save_now,
+    )
+
 
 def _tried(name: str, folder: Path, do: Callable[[], Any], failed: dict[str, str]) -> Any:
     "Do something; a known problem is told, kept in failed.json, and put into `failed`."
-    (folder/'failed.json').unlink(missing_ok=True)
-    try: return do()
+    (folder / 'failed.json').unlink(missing_ok=True)
+    try:
+        return do()
     except EcgvisError as e:
         failed[name] = str(e)
-        write_json(dict(problem=str(e)), folder/'failed.json')
+        write_json(dict(problem=str(e)), folder / 'failed.json')
         print(f'{name} failed: {e}', flush=True)
+
 
 def search_study(study: Study, save_now: SaveNow | None = None) -> dict[str, str]:
     "The search of every model; returns the models that failed and why."
     failed: dict[str, str] = {}
-    for model in models(study, classes_of(study)): _tried(model.name, model.folder, partial(_searched, model, save_now), failed)
+    for model in models(study, classes_of(study)):
+        _tried(model.name, model.folder, partial(_searched, model, save_now), failed)
     return failed
 
 # %% ../../nbs/95_study/10_study.ipynb #281e234b
-def train_entry(entry: Entry,
-                config: TrainConfig, # as its search found it
-                save_now: SaveNow | None = None,
-               ) -> dict[str, Any]: # the run record
+def train_entry(
+    entry: Entry,
+    config: TrainConfig,  # as its search found it
+    save_now: SaveNow | None = None,
+) -> dict[str, Any]:  # the run record
     "Train a final run, of whatever kind it is; resumes, and a finished one is left as it is."
     fold = 'all' if entry.model.plan.bayes else None
-    return _train(entry.model, replace(config, seed=entry.seed), entry.folder, entry.model.study.dataset, fold, save_now)
+    return _train(
+        entry.model,
+        replace(config, seed=entry.seed),
+        entry.folder,
+        entry.model.study.dataset,
+        fold,
+        save_now,
+    )
 
-def _train(model: Model, config: TrainConfig, folder: Path, dataset: Path, fold: str | None, save_now: SaveNow | None) -> dict[str, Any]:
+
+def _train(
+    model: Model,
+    config: TrainConfig,
+    folder: Path,
+    dataset: Path,
+    fold: str | None,
+    save_now: SaveNow | None,
+) -> dict[str, Any]:
     "A network, or trees."
-    if not model.known.features: return fit(config, folder, dataset, fold, save_now=save_now)
-    measured = Path(model.study.data.root)/'Diagnostics.xlsx'
-    return grow_trees(folder, dataset, model.classes, str(measured) if model.study.data.root and measured.exists() else None, seed=config.seed)
+    if not model.known.features:
+        return fit(config, folder, dataset, fold, save_now=save_now)
+    measured = Path(model.study.data.root) / 'Diagnostics.xlsx'
+    return grow_trees(
+        folder,
+        dataset,
+        model.classes,
+        str(measured) if model.study.data.root and measured.exists() else None,
+        seed=config.seed,
+    )
 
 # %% ../../nbs/95_study/10_study.ipynb #f5c663d4
-def cross_model(model: Model, save_now: SaveNow | None = None, wait: bool = True) -> bool: # whether all folds are done
-    "The folds of a model that are not done; `wait` for those that others are at, then put all together."
-    c, folder, done = model.study.cross, model.folder/'cross', True
+def cross_model(
+    model: Model, save_now: SaveNow | None = None, wait: bool = True
+) -> bool:  # whether all folds are done
+    """The folds of a model that are not done; `wait` for those that others are at, then put all
+    together."""
+    c = model.study.cross
+    folder = model.folder / 'cross'
+    done = True
     for r, k in c.each:
-        with held(model.folder/'locks'/f'cross-{r}-{k}', wait=wait) as mine:
+        with held(model.folder / 'locks' / f'cross-{r}-{k}', wait=wait) as mine:
             if mine:
-                dataset = cross_dataset(model.study.dataset, model.study.folder/'cross'/f'{r}-{k}', c, r, k)
-                _train(model, model.config(model.study.seeds[0]), folder/f'{r}-{k}', dataset, None, save_now)
+                dataset = cross_dataset(
+                    model.study.dataset, model.study.folder / 'cross' / f'{r}-{k}', c, r, k
+                )
+                _train(
+                    model,
+                    model.config(model.study.seeds[0]),
+                    folder / f'{r}-{k}',
+                    dataset,
+                    None,
+                    save_now,
+                )
         done &= mine
-    if c.folds and done: pool(folder, c)
+    if c.folds and done:
+        pool(folder, c)
     return done
+
 
 def cross_study(study: Study, save_now: SaveNow | None = None, wait: bool = True) -> dict[str, str]:
     "Cross-validate every model; returns those that failed and why."
     failed: dict[str, str] = {}
     if study.cross.folds:
         for model in models(study, classes_of(study)):
-            _tried(f'{model.name}/cross', model.folder/'cross', partial(cross_model, model, save_now, wait), failed)
+            _tried(
+                f'{model.name}/cross',
+                model.folder / 'cross',
+                partial(cross_model, model, save_now, wait),
+                failed,
+            )
     return failed
 
 # %% ../../nbs/95_study/10_study.ipynb #2508cee0
-def _final(entry: Entry, config: TrainConfig, save_now: SaveNow | None, failed: dict[str, str]) -> bool:
+def _final(
+    entry: Entry, config: TrainConfig, save_now: SaveNow | None, failed: dict[str, str]
+) -> bool:
     "Train a final run, unless another process is at it; returns whether nothing is left to do."
     with held(entry.lock, wait=False) as mine:
-        if mine: _tried(entry.name, entry.folder, lambda: train_entry(entry, config, save_now), failed)
+        if mine:
+            _tried(entry.name, entry.folder, lambda: train_entry(entry, config, save_now), failed)
     return mine
 
-def train_study(study: Study, save_now: SaveNow | None = None, poll: float = 2.) -> dict[str, str]:
+
+def train_study(study: Study, save_now: SaveNow | None = None, poll: float = 2.0) -> dict[str, str]:
     "Search and train whatever is not done; returns the models and runs that failed and why."
     failed: dict[str, str] = {}
     left = list[tuple[Entry, TrainConfig]]()
@@ -300,32 +490,47 @@ def train_study(study: Study, save_now: SaveNow | None = None, poll: float = 2.)
         config = _tried(model.name, model.folder, partial(_searched, model, save_now), failed)
         todo = [(Entry(model, seed), config) for seed in study.seeds] if config else []
         left += [(e, c) for e, c in todo if not _final(e, c, save_now, failed)]
-    while left:                                                 # others are at these: what they leave is done here
+    while left:  # others are at these: what they leave is done here
         time.sleep(poll)
         left = [(e, c) for e, c in left if not _final(e, c, save_now, failed)]
     return failed
 
 # %% ../../nbs/95_study/10_study.ipynb #9780ff8a
 @contextmanager
-def beside(study: Study, # prepared
-           jobs: int, # processes in all, this one included; each gets its share of the cores
-          ) -> Iterator[list[subprocess.Popen]]: # the others
-    "Other processes search and train the same study while the block lasts; what they say is in logs/."
-    code, before = ('import sys; from ecgvis.study.study import cross_study, load, train_study; study = load(sys.argv[1]); train_study(study); '
-                    'cross_study(study, wait=False)'), torch.get_num_threads()
-    threads, others = max(1, cores()//jobs), list[subprocess.Popen]()
-    (study.folder/'logs').mkdir(exist_ok=True)
-    if jobs > 1: torch.set_num_threads(threads)
+def beside(
+    study: Study,  # prepared
+    jobs: int,  # processes in all, this one included; each gets its share of the cores
+) -> Iterator[list[subprocess.Popen]]:  # the others
+    """Other processes search and train the same study while the block lasts; what they say is in
+    logs/."""
+    code = (
+        'import sys; from ecgvis.study.study import cross_study, load, train_study; study = load(sys.argv[1]); train_study(study); '
+        'cross_study(study, wait=False)'
+    )
+    before = torch.get_num_threads()
+    threads = max(1, cores() // jobs)
+    others = list[subprocess.Popen]()
+    (study.folder / 'logs').mkdir(exist_ok=True)
+    if jobs > 1:
+        torch.set_num_threads(threads)
     try:
         for k in range(1, jobs):
-            with open(study.folder/'logs'/f'worker-{k}.log', 'ab') as log:
-                command, env = [sys.executable, '-c', code, str(study.folder/'study.yaml')], os.environ | dict(OMP_NUM_THREADS=str(threads))
-                others.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env))
+            with open(study.folder / 'logs' / f'worker-{k}.log', 'ab') as log:
+                command = [sys.executable, '-c', code, str(study.folder / 'study.yaml')]
+                env = os.environ | dict(OMP_NUM_THREADS=str(threads))
+                others.append(
+                    subprocess.Popen(
+                        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
+                    )
+                )
         yield others
-        for p in others: p.wait()
+        for p in others:
+            p.wait()
     finally:
-        for p in others: p.terminate()
-        for p in others: p.wait()
+        for p in others:
+            p.terminate()
+        for p in others:
+            p.wait()
         torch.set_num_threads(before)
 
 # %% ../../nbs/95_study/10_study.ipynb #3585ebe4
@@ -333,67 +538,121 @@ def evaluate_study(study: Study) -> pd.DataFrame:
     "Evaluate every finished run; returns a row per run with its macro-F1 and interval."
     rows = []
     for entry in progress(list(entries(study, classes_of(study))), 'evaluating', 'runs'):
-        if not (entry.folder/'predictions.parquet').exists(): continue
+        if not (entry.folder / 'predictions.parquet').exists():
+            continue
         f1 = evaluate(None, entry.folder)['parts']['test']['macro']['f1']
         rows.append(dict(run=entry.name, macro_f1=f1['value'], low=f1['low'], high=f1['high']))
     return pd.DataFrame(rows, columns=['run', 'macro_f1', 'low', 'high'])
 
-def profile_study(study: Study # trained
-                 ) -> pd.DataFrame: # run, parameters_m, gmacs, latency_ms, charts_per_second
+
+def profile_study(
+    study: Study,  # trained
+) -> pd.DataFrame:  # run, parameters_m, gmacs, latency_ms, charts_per_second
     "What an answer of each model costs."
     done = [e for e in first_finished(study) if not e.model.known.features]
-    rows = [dict(run=e.name) | cost_row(profile(study.costs, e.folder)) for e in (progress(done, 'measuring', 'models') if done else ())]
+    rows = [
+        dict(run=e.name) | cost_row(profile(study.costs, e.folder))
+        for e in (progress(done, 'measuring', 'models') if done else ())
+    ]
     return pd.DataFrame(rows)
+
 
 def explain_study(study: Study) -> None:
     "Explain hold-out recordings of each model."
-    if not study.saliency.recordings: return
+    if not study.saliency.recordings:
+        return
     for e in first_finished(study):
-        if e.model.known.eats == 'chart': explain_run(study.saliency, e.folder, study.dataset)
+        if e.model.known.eats == 'chart':
+            explain_run(study.saliency, e.folder, study.dataset)
 
 # %% ../../nbs/95_study/10_study.ipynb #51dc4fa6
 def first_finished(study: Study) -> list[Entry]:
     "The first finished run of each model: seeds differ in weights alone."
     runs = [[Entry(m, seed) for seed in study.seeds] for m in models(study, classes_of(study))]
-    return [done[0] for each in runs if (done := [e for e in each if (e.folder/'done.json').exists()])]
+    return [
+        done[0] for each in runs if (done := [e for e in each if (e.folder / 'done.json').exists()])
+    ]
 
-def cost_row(costs: dict[str, Any]) -> dict[str, float]: # as in costs.json
+
+def cost_row(costs: dict[str, Any]) -> dict[str, float]:  # as in costs.json
     "The figures of one model, as last measured."
     last = costs['measurements'][-1]
-    return dict(parameters_m=costs['counts']['parameters']/1e6, gmacs=costs['counts']['macs']/1e9, latency_ms=last['latency']['p50_ms'],
-                charts_per_second=last['throughput']['charts_per_second'])
+    return dict(
+        parameters_m=costs['counts']['parameters'] / 1e6,
+        gmacs=costs['counts']['macs'] / 1e9,
+        latency_ms=last['latency']['p50_ms'],
+        charts_per_second=last['throughput']['charts_per_second'],
+    )
 
 # %% ../../nbs/95_study/10_study.ipynb #8f4368a6
-def run_study(study: Study, # what to do
-              jobs: int = 1, # processes that search and train
-             ) -> tuple[Path, dict[str, str]]: # the report; models and runs that failed, and why
+def run_study(
+    study: Study,  # what to do
+    jobs: int = 1,  # processes that search and train
+) -> tuple[Path, dict[str, str]]:  # the report; models and runs that failed, and why
     "Do all that is not done yet."
     summary = prepare_study(study)
-    print(f'{study.name}: {summary["ok"]} of {summary["recordings"]} recordings, classes {", ".join(summary["class_names"])}', flush=True)
-    with beside(study, jobs): failed = train_study(study) | cross_study(study)
+    print(
+        f'{study.name}: {summary["ok"]} of {summary["recordings"]} recordings, classes {", ".join(summary["class_names"])}',
+        flush=True,
+    )
+    with beside(study, jobs):
+        failed = train_study(study) | cross_study(study)
     for row in evaluate_study(study).itertuples():
-        print(f'{row.run}: hold-out macro-F1 {row.macro_f1:.3f} (95 % interval {row.low:.3f} to {row.high:.3f})', flush=True)
+        print(
+            f'{row.run}: hold-out macro-F1 {row.macro_f1:.3f} (95 % interval {row.low:.3f} to {row.high:.3f})',
+            flush=True,
+        )
     profile_study(study)
     explain_study(study)
     return report(study.folder), failed
 
 # %% ../../nbs/95_study/10_study.ipynb #eaa9357c
-def status(study: Study # as its file says
-          ) -> pd.DataFrame: # model, stage, state, detail, best (validation macro-F1), left (s)
+def status(
+    study: Study,  # as its file says
+) -> pd.DataFrame:  # model, stage, state, detail, best (validation macro-F1), left (s)
     "A row per stage of a study and of each model; states as of `stages.Stand`."
-    where = lambda folder, done, lock: 'done' if done.exists() else 'running' if lock and alive(lock) else 'stopped' if folder.exists() else 'waiting'
-    rows = [dict(model='', stage='prepare') | asdict(Stand(where(study.dataset, study.dataset/'done.json', study.folder/'locks'/'prepare')))]
+    where = lambda folder, done, lock: (
+        'done'
+        if done.exists()
+        else 'running'
+        if lock and alive(lock)
+        else 'stopped'
+        if folder.exists()
+        else 'waiting'
+    )
+    rows = [
+        dict(model='', stage='prepare')
+        | asdict(
+            Stand(
+                where(
+                    study.dataset, study.dataset / 'done.json', study.folder / 'locks' / 'prepare'
+                )
+            )
+        )
+    ]
     classes = classes_of(study) if rows[0]['state'] == 'done' else ('a', 'b')
     for model in models(study, classes):
-        rows += [dict(model=model.name, stage=k) | asdict(_search_stand(model, k)) for k in ('head', 'bayes', 'refine') if k in model.plan.steps]
-        rows += [dict(model=model.name, stage=f'seed {seed}') | asdict(_run_stand(Entry(model, seed))) for seed in study.seeds]
-    page = study.folder/'report'/'index.html'
-    return pd.DataFrame([*rows, dict(model='', stage='report') | asdict(Stand(where(page, page, None)))])
+        rows += [
+            dict(model=model.name, stage=k) | asdict(_search_stand(model, k))
+            for k in ('head', 'bayes', 'refine')
+            if k in model.plan.steps
+        ]
+        rows += [
+            dict(model=model.name, stage=f'seed {seed}') | asdict(_run_stand(Entry(model, seed)))
+            for seed in study.seeds
+        ]
+    page = study.folder / 'report' / 'index.html'
+    return pd.DataFrame(
+        [*rows, dict(model='', stage='report') | asdict(Stand(where(page, page, None)))]
+    )
+
 
 def _problem(folder: Path) -> Stand | None:
     "What failed, if something did."
-    if not (folder/'failed.json').exists(): return None
-    return Stand('failed', str(read_json(folder/'failed.json')['problem']).splitlines()[0])
+    if not (folder / 'failed.json').exists():
+        return None
+    return Stand('failed', str(read_json(folder / 'failed.json')['problem']).splitlines()[0])
+
 
 def _search_stand(model: Model, step: str) -> Stand:
     "Where a step of a search stands."
@@ -403,35 +662,58 @@ def _search_stand(model: Model, step: str) -> Stand:
 # %% ../../nbs/95_study/10_study.ipynb #56ba5186
 def _run_stand(entry: Entry) -> Stand:
     "Where a final run stands."
-    history, done = entry.folder/'history.csv', (entry.folder/'done.json').exists()
-    if not done and (problem := _problem(entry.folder)): return problem
-    if not (entry.folder/'config.json').exists(): return Stand('waiting')
+    history = entry.folder / 'history.csv'
+    done = (entry.folder / 'done.json').exists()
+    if not done and (problem := _problem(entry.folder)):
+        return problem
+    if not (entry.folder / 'config.json').exists():
+        return Stand('waiting')
     state = 'done' if done else 'running' if alive(entry.lock) else 'stopped'
-    if not history.exists(): return Stand(state, _test_text(entry))
-    table, epochs = last_attempt(read_table(history)), read_json(entry.folder/'config.json')['epochs']
-    left = 0. if done else (epochs - len(table))*float(table['seconds'].mean())
-    return Stand(state, _test_text(entry) or f'{len(table)}/{epochs} epochs', float(table['val_f1'].max()), left)
+    if not history.exists():
+        return Stand(state, _test_text(entry))
+    table = last_attempt(read_table(history))
+    epochs = read_json(entry.folder / 'config.json')['epochs']
+    left = 0.0 if done else (epochs - len(table)) * float(table['seconds'].mean())
+    return Stand(
+        state,
+        _test_text(entry) or f'{len(table)}/{epochs} epochs',
+        float(table['val_f1'].max()),
+        left,
+    )
+
 
 def _test_text(entry: Entry) -> str:
     "The result on the hold-out, if it was evaluated."
-    path = entry.folder/'metrics.json'
+    path = entry.folder / 'metrics.json'
     f1 = read_json(path)['parts']['test']['macro']['f1'] if path.exists() else None
     return f'hold-out {f1["value"]:.3f} [{f1["low"]:.3f}, {f1["high"]:.3f}]' if f1 else ''
 
 # %% ../../nbs/95_study/10_study.ipynb #be418cb5
 def status_text(study: Study) -> str:
-    "The same for people: a line per model with a column per stage, the best validation macro-F1 so far, and the time that is left."
+    """The same for people: a line per model with a column per stage, the best validation macro-F1
+    so far, and the time that is left."""
     table = status(study)
-    lines = [{'model': name} | _cells(rows) for name, rows in table[table['model'] != ''].groupby('model', sort=False)]
+    lines = [
+        {'model': name} | _cells(rows)
+        for name, rows in table[table['model'] != ''].groupby('model', sort=False)
+    ]
     ends = table[table['model'] == ''].set_index('stage')['state']
     return f'prepare: {ends["prepare"]}\n{pd.DataFrame(lines).to_string(index=False)}\nreport: {ends["report"]}'
+
 
 def _cells(rows: pd.DataFrame) -> dict[str, str]:
     "The columns of a model: its steps, its final runs, the best result, the time that is left."
     cell = lambda r: f'{r.state}{":" if r.state == "failed" else ""} {r.detail}'.strip()
     runs = rows[rows['stage'].str.startswith('seed ')]
     n = runs['state'].value_counts()
-    final = cell(next(runs.itertuples())) if len(runs) == 1 else ', '.join(f'{n[k]} {k}' for k in n.index)
+    final = (
+        cell(next(runs.itertuples()))
+        if len(runs) == 1
+        else ', '.join(f'{n[k]} {k}' for k in n.index)
+    )
     left = rows['left'].sum()
     return {str(r.stage): cell(r) for r in rows.drop(runs.index).itertuples()} | dict(
-        final=final, best='' if rows['best'].isna().all() else f'{rows["best"].max():.3f}', left=time_text(left) if left > 0 else '')
+        final=final,
+        best='' if rows['best'].isna().all() else f'{rows["best"].max():.3f}',
+        left=time_text(left) if left > 0 else '',
+    )

@@ -31,94 +31,158 @@ from ..render.raster import get_layout
 @dataclass(frozen=True)
 class TrainConfig:
     "Settings of one training run."
-    architecture: str # a name of `models.list_models()`
-    classes: tuple[str, ...] # class names; labels index into them
-    layouts: tuple[str, ...] = ('4x2.5+II',) # every recording appears once per layout
-    size: int = 0 # side of the chart, px; 0 takes the architecture's own
-    weights: str = 'auto' # auto, imagenet, none or a .safetensors file
-    epochs: int = 12 # epochs at most
-    batch: int = 32 # charts per step
-    steps: int = 40 # fewest steps of an epoch: a small training part is passed several times
-    optimizer: str = 'adamw' # adamw or sgd
-    lr: float = 0. # peak learning rate; 0 takes `LR_SCRATCH` or, from given weights, `LR_TUNE`
+
+    architecture: str  # a name of `models.list_models()`
+    classes: tuple[str, ...]  # class names; labels index into them
+    layouts: tuple[str, ...] = ('4x2.5+II',)  # every recording appears once per layout
+    size: int = 0  # side of the chart, px; 0 takes the architecture's own
+    weights: str = 'auto'  # auto, imagenet, none or a .safetensors file
+    epochs: int = 12  # epochs at most
+    batch: int = 32  # charts per step
+    steps: int = 40  # fewest steps of an epoch: a small training part is passed several times
+    optimizer: str = 'adamw'  # adamw or sgd
+    lr: float = 0.0  # peak learning rate; 0 takes `LR_SCRATCH` or, from given weights, `LR_TUNE`
     weight_decay: float = 0.02
-    momentum: float = 0.9 # sgd only
-    scheduler: str = 'onecycle' # onecycle, step, plateau or none
-    step_size: int = 20 # step only: epochs between two steps of the rate
-    gamma: float = 0.3 # step and plateau: factor of the rate
-    plateau_patience: int = 4 # plateau only: epochs without a better macro-F1 before the rate falls
-    warmup: float = 1.0 # epochs over which the rate rises from nothing; onecycle has its own
-    patience: int = 0 # stop after so many epochs without a better validation macro-F1; 0 never stops early
-    min_epochs: int = 0 # no early stop before
-    head: str = 'default' # first weights of the last linear layer: default, zeros, xavier or kaiming
-    start: str = '' # a .safetensors file of weights to begin from; what it lacks is left as it is
-    augment: Augment = Augment(shift=6) # how training charts vary: settings, or a name of `augment.AUGMENTS`
-    clip: float = 1.0 # largest norm of the gradient; 0 does not clip
-    seed: int = 1 # of weights, order and dropout
-    device: str = 'auto' # auto (cuda, else mps, else cpu) or a torch device
-    checkpoint_seconds: float = 60. # so much work is lost at most when a run is killed; 0 saves after every step
+    momentum: float = 0.9  # sgd only
+    scheduler: str = 'onecycle'  # onecycle, step, plateau or none
+    step_size: int = 20  # step only: epochs between two steps of the rate
+    gamma: float = 0.3  # step and plateau: factor of the rate
+    # plateau only: epochs without a better macro-F1 before the rate falls
+    plateau_patience: int = 4
+    warmup: float = 1.0  # epochs over which the rate rises from nothing; onecycle has its own
+    # stop after so many epochs without a better validation macro-F1; 0 never stops early
+    patience: int = 0
+    min_epochs: int = 0  # no early stop before
+    # first weights of the last linear layer: default, zeros, xavier or kaiming
+    head: str = 'default'
+    start: str = ''  # a .safetensors file of weights to begin from; what it lacks is left as it is
+    # how training charts vary: settings, or a name of `augment.AUGMENTS`
+    augment: Augment = Augment(shift=6)
+    clip: float = 1.0  # largest norm of the gradient; 0 does not clip
+    seed: int = 1  # of weights, order and dropout
+    device: str = 'auto'  # auto (cuda, else mps, else cpu) or a torch device
+    # so much work is lost at most when a run is killed; 0 saves after every step
+    checkpoint_seconds: float = 60.0
 
     @property
-    def pixels(self) -> int: return self.size or architecture(self.architecture).size
+    def pixels(self) -> int:
+        return self.size or architecture(self.architecture).size
 
-    def __post_init__(self) -> None: _validate(self)
+    def __post_init__(self) -> None:
+        _validate(self)
 
-LR_SCRATCH, LR_TUNE = 3e-3, 5e-4
+
+LR_SCRATCH = 3e-3
+LR_TUNE = 5e-4
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #4b2356dd
 def _validate(c: TrainConfig) -> None:
     "Lists become tuples, names of augmentations settings; what cannot be is refused."
-    _check('classes', c.classes, not isinstance(c.classes, str) and len(set(c.classes)) == len(c.classes) > 1, 'two or more different names')
-    _check('layouts', c.layouts, not isinstance(c.layouts, str) and len(set(c.layouts)) == len(c.layouts) > 0, 'one or more different names')
-    for name, value in (('augment', get_augment(c.augment)), ('classes', tuple(c.classes)), ('layouts', tuple(c.layouts))):
+    _check(
+        'classes',
+        c.classes,
+        not isinstance(c.classes, str) and len(set(c.classes)) == len(c.classes) > 1,
+        'two or more different names',
+    )
+    _check(
+        'layouts',
+        c.layouts,
+        not isinstance(c.layouts, str) and len(set(c.layouts)) == len(c.layouts) > 0,
+        'one or more different names',
+    )
+    for name, value in (
+        ('augment', get_augment(c.augment)),
+        ('classes', tuple(c.classes)),
+        ('layouts', tuple(c.layouts)),
+    ):
         object.__setattr__(c, name, value)
     architecture(c.architecture)
-    for layout in c.layouts: get_layout(layout)
+    for layout in c.layouts:
+        get_layout(layout)
     for name, table in TABLES.items():
         value = getattr(c, name)
         _check(name, value, isinstance(value, str) and value in table, ', '.join(table))
     for f in fields(c):
-        if f.name in LIMITS: _check_number(f.name, getattr(c, f.name), f.type is int, *LIMITS[f.name])
+        if f.name in LIMITS:
+            _check_number(f.name, getattr(c, f.name), f.type is int, *LIMITS[f.name])
     _check('size', c.size, not 0 < c.size < 32, 'at least 32 px, or 0')
-    _check('start', c.start, c.start == '' or isinstance(c.start, str) and Path(c.start).suffix == '.safetensors', 'a .safetensors file, or nothing')
+    _check(
+        'start',
+        c.start,
+        c.start == '' or isinstance(c.start, str) and Path(c.start).suffix == '.safetensors',
+        'a .safetensors file, or nothing',
+    )
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #cb267431
-LIMITS = dict(epochs=(1, 1e9), batch=(2, 1e9), steps=(1, 1e9), lr=(0, 1e30), size=(0, 1e5), patience=(0, 1e9), min_epochs=(0, 1e9), clip=(0, 1e30),
-              seed=(0, 2**32 - 1), weight_decay=(0, 1e30), momentum=(0, .9999), step_size=(1, 1e9), gamma=(1e-6, .9999), plateau_patience=(0, 1e9),
-              warmup=(0, 1e9), checkpoint_seconds=(0, 1e9))
+LIMITS = dict(
+    epochs=(1, 1e9),
+    batch=(2, 1e9),
+    steps=(1, 1e9),
+    lr=(0, 1e30),
+    size=(0, 1e5),
+    patience=(0, 1e9),
+    min_epochs=(0, 1e9),
+    clip=(0, 1e30),
+    seed=(0, 2**32 - 1),
+    weight_decay=(0, 1e30),
+    momentum=(0, 0.9999),
+    step_size=(1, 1e9),
+    gamma=(1e-6, 0.9999),
+    plateau_patience=(0, 1e9),
+    warmup=(0, 1e9),
+    checkpoint_seconds=(0, 1e9),
+)
+
 
 def _check(name: str, value: Any, fine: bool, expected: str) -> None:
     "Refuse a setting that is not fine."
-    if not fine: raise EcgvisError(f'{name} is {value!r}', field=f'train.{name}', expected=expected)
+    if not fine:
+        raise EcgvisError(f'{name} is {value!r}', field=f'train.{name}', expected=expected)
+
 
 def _check_number(name: str, value: Any, whole: bool, least: float, most: float) -> None:
     "Refuse what is no number, not whole where it must be, or out of its range."
-    number = isinstance(value, (int, np.integer) if whole else (int, float, np.number)) and not isinstance(value, bool)
+    number = isinstance(
+        value, (int, np.integer) if whole else (int, float, np.number)
+    ) and not isinstance(value, bool)
     expected = f'a {"whole " if whole else ""}number, {f"{least:g} to {most:g}" if most < 1e5 else f"at least {least:g}"}'
     _check(name, value, bool(number and least <= value <= most), expected)
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #aee63471
-OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter], TrainConfig], torch.optim.Optimizer]] = dict(
-    adamw=lambda p, c: torch.optim.AdamW(p, lr=c.lr, weight_decay=c.weight_decay),
-    sgd=lambda p, c: torch.optim.SGD(p, lr=c.lr, momentum=c.momentum, weight_decay=c.weight_decay))
+OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter], TrainConfig], torch.optim.Optimizer]] = (
+    dict(
+        adamw=lambda p, c: torch.optim.AdamW(p, lr=c.lr, weight_decay=c.weight_decay),
+        sgd=lambda p, c: torch.optim.SGD(
+            p, lr=c.lr, momentum=c.momentum, weight_decay=c.weight_decay
+        ),
+    )
+)
 SCHEDULERS: dict[str, Callable[[torch.optim.Optimizer, TrainConfig, int], Any]] = dict(
-    onecycle=lambda o, c, steps: torch.optim.lr_scheduler.OneCycleLR(o, c.lr, total_steps=c.epochs * steps),
+    onecycle=lambda o, c, steps: torch.optim.lr_scheduler.OneCycleLR(
+        o, c.lr, total_steps=c.epochs * steps
+    ),
     step=lambda o, c, steps: torch.optim.lr_scheduler.StepLR(o, c.step_size, c.gamma),
-    plateau=lambda o, c, steps: torch.optim.lr_scheduler.ReduceLROnPlateau(o, mode='max', factor=c.gamma, patience=c.plateau_patience),
-    none=lambda o, c, steps: torch.optim.lr_scheduler.LambdaLR(o, lambda epoch: 1.0))
+    plateau=lambda o, c, steps: torch.optim.lr_scheduler.ReduceLROnPlateau(
+        o, mode='max', factor=c.gamma, patience=c.plateau_patience
+    ),
+    none=lambda o, c, steps: torch.optim.lr_scheduler.LambdaLR(o, lambda epoch: 1.0),
+)
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #a23692c2
 HEADS: dict[str, Callable[[nn.Linear], None]] = dict(
     default=lambda h: None,
     zeros=lambda h: _weights(h, nn.init.zeros_),
     xavier=lambda h: _weights(h, nn.init.xavier_uniform_),
-    kaiming=lambda h: _weights(h, lambda w: nn.init.kaiming_normal_(w, nonlinearity='linear')))
+    kaiming=lambda h: _weights(h, lambda w: nn.init.kaiming_normal_(w, nonlinearity='linear')),
+)
 TABLES: dict[str, dict[str, Any]] = dict(optimizer=OPTIMIZERS, scheduler=SCHEDULERS, head=HEADS)
+
 
 def _weights(head: nn.Linear, fill: Callable[[torch.Tensor], Any]) -> None:
     "Fill the weights of a head; its bias becomes zero."
     fill(head.weight)
     nn.init.zeros_(head.bias)
+
 
 def last_linear(model: nn.Module) -> nn.Linear:
     "The head of a network: its last linear layer."
@@ -127,29 +191,50 @@ def last_linear(model: nn.Module) -> nn.Linear:
 # %% ../../nbs/50_train/10_checkpoints.ipynb #6b057dd1
 def load_start(model: nn.Module, file: str | Path) -> None:
     "Load the tensors in `file`; one that is unknown or has another shape is refused by name."
-    try: state = load_file(file)
+    try:
+        state = load_file(file)
     except (SafetensorError, OSError) as e:
-        raise EcgvisError(f'cannot read the weights to begin from: {e}', file=file, field='train.start', expected='a .safetensors file') from e
+        raise EcgvisError(
+            f'cannot read the weights to begin from: {e}',
+            file=file,
+            field='train.start',
+            expected='a .safetensors file',
+        ) from e
     own = model.state_dict()
     for k, v in state.items():
-        if k not in own: raise EcgvisError(f'the network has no {k}', file=file, field='train.start', expected='weights of the same architecture')
+        if k not in own:
+            raise EcgvisError(
+                f'the network has no {k}',
+                file=file,
+                field='train.start',
+                expected='weights of the same architecture',
+            )
         if v.shape != own[k].shape:
-            raise EcgvisError(f'{k} has shape {list(v.shape)}', file=file, field='train.start', expected=f'{list(own[k].shape)}')
-    if not state: raise EcgvisError('the file holds no weights', file=file, field='train.start')
+            raise EcgvisError(
+                f'{k} has shape {list(v.shape)}',
+                file=file,
+                field='train.start',
+                expected=f'{list(own[k].shape)}',
+            )
+    if not state:
+        raise EcgvisError('the file holds no weights', file=file, field='train.start')
     model.load_state_dict(state, strict=False)
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #1ec81606
 def first_model(c: TrainConfig) -> nn.Module:
-    "The network that a run begins with, on the CPU; random weights are drawn from torch's generator."
+    """The network that a run begins with, on the CPU; random weights are drawn from torch's
+    generator."""
     model = create(c.architecture, len(c.classes), c.weights)
     HEADS[c.head](last_linear(model))
-    if c.start: load_start(model, c.start)
+    if c.start:
+        load_start(model, c.start)
     return model
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #f2360832
-def checksum(tensors: Mapping[str, torch.Tensor], # on the CPU, contiguous
-             text: str, # what else the file holds
-            ) -> str:
+def checksum(
+    tensors: Mapping[str, torch.Tensor],  # on the CPU, contiguous
+    text: str,  # what else the file holds
+) -> str:
     "XXH3 of all bytes and of the names that they go by."
     h = xxhash.xxh3_64(text.encode())
     for k in sorted(tensors):
@@ -157,63 +242,83 @@ def checksum(tensors: Mapping[str, torch.Tensor], # on the CPU, contiguous
         h.update(tensors[k].reshape(-1).view(torch.uint8).numpy().data)
     return h.hexdigest()
 
+
 def _read(path: Path) -> tuple[str, dict[str, torch.Tensor], dict[str, Any]]:
     "Key, tensors and facts of a checkpoint; EcgvisError if it is damaged."
     try:
         with safe_open(path, 'pt', device='cpu') as f:
-            meta, tensors = f.metadata() or {}, {k: f.get_tensor(k) for k in f.keys()}
-    except (SafetensorError, OSError, ValueError) as e: raise EcgvisError(f'cannot be read: {e}', file=path) from e
-    if checksum(tensors, meta.get('key', '') + meta.get('facts', '')) != meta.get('sum'): raise EcgvisError('the checksum is wrong', file=path)
+            meta = f.metadata() or {}
+            tensors = {k: f.get_tensor(k) for k in f.keys()}
+    except (SafetensorError, OSError, ValueError) as e:
+        raise EcgvisError(f'cannot be read: {e}', file=path) from e
+    if checksum(tensors, meta.get('key', '') + meta.get('facts', '')) != meta.get('sum'):
+        raise EcgvisError('the checksum is wrong', file=path)
     return meta.get('key', ''), tensors, json.loads(meta['facts'])
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #16f7a723
 @dataclass(frozen=True)
 class Checkpoints:
     "The newest states of a run, in files `checkpoint-<name>.safetensors`."
-    folder: Path # of the run
-    key: str # digest of all that the run depends on
-    keep: int = 2 # files
+
+    folder: Path  # of the run
+    key: str  # digest of all that the run depends on
+    keep: int = 2  # files
 
     @property
-    def files(self) -> list[Path]: return sorted(self.folder.glob('checkpoint-*.safetensors')) # oldest first
+    def files(self) -> list[Path]:
+        return sorted(self.folder.glob('checkpoint-*.safetensors'))  # oldest first
 
     def clear(self) -> None:
         "Remove all of them."
-        for old in self.files: old.unlink(missing_ok=True)
+        for old in self.files:
+            old.unlink(missing_ok=True)
+
 
 def sweep(folder: Path) -> None:
     "Remove what killed processes left half-written."
-    for left in (*folder.glob('.*.tmp.*'), *folder.glob('.tmp*')): left.unlink(missing_ok=True)     # of `atomic`, of safetensors
+    # of `atomic`, of safetensors
+    for left in (*folder.glob('.*.tmp.*'), *folder.glob('.tmp*')):
+        left.unlink(missing_ok=True)
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #2c56fe5f
-def write_state(to: Checkpoints,
-                name: str, # sorts after all names before
-                tensors: Mapping[str, torch.Tensor],
-                facts: Mapping[str, Any], # what JSON can hold
-               ) -> Path:
+def write_state(
+    to: Checkpoints,
+    name: str,  # sorts after all names before
+    tensors: Mapping[str, torch.Tensor],
+    facts: Mapping[str, Any],  # what JSON can hold
+) -> Path:
     "Write a state, then forget all but the newest ones."
-    path, text = to.folder/f'checkpoint-{name}.safetensors', json.dumps(facts)
+    path = to.folder / f'checkpoint-{name}.safetensors'
+    text = json.dumps(facts)
     plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    with atomic(path) as tmp: save_file(plain, tmp, metadata=dict(key=to.key, facts=text, sum=checksum(plain, to.key + text)))
-    for old in to.files[:-to.keep]: old.unlink(missing_ok=True)
+    with atomic(path) as tmp:
+        save_file(
+            plain, tmp, metadata=dict(key=to.key, facts=text, sum=checksum(plain, to.key + text))
+        )
+    for old in to.files[: -to.keep]:
+        old.unlink(missing_ok=True)
     return path
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #078f3342
 def read_state(of: Checkpoints) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    "Tensors and facts of the newest usable state of this key. A damaged file is told and removed, as is what a killed process left half-written."
+    """Tensors and facts of the newest usable state of this key. A damaged file is told and removed,
+    as is what a killed process left half-written."""
     sweep(of.folder)
     for path in reversed(of.files):
-        try: key, tensors, facts = _read(path)
+        try:
+            key, tensors, facts = _read(path)
         except EcgvisError as e:
             print(f'{path.name} is damaged ({e.what}): going on from the one before', flush=True)
             path.unlink(missing_ok=True)
         else:
-            if key == of.key: return tensors, facts
+            if key == of.key:
+                return tensors, facts
     return None
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #ba0db138
 class Running(Protocol):
     "What changes with every step."
+
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: Any
@@ -224,37 +329,60 @@ class Running(Protocol):
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:
     "The state of the generators that training draws from."
     state = dict(cpu=torch.get_rng_state())
-    if device.type == 'cuda': state['cuda'] = torch.cuda.get_rng_state(device)
-    if device.type == 'mps': state['mps'] = torch.mps.get_rng_state()
+    if device.type == 'cuda':
+        state['cuda'] = torch.cuda.get_rng_state(device)
+    if device.type == 'mps':
+        state['mps'] = torch.mps.get_rng_state()
     return state
+
 
 def set_random_state(state: Mapping[str, torch.Tensor], device: torch.device) -> None:
     "Draw on from a state; one of another kind of device is left out."
     torch.set_rng_state(state['cpu'])
-    if device.type == 'cuda' and 'cuda' in state: torch.cuda.set_rng_state(state['cuda'], device)
-    if device.type == 'mps' and 'mps' in state: torch.mps.set_rng_state(state['mps'])
+    if device.type == 'cuda' and 'cuda' in state:
+        torch.cuda.set_rng_state(state['cuda'], device)
+    if device.type == 'mps' and 'mps' in state:
+        torch.mps.set_rng_state(state['mps'])
+
 
 def _numbers(state: dict[str, Any]) -> dict[str, Any]:
-    "The part of a schedule's state that JSON can hold; functions belong to the code, not to the state."
-    return {k: v for k, v in state.items() if isinstance(v, (int, float, str, bool, list, tuple, type(None))) and k != 'lr_lambdas'}
+    """The part of a schedule's state that JSON can hold; functions belong to the code, not to the
+    state."""
+    return {
+        k: v
+        for k, v in state.items()
+        if isinstance(v, (int, float, str, bool, list, tuple, type(None))) and k != 'lr_lambdas'
+    }
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #a5759745
 def pack(l: Running) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     "Tensors and facts of what runs."
     state = l.optimizer.state_dict()
     tensors = {f'model.{k}': v for k, v in l.model.state_dict().items()}
-    tensors |= {f'optimizer.{i}.{k}': v for i, values in state['state'].items() for k, v in values.items() if torch.is_tensor(v)}
+    tensors |= {
+        f'optimizer.{i}.{k}': v
+        for i, values in state['state'].items()
+        for k, v in values.items()
+        if torch.is_tensor(v)
+    }
     tensors |= {f'random.{k}': v for k, v in random_state(l.device).items()}
-    return tensors, dict(groups=state['param_groups'], schedule=_numbers(l.schedule.state_dict()), scaler=l.scaler.state_dict())
+    return tensors, dict(
+        groups=state['param_groups'],
+        schedule=_numbers(l.schedule.state_dict()),
+        scaler=l.scaler.state_dict(),
+    )
+
 
 def under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     "The tensors whose names begin with a prefix, without it."
-    return {k[len(prefix):]: v for k, v in tensors.items() if k.startswith(prefix)}
+    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #33da30be
-def unpack(l: Running, # of the same settings
-           tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any], # as from `pack`
-          ) -> None:
+def unpack(
+    l: Running,  # of the same settings
+    tensors: Mapping[str, torch.Tensor],
+    facts: Mapping[str, Any],  # as from `pack`
+) -> None:
     "Make `l` what it was."
     l.model.load_state_dict(under(tensors, 'model.'))
     parameters = [p for group in l.optimizer.param_groups for p in group['params']]
@@ -262,7 +390,9 @@ def unpack(l: Running, # of the same settings
     for name, v in under(tensors, 'optimizer.').items():
         i, _, k = name.partition('.')
         p = parameters[int(i)]
-        state.setdefault(int(i), {})[k] = torch.empty_like(p, dtype=v.dtype, device='cpu').copy_(v) if v.shape == p.shape else v
+        state.setdefault(int(i), {})[k] = (
+            torch.empty_like(p, dtype=v.dtype, device='cpu').copy_(v) if v.shape == p.shape else v
+        )
     l.optimizer.load_state_dict(dict(state=state, param_groups=facts['groups']))
     l.schedule.load_state_dict(l.schedule.state_dict() | facts['schedule'])
     l.scaler.load_state_dict(facts['scaler'])
@@ -272,56 +402,82 @@ def unpack(l: Running, # of the same settings
 @dataclass
 class Seen:
     "Losses, answers and truth of the steps of an epoch."
-    losses: list[torch.Tensor] = field(default_factory=list) # each a sum over its charts
-    answers: list[torch.Tensor] = field(default_factory=list) # class indices
+
+    losses: list[torch.Tensor] = field(default_factory=list)  # each a sum over its charts
+    answers: list[torch.Tensor] = field(default_factory=list)  # class indices
     truth: list[torch.Tensor] = field(default_factory=list)
 
     def add(self, loss: torch.Tensor, answer: torch.Tensor, labels: torch.Tensor) -> None:
         "A step: mean loss, logits [N, classes], labels [N]."
-        self.losses.append(loss.detach()*len(labels))
+        self.losses.append(loss.detach() * len(labels))
         self.answers.append(answer.detach().argmax(1))
         self.truth.append(labels)
 
     def pack(self) -> dict[str, torch.Tensor]:
         "All of it as tensors."
-        if not self.losses: return {}
-        return {'seen.losses': torch.stack(self.losses), 'seen.answers': torch.cat(self.answers), 'seen.truth': torch.cat(self.truth)}
+        if not self.losses:
+            return {}
+        return {
+            'seen.losses': torch.stack(self.losses),
+            'seen.answers': torch.cat(self.answers),
+            'seen.truth': torch.cat(self.truth),
+        }
 
     @classmethod
     def unpack(cls, tensors: Mapping[str, torch.Tensor], device: torch.device) -> 'Seen':
         "As it was when it was packed."
-        if 'seen.losses' not in tensors: return cls()
-        return cls(list(tensors['seen.losses'].to(device)), [tensors['seen.answers'].to(device)], [tensors['seen.truth']])
+        if 'seen.losses' not in tensors:
+            return cls()
+        return cls(
+            list(tensors['seen.losses'].to(device)),
+            [tensors['seen.answers'].to(device)],
+            [tensors['seen.truth']],
+        )
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #d3c5a2cc
 class NonFinite(EcgvisError):
     "The loss is infinite or not a number."
 
-def majority_f1(labels: Sequence[int] | np.ndarray # true classes
-               ) -> float:
+
+def majority_f1(
+    labels: Sequence[int] | np.ndarray,  # true classes
+) -> float:
     "Macro-F1 of always answering the most frequent class."
     counts = np.unique(np.asarray(labels), return_counts=True)[1]
-    share = counts.max()/counts.sum()
-    return float(2*share/(1 + share)/len(counts))
+    share = counts.max() / counts.sum()
+    return float(2 * share / (1 + share) / len(counts))
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #19eab8c5
-WINDOW, STEPS, ONE_CLASS, PROGRESS, MOVED = 3, 100, .99, .01, .05 # epochs and steps at least; share of answers; changes of the loss
+# epochs and steps at least; share of answers; changes of the loss
+WINDOW = 3
+STEPS = 100
+ONE_CLASS = 0.99
+PROGRESS = 0.01
+MOVED = 0.05
 
-def one_class(row: Mapping[str, Any], # a row of the history, with <part>_top and <part>_f1
-              baseline: float, # as from `majority_f1`
-              part: str = 'val', # val or train
-             ) -> bool:
+
+def one_class(
+    row: Mapping[str, Any],  # a row of the history, with <part>_top and <part>_f1
+    baseline: float,  # as from `majority_f1`
+    part: str = 'val',  # val or train
+) -> bool:
     "Whether an epoch ended with the same answer to everything, and no better than that can be."
-    return row[f'{part}_top'] >= ONE_CLASS and row[f'{part}_f1'] <= baseline + .01
+    return row[f'{part}_top'] >= ONE_CLASS and row[f'{part}_f1'] <= baseline + 0.01
 
-def collapsed(rows: Sequence[Mapping[str, Any]], # history of one attempt
-              warm: int, # epochs of warm-up
-              steps: int, # of an epoch
-              baseline: float, part: str = 'val', # as of `one_class`
-             ) -> bool:
+
+def collapsed(
+    rows: Sequence[Mapping[str, Any]],  # history of one attempt
+    warm: int,  # epochs of warm-up
+    steps: int,  # of an epoch
+    baseline: float,
+    part: str = 'val',  # as of `one_class`
+) -> bool:
     "Whether a network that was elsewhere now answers one class and no longer learns."
-    window = max(WINDOW, -(-STEPS//steps))
+    window = max(WINDOW, -(-STEPS // steps))
     last = rows[warm:][-window:]
-    if len(last) < window or not all(one_class(r, baseline, part) for r in last): return False
+    if len(last) < window or not all(one_class(r, baseline, part) for r in last):
+        return False
     now = last[-1]['train_loss']
-    return now > (1 - PROGRESS)*last[0]['train_loss'] and any(abs(r['train_loss'] - now) > MOVED*now for r in rows)
+    return now > (1 - PROGRESS) * last[0]['train_loss'] and any(
+        abs(r['train_loss'] - now) > MOVED * now for r in rows
+    )

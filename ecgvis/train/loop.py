@@ -26,23 +26,66 @@ from sklearn.metrics import f1_score
 from torch import nn
 from torch.nn import functional as F
 
-from ..core import EcgvisError, Stage, atomic, digest, progress, read_json, read_table, write_json, write_table
+from ecgvis.core import (
+    EcgvisError,
+    Stage,
+    atomic,
+    digest,
+    progress,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+)
 from ..models.published import AsRead
 from ..models.inputs import Readings, lacking
 from ..models.registry import architecture, resolve_weights
 from ..render.raster import paper, trace_colour
-from .checkpoints import (HEADS, LR_SCRATCH, LR_TUNE, OPTIMIZERS, SCHEDULERS, Checkpoints, NonFinite, Seen, TrainConfig, collapsed,
-                          first_model, last_linear, load_start, majority_f1, one_class, pack, read_state, sweep, under, unpack, write_state)
+from ecgvis.train.checkpoints import (
+    HEADS,
+    LR_SCRATCH,
+    LR_TUNE,
+    OPTIMIZERS,
+    SCHEDULERS,
+    Checkpoints,
+    NonFinite,
+    Seen,
+    TrainConfig,
+    collapsed,
+    first_model,
+    last_linear,
+    load_start,
+    majority_f1,
+    one_class,
+    pack,
+    read_state,
+    sweep,
+    under,
+    unpack,
+    write_state,
+)
 from ..store.charts import ChartDataset, Loader, ahead, cuts, loader, open_store
 
-_all_ = ['HEADS', 'LR_SCRATCH', 'LR_TUNE', 'OPTIMIZERS', 'SCHEDULERS', 'TrainConfig', 'last_linear', 'load_start']
+_all_ = [
+    'HEADS',
+    'LR_SCRATCH',
+    'LR_TUNE',
+    'OPTIMIZERS',
+    'SCHEDULERS',
+    'TrainConfig',
+    'last_linear',
+    'load_start',
+]
 
 # %% ../../nbs/50_train/20_loop.ipynb #93cb345f
 class ChartInput(nn.Module):
-    "Pictures and layout indices [N] to normalised RGB float32 [N, 3, H, W]; pictures are ink uint8 [N, H, W] or RGB uint8 [N, H, W, 3]."
+    """Pictures and layout indices [N] to normalised RGB float32 [N, 3, H, W]; pictures are ink
+    uint8 [N, H, W] or RGB uint8 [N, H, W, 3]."""
+
     def __init__(self, layouts: Sequence[str], size: int):
         super().__init__()
-        mean, std = torch.tensor([.485, .456, .406]), torch.tensor([.229, .224, .225])
+        mean = torch.tensor([0.485, 0.456, 0.406])
+        std = torch.tensor([0.229, 0.224, 0.225])
         pages = torch.stack([torch.from_numpy(paper(x, size).copy()) for x in layouts])
         inks = torch.stack([torch.as_tensor(trace_colour(x)) for x in layouts])
         self.page: torch.Tensor
@@ -50,48 +93,63 @@ class ChartInput(nn.Module):
         self.scale: torch.Tensor
         self.register_buffer('page', ((pages / 255 - mean) / std).permute(0, 3, 1, 2).contiguous())
         self.register_buffer('ink', ((inks - mean) / std)[:, :, None, None])
-        self.register_buffer('scale', torch.stack([1 / 255 / std, -mean / std])[:, None, :, None, None])
+        self.register_buffer(
+            'scale', torch.stack([1 / 255 / std, -mean / std])[:, None, :, None, None]
+        )
 
     def forward(self, drawn: torch.Tensor, layout: torch.Tensor) -> torch.Tensor:
-        if drawn.ndim == 4: return (drawn.movedim(3, 1) * self.scale[0] + self.scale[1]).contiguous(memory_format=torch.channels_last)
+        if drawn.ndim == 4:
+            return (drawn.movedim(3, 1) * self.scale[0] + self.scale[1]).contiguous(
+                memory_format=torch.channels_last
+            )
         page = self.page[layout]
-        return torch.addcmul(page, self.ink[layout] - page, drawn[:, None] / 255).contiguous(memory_format=torch.channels_last)
+        return torch.addcmul(page, self.ink[layout] - page, drawn[:, None] / 255).contiguous(
+            memory_format=torch.channels_last
+        )
 
 # %% ../../nbs/50_train/20_loop.ipynb #8e017e21
-Data = ChartDataset | Readings # charts, or what the reader of a published system reads
+Data = ChartDataset | Readings  # charts, or what the reader of a published system reads
+
 
 @dataclass
 class Learner:
     "What changes during a run."
+
     config: TrainConfig
     model: nn.Module
-    to_input: nn.Module # `ChartInput`, or `AsRead` where the network has a reader of its own
+    to_input: nn.Module  # `ChartInput`, or `AsRead` where the network has a reader of its own
     optimizer: torch.optim.Optimizer
     schedule: Any
-    scaler: Any # loss scaling, active for float16 on CUDA only
+    scaler: Any  # loss scaling, active for float16 on CUDA only
     device: torch.device
-    steps: int = 1 # of an epoch
-    done: int = 0 # steps so far in this attempt
-    history: list[dict[str, Any]] = field(default_factory=list) # a row per epoch, of all attempts
-    restarts: list[dict[str, Any]] = field(default_factory=list) # epoch, reason and new rate of a new attempt
-    best: float = -1.0 # best validation macro-F1
-    kept: dict[str, torch.Tensor] = field(default_factory=dict) # the weights of that epoch, on the CPU
-    seen: Seen = field(default_factory=Seen) # of an epoch that is not finished
-    cursor: dict[str, Any] | None = None # the loader's place in such an epoch
-    rate: float = 0. # its first learning rate
-    spent: float = 0. # seconds of it before an interruption
-    started: float = 0. # when it began, less the interruption, by `time.perf_counter`
-    stopped: str = '' # why the run ended
-    saved: float = field(default_factory=time.monotonic) # when its state was saved last, or it began
+    steps: int = 1  # of an epoch
+    done: int = 0  # steps so far in this attempt
+    history: list[dict[str, Any]] = field(default_factory=list)  # a row per epoch, of all attempts
+    # epoch, reason and new rate of a new attempt
+    restarts: list[dict[str, Any]] = field(default_factory=list)
+    best: float = -1.0  # best validation macro-F1
+    # the weights of that epoch, on the CPU
+    kept: dict[str, torch.Tensor] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)  # of an epoch that is not finished
+    cursor: dict[str, Any] | None = None  # the loader's place in such an epoch
+    rate: float = 0.0  # its first learning rate
+    spent: float = 0.0  # seconds of it before an interruption
+    started: float = 0.0  # when it began, less the interruption, by `time.perf_counter`
+    stopped: str = ''  # why the run ended
+    # when its state was saved last, or it began
+    saved: float = field(default_factory=time.monotonic)
 
     @property
-    def attempt(self) -> int: return len(self.restarts) + 1
+    def attempt(self) -> int:
+        return len(self.restarts) + 1
 
     @property
-    def rows(self) -> list[dict[str, Any]]: return [r for r in self.history if r.get('attempt', 1) == self.attempt]
+    def rows(self) -> list[dict[str, Any]]:
+        return [r for r in self.history if r.get('attempt', 1) == self.attempt]
 
     @property
-    def epoch(self) -> int: return len(self.rows)
+    def epoch(self) -> int:
+        return len(self.rows)
 
     def autocast(self) -> AbstractContextManager:
         "bfloat16 on a GPU that has it, else float16 with loss scaling; float32 on the CPU."
@@ -100,43 +158,76 @@ class Learner:
 
 # %% ../../nbs/50_train/20_loop.ipynb #d369fc98
 def keep_memory() -> None:
-    "Let glibc keep freed memory: a step on the CPU takes and frees the same large blocks, and each return costs page faults."
+    """Let glibc keep freed memory: a step on the CPU takes and frees the same large blocks, and
+    each return costs page faults."""
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None) if sys.platform == 'linux' else None
-    if mallopt: mallopt(-4, 0), mallopt(-1, 2**31 - 1)          # M_MMAP_MAX, M_TRIM_THRESHOLD
+    if mallopt:
+        mallopt(-4, 0), mallopt(-1, 2**31 - 1)  # M_MMAP_MAX, M_TRIM_THRESHOLD
+
 
 def pick_device(name: str = 'auto') -> torch.device:
     "The device of a name; `auto` is cuda, else mps, else cpu."
     if name != 'auto':
-        try: return torch.empty(0, device=name).device
+        try:
+            return torch.empty(0, device=name).device
         except (RuntimeError, AssertionError) as e:
-            raise EcgvisError(f'device {name!r} cannot be used: {str(e).splitlines()[0]}', field='train.device',
-                              expected='auto, cpu, cuda, cuda:N or mps') from e
-    return torch.device('cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu')
+            raise EcgvisError(
+                f'device {name!r} cannot be used: {str(e).splitlines()[0]}',
+                field='train.device',
+                expected='auto, cpu, cuda, cuda:N or mps',
+            ) from e
+    return torch.device(
+        'cuda'
+        if torch.cuda.is_available()
+        else 'mps'
+        if torch.backends.mps.is_available()
+        else 'cpu'
+    )
 
 # %% ../../nbs/50_train/20_loop.ipynb #308abcc6
 def learner(config: TrainConfig, steps: int) -> Learner:
     "A fresh learner for `steps` steps per epoch; weights drawn from the run's seed."
     device = pick_device(config.device)
-    if device.type == 'cpu': keep_memory()
+    if device.type == 'cpu':
+        keep_memory()
     torch.manual_seed(config.seed)
     model = first_model(config).to(device).to(memory_format=torch.channels_last)
     optimizer = OPTIMIZERS[config.optimizer](model.parameters(), config)
     half = device.type == 'cuda' and not torch.cuda.is_bf16_supported()
     schedule = SCHEDULERS[config.scheduler](optimizer, config, steps)
-    to_input = (AsRead() if architecture(config.architecture).reader else ChartInput(config.layouts, config.pixels)).to(device)
-    return Learner(config, model, to_input, optimizer, schedule, torch.amp.GradScaler(device.type, enabled=half), device, steps)
+    to_input = (
+        AsRead()
+        if architecture(config.architecture).reader
+        else ChartInput(config.layouts, config.pixels)
+    ).to(device)
+    return Learner(
+        config,
+        model,
+        to_input,
+        optimizer,
+        schedule,
+        torch.amp.GradScaler(device.type, enabled=half),
+        device,
+        steps,
+    )
 
 # %% ../../nbs/50_train/20_loop.ipynb #1e5e50ad
-def logits(l: Learner, # in whatever mode its model is
-           drawn: np.ndarray | torch.Tensor, # ink uint8 [N, H, W], or RGB uint8 [N, H, W, 3]
-           layout: np.ndarray | torch.Tensor, # index of each chart's layout int64 [N]
-          ) -> torch.Tensor: # float32 [N, classes]
+def logits(
+    l: Learner,  # in whatever mode its model is
+    drawn: np.ndarray | torch.Tensor,  # ink uint8 [N, H, W], or RGB uint8 [N, H, W, 3]
+    layout: np.ndarray | torch.Tensor,  # index of each chart's layout int64 [N]
+) -> torch.Tensor:  # float32 [N, classes]
     "What the network answers to charts."
     with l.autocast():
-        return l.model(l.to_input(torch.as_tensor(drawn).to(l.device), torch.as_tensor(layout).to(l.device))).float()
+        return l.model(
+            l.to_input(torch.as_tensor(drawn).to(l.device), torch.as_tensor(layout).to(l.device))
+        ).float()
+
 
 @torch.no_grad()
-def probabilities(l: Learner, drawn: np.ndarray | torch.Tensor, layout: np.ndarray | torch.Tensor) -> np.ndarray:
+def probabilities(
+    l: Learner, drawn: np.ndarray | torch.Tensor, layout: np.ndarray | torch.Tensor
+) -> np.ndarray:
     "Class probabilities float64 [N, classes] of charts, as `logits`."
     return torch.softmax(logits(l, drawn, layout).double().cpu(), 1).numpy()
 
@@ -145,15 +236,22 @@ def passes(config: TrainConfig, rows: int) -> int:
     "How often an epoch passes over `rows` training charts to make at least `config.steps` steps."
     return max(1, math.ceil(config.steps * config.batch / max(1, rows)))
 
+
 def batches(config: TrainConfig, data: Data) -> Loader:
-    "The training batches of `data`, varied as configured; the order and the bytes follow from (seed, epoch)."
+    """The training batches of `data`, varied as configured; the order and the bytes follow from
+    (seed, epoch)."""
     varied: Any = data.varied(config.augment, config.seed)
-    return loader(varied, config.batch, seed=config.seed, join_one=True, passes=passes(config, len(varied)))
+    return loader(
+        varied, config.batch, seed=config.seed, join_one=True, passes=passes(config, len(varied))
+    )
+
 
 def _begun(l: Learner, data: Data) -> Loader:
-    "The batches of the present epoch, from its beginning or from where it was interrupted; the model in training mode."
+    """The batches of the present epoch, from its beginning or from where it was interrupted; the
+    model in training mode."""
     drawings = batches(l.config, data)
-    if l.cursor: drawings.load_state_dict(l.cursor)
+    if l.cursor:
+        drawings.load_state_dict(l.cursor)
     else:
         drawings.epoch, l.seen = l.epoch, Seen()
         torch.manual_seed(int(np.random.default_rng([l.config.seed, l.epoch]).integers(2**31)))
@@ -162,43 +260,66 @@ def _begun(l: Learner, data: Data) -> Loader:
     return drawings
 
 # %% ../../nbs/50_train/20_loop.ipynb #ba638cca
-def train_epoch(l: Learner, # where it was interrupted in an epoch, it goes on there
-                data: Data, # training charts
-                after: Callable[[Loader], Any] | None = None, # called after every step
-               ) -> dict[str, float]:
-    "One epoch on `data`; returns loss, accuracy, macro-F1 and the share of the most frequent answer, as seen while training."
+def train_epoch(
+    l: Learner,  # where it was interrupted in an epoch, it goes on there
+    data: Data,  # training charts
+    after: Callable[[Loader], Any] | None = None,  # called after every step
+) -> dict[str, float]:
+    """One epoch on `data`; returns loss, accuracy, macro-F1 and the share of the most frequent
+    answer, as seen while training."""
     drawings = _begun(l, data)
-    shown = progress(drawings, f'epoch {l.epoch + 1}/{l.config.epochs}', 'steps', total=len(drawings), initial=drawings.position)
+    shown = progress(
+        drawings,
+        f'epoch {l.epoch + 1}/{l.config.epochs}',
+        'steps',
+        total=len(drawings),
+        initial=drawings.position,
+    )
     for drawn, labels, layout in shown:
         answer = logits(l, drawn, layout)
         loss = F.cross_entropy(answer, labels.to(l.device))
         step(l, loss)
         l.seen.add(loss, answer, labels)
-        if l.device.type == 'cpu' or drawings.position % LOOK == 0: _finite(l, float(loss.detach()))
-        if after: after(drawings)
-    seen, l.seen = l.seen, Seen()
-    total = float(torch.stack(seen.losses).sum())                 # the device is waited for here, and every `LOOK` steps
+        if l.device.type == 'cpu' or drawings.position % LOOK == 0:
+            _finite(l, float(loss.detach()))
+        if after:
+            after(drawings)
+    seen = l.seen
+    l.seen = Seen()
+    # the device is waited for here, and every `LOOK` steps
+    total = float(torch.stack(seen.losses).sum())
     _finite(l, total)
-    return score(total/sum(map(len, seen.truth)), torch.cat(seen.truth).numpy(), torch.cat(seen.answers).cpu().numpy())
+    return score(
+        total / sum(map(len, seen.truth)),
+        torch.cat(seen.truth).numpy(),
+        torch.cat(seen.answers).cpu().numpy(),
+    )
 
 # %% ../../nbs/50_train/20_loop.ipynb #9beead7d
-LOOK = 64 # steps between two looks at the loss, where a look waits for the device
+LOOK = 64  # steps between two looks at the loss, where a look waits for the device
+
 
 def _finite(l: Learner, loss: float) -> None:
     "Refuse a loss that is infinite or not a number."
     if not math.isfinite(loss):
-        raise NonFinite(f'the loss became {loss} in epoch {l.epoch + 1}', field='train.lr', expected='a finite loss',
-                        remedy=f'use a learning rate under {l.config.lr:g}, {"a longer warmup" if l.config.clip else "and clip: 1"}')
+        raise NonFinite(
+            f'the loss became {loss} in epoch {l.epoch + 1}',
+            field='train.lr',
+            expected='a finite loss',
+            remedy=f'use a learning rate under {l.config.lr:g}, {"a longer warmup" if l.config.clip else "and clip: 1"}',
+        )
 
 # %% ../../nbs/50_train/20_loop.ipynb #a789b93c
 def _warmth(l: Learner) -> float:
     "The fraction of the rate that the next step takes."
-    if l.config.scheduler == 'onecycle': return 1.
-    return min(1., (l.done + 1)/max(1., l.config.warmup*l.steps))
+    if l.config.scheduler == 'onecycle':
+        return 1.0
+    return min(1.0, (l.done + 1) / max(1.0, l.config.warmup * l.steps))
+
 
 def _warm_epochs(config: TrainConfig) -> int:
     "Epochs of warm-up, OneCycle's own included."
-    return math.ceil(.3*config.epochs if config.scheduler == 'onecycle' else config.warmup)
+    return math.ceil(0.3 * config.epochs if config.scheduler == 'onecycle' else config.warmup)
 
 # %% ../../nbs/50_train/20_loop.ipynb #8f73d22e
 def step(l: Learner, loss: torch.Tensor) -> None:
@@ -206,34 +327,44 @@ def step(l: Learner, loss: torch.Tensor) -> None:
     l.optimizer.zero_grad(set_to_none=True)
     l.scaler.scale(loss).backward()
     l.scaler.unscale_(l.optimizer)
-    if l.config.clip: nn.utils.clip_grad_norm_(l.model.parameters(), l.config.clip)
-    full, warmth = [group['lr'] for group in l.optimizer.param_groups], _warmth(l)
-    for group in l.optimizer.param_groups: group['lr'] *= warmth
+    if l.config.clip:
+        nn.utils.clip_grad_norm_(l.model.parameters(), l.config.clip)
+    full = [group['lr'] for group in l.optimizer.param_groups]
+    warmth = _warmth(l)
+    for group in l.optimizer.param_groups:
+        group['lr'] *= warmth
     l.scaler.step(l.optimizer)
-    for group, lr in zip(l.optimizer.param_groups, full, strict=True): group['lr'] = lr
+    for group, lr in zip(l.optimizer.param_groups, full, strict=True):
+        group['lr'] = lr
     l.scaler.update()
-    if l.config.scheduler == 'onecycle': l.schedule.step()
+    if l.config.scheduler == 'onecycle':
+        l.schedule.step()
     l.done += 1
 
+
 def score(loss: float, truth: np.ndarray, answers: np.ndarray) -> dict[str, float]:
-    "Loss, accuracy, macro-F1 over the classes that occur, and the share of the most frequent answer."
-    f1, top = f1_score(truth, answers, average='macro', zero_division=0.0), np.unique(answers, return_counts=True)[1].max()/len(answers)
+    """Loss, accuracy, macro-F1 over the classes that occur, and the share of the most frequent
+    answer."""
+    f1 = f1_score(truth, answers, average='macro', zero_division=0.0)
+    top = np.unique(answers, return_counts=True)[1].max() / len(answers)
     return dict(loss=loss, accuracy=float((truth == answers).mean()), f1=float(f1), top=float(top))
 
 # %% ../../nbs/50_train/20_loop.ipynb #fe9871e2
 def recalibrate(l: Learner, data: Data, charts: int = 512) -> None:
     "Re-estimate BatchNorm statistics on a fixed random selection of training charts."
     norms = [m for m in l.model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    if not norms: return
+    if not norms:
+        return
     kept = [m.momentum for m in norms]
     l.model.eval()
     for m in norms:
         m.reset_running_stats()
-        m.momentum = None                                   # None: cumulative average
+        m.momentum = None  # None: cumulative average
         m.train()
     rows = np.random.default_rng(l.config.seed).permutation(len(data))[:charts]
     forward(l, data, rows)
-    for m, momentum in zip(norms, kept, strict=True): m.momentum = momentum
+    for m, momentum in zip(norms, kept, strict=True):
+        m.momentum = momentum
     l.model.eval()
 
 # %% ../../nbs/50_train/20_loop.ipynb #990a073c
@@ -244,10 +375,12 @@ def forward(l: Learner, data: Data, rows: np.ndarray, batch: int = 64) -> np.nda
     found = [probabilities(l, ink, layout) for ink, _, layout in drawn]
     return np.concatenate(found) if found else np.zeros((0, len(l.config.classes)))
 
+
 def predict(l: Learner, data: Data) -> np.ndarray:
     "Class probabilities float64 [rows, classes] of all rows in evaluation mode."
     l.model.eval()
     return forward(l, data, np.arange(len(data)))
+
 
 def validate(l: Learner, data: Data) -> dict[str, float]:
     "Loss, accuracy, macro-F1 and the share of the most frequent answer on `data`."
@@ -265,7 +398,9 @@ def _save(l: Learner, to: Checkpoints, cursor: dict[str, Any] | None = None) -> 
     write_state(to, f'{l.attempt}-{l.done:08d}', tensors, facts)
     l.saved = time.monotonic()
 
+
 KEPT_FACTS = ('done', 'history', 'restarts', 'best', 'rate', 'spent', 'stopped')
+
 
 def _resumed(config: TrainConfig, steps: int, states: Checkpoints) -> Learner:
     "The learner of the newest usable state, or a fresh one."
@@ -276,69 +411,120 @@ def _resumed(config: TrainConfig, steps: int, states: Checkpoints) -> Learner:
     tensors, facts = found
     l = learner(_again(config, facts['restarts']), steps)
     unpack(l, tensors, facts)
-    for k in KEPT_FACTS: setattr(l, k, facts[k])
-    l.kept, l.seen, l.cursor = under(tensors, 'kept.'), Seen.unpack(tensors, l.device), facts['cursor']
+    for k in KEPT_FACTS:
+        setattr(l, k, facts[k])
+    l.kept, l.seen, l.cursor = (
+        under(tensors, 'kept.'),
+        Seen.unpack(tensors, l.device),
+        facts['cursor'],
+    )
     return l
 
 # %% ../../nbs/50_train/20_loop.ipynb #2ac3a8f4
-SLOWER, COLLAPSED = 3, 'all answers fall on one class' # divisor of the rate of a second attempt; why it is made
+# divisor of the rate of a second attempt; why it is made
+SLOWER = 3
+COLLAPSED = 'all answers fall on one class'
+
 
 def _again(config: TrainConfig, restarts: Sequence[dict[str, Any]]) -> TrainConfig:
     "The settings after restarts."
     return replace(config, lr=restarts[-1]['lr']) if restarts else config
 
+
 def _restarted(l: Learner, epoch: int, reason: str, to: Checkpoints) -> Learner:
     "A second attempt, saved before its first step."
-    restarts = [*l.restarts, dict(epoch=epoch, reason=reason, lr=l.config.lr/SLOWER)]
-    print(f'  epoch {epoch:3}  {reason}: beginning again at a learning rate of {restarts[-1]["lr"]:.3g}', flush=True)
+    restarts = [*l.restarts, dict(epoch=epoch, reason=reason, lr=l.config.lr / SLOWER)]
+    print(
+        f'  epoch {epoch:3}  {reason}: beginning again at a learning rate of {restarts[-1]["lr"]:.3g}',
+        flush=True,
+    )
     new = learner(_again(l.config, restarts), l.steps)
-    new.history, new.restarts = l.history, restarts
+    new.history = l.history
+    new.restarts = restarts
     _save(new, to)
     return new
 
 # %% ../../nbs/50_train/20_loop.ipynb #02569882
-def divided(splits: pd.DataFrame, # with columns part and fold
-            fold: int | str | None = None, # None: as the split says; a number: that fold validates; `all`: none validates
-           ) -> dict[str, pd.DataFrame]: # train, validation (not with `all`), test (not with a number)
+def divided(
+    splits: pd.DataFrame,  # with columns part and fold
+    fold: int
+    | str
+    | None = None,  # None: as the split says; a number: that fold validates; `all`: none validates
+) -> dict[str, pd.DataFrame]:  # train, validation (not with `all`), test (not with a number)
     "The rows of each part."
     test = splits['part'] == 'test'
     folds = sorted(splits.loc[~test, 'fold'].unique().tolist())
-    if fold is None: return {part: splits[splits['part'] == part] for part in ('train', 'validation', 'test')}
-    if fold == 'all': return dict(train=splits[~test], test=splits[test])
+    if fold is None:
+        return {part: splits[splits['part'] == part] for part in ('train', 'validation', 'test')}
+    if fold == 'all':
+        return dict(train=splits[~test], test=splits[test])
     if isinstance(fold, bool) or fold not in folds:
-        raise EcgvisError(f'there is no fold {fold!r}', field='fold', expected=f'None, all, or one of {", ".join(map(str, folds))}')
-    return dict(train=splits[~test & (splits['fold'] != fold)], validation=splits[~test & (splits['fold'] == fold)])
+        raise EcgvisError(
+            f'there is no fold {fold!r}',
+            field='fold',
+            expected=f'None, all, or one of {", ".join(map(str, folds))}',
+        )
+    return dict(
+        train=splits[~test & (splits['fold'] != fold)],
+        validation=splits[~test & (splits['fold'] == fold)],
+    )
+
 
 def parts(dataset: Path, config: TrainConfig, fold: int | str | None = None) -> dict[str, Data]:
     "The charts of each part of a prepared dataset folder; `fold` as of `divided`."
-    splits = read_table(dataset/'splits.parquet')
+    splits = read_table(dataset / 'splits.parquet')
     unknown = sorted(set(splits['label']) - set(config.classes))
-    if unknown: raise EcgvisError(f'labels {unknown} are no classes', file=dataset/'splits.parquet', expected=', '.join(config.classes))
-    store = open_store(dataset/'store.lmdb')
+    if unknown:
+        raise EcgvisError(
+            f'labels {unknown} are no classes',
+            file=dataset / 'splits.parquet',
+            expected=', '.join(config.classes),
+        )
+    store = open_store(dataset / 'store.lmdb')
     reader = architecture(config.architecture).reader
-    splits = splits[~splits['id'].isin(lacking(store, splits['id'].tolist(), reader))] if reader else splits
+    splits = (
+        splits[~splits['id'].isin(lacking(store, splits['id'].tolist(), reader))]
+        if reader
+        else splits
+    )
+
     def charts(rows: pd.DataFrame) -> Data:
-        ids, labels = rows['id'].tolist(), [config.classes.index(x) for x in rows['label']]
-        return Readings(store, ids, reader, labels) if reader else ChartDataset(store, ids, config.layouts, config.pixels, labels)
+        ids = rows['id'].tolist()
+        labels = [config.classes.index(x) for x in rows['label']]
+        return (
+            Readings(store, ids, reader, labels)
+            if reader
+            else ChartDataset(store, ids, config.layouts, config.pixels, labels)
+        )
+
     return {part: charts(rows) for part, rows in divided(splits, fold).items()}
 
 # %% ../../nbs/50_train/20_loop.ipynb #4c5f4f66
-def fit(config: TrainConfig, # settings
-        run: str | Path, # folder of the run; a killed run goes on there, exactly where it was
-        dataset: str | Path, # folder of the prepared dataset
-        fold: int | str | None = None, # what trains and validates, as of `divided`
-        on_epoch: Callable[[dict[str, Any]], bool | None] | None = None, # given every row of the history; True ends the run
-        test: bool = True, # predict the test part
-        predict_parts: bool = True, # predict the other parts
-        save_now: Callable[[], bool] | None = None, # asked after every step; True saves a state
-       ) -> dict[str, Any]: # the run record, as in `run.json`
-    "Train, keep the epoch that validates best (or the last one), predict; a finished run of the same settings is returned as it is."
-    run, dataset = Path(run), Path(dataset)
+def fit(
+    config: TrainConfig,  # settings
+    run: str | Path,  # folder of the run; a killed run goes on there, exactly where it was
+    dataset: str | Path,  # folder of the prepared dataset
+    fold: int | str | None = None,  # what trains and validates, as of `divided`
+    on_epoch: Callable[[dict[str, Any]], bool | None]
+    | None = None,  # given every row of the history; True ends the run
+    test: bool = True,  # predict the test part
+    predict_parts: bool = True,  # predict the other parts
+    save_now: Callable[[], bool] | None = None,  # asked after every step; True saves a state
+) -> dict[str, Any]:  # the run record, as in `run.json`
+    """Train, keep the epoch that validates best (or the last one), predict; a finished run of the
+    same settings is returned as it is."""
+    run = Path(run)
+    dataset = Path(dataset)
     source = resolve_weights(config.architecture, config.weights)
-    config = replace(config, lr=config.lr or (LR_SCRATCH if source.kind == 'none' and not config.start else LR_TUNE))
+    config = replace(
+        config,
+        lr=config.lr or (LR_SCRATCH if source.kind == 'none' and not config.start else LR_TUNE),
+    )
     stage = Stage(run, _key(config, source.note, dataset, fold, test, predict_parts))
-    if stage.done: return _done(stage)
-    data, states = parts(dataset, config, fold), Checkpoints(run, stage.key)
+    if stage.done:
+        return _done(stage)
+    data = parts(dataset, config, fold)
+    states = Checkpoints(run, stage.key)
     l = _resumed(config, len(batches(config, data['train'])), states)
     _tell(l, config, run, f'{len(data["train"])} training charts, weights: {source.note}')
     l = _epochs(l, data, run, states, on_epoch, save_now)
@@ -353,83 +539,133 @@ def _key(config: TrainConfig, note: str, dataset: Path, *choices: Any) -> str:
     "A digest of all that a run depends on; a file to begin from counts by its content."
     settings = asdict(config)
     del settings['checkpoint_seconds']
-    if config.start and Path(config.start).exists(): settings['start'] = hashlib.sha256(Path(config.start).read_bytes()).hexdigest()
-    return digest(settings, note, read_json(dataset/'done.json')['key'], choices)
+    if config.start and Path(config.start).exists():
+        settings['start'] = hashlib.sha256(Path(config.start).read_bytes()).hexdigest()
+    return digest(settings, note, read_json(dataset / 'done.json')['key'], choices)
+
 
 def _done(stage: Stage) -> dict[str, Any]:
     "The record of a finished run, which needs no state any more."
     Checkpoints(stage.folder, stage.key).clear()
-    return read_json(stage.folder/'run.json')
+    return read_json(stage.folder / 'run.json')
+
 
 def _tell(l: Learner, config: TrainConfig, run: Path, begins: str) -> None:
-    "Say what begins or goes on; nothing of another run's results stays, and no epoch that is done again."
+    """Say what begins or goes on; nothing of another run's results stays, and no epoch that is done
+    again."""
     _write_history(l, run)
-    write_json(asdict(config) | dict(size=config.pixels), run/'config.json')
+    write_json(asdict(config) | dict(size=config.pixels), run / 'config.json')
     place = f', step {l.cursor["position"]}' if l.cursor else ''
-    if l.done or l.restarts: print(f'{config.architecture}: continuing after epoch {l.epoch}{place}', flush=True)
+    if l.done or l.restarts:
+        print(f'{config.architecture}: continuing after epoch {l.epoch}{place}', flush=True)
     else:
-        old = ('done.json', 'run.json', 'predictions.parquet', 'metrics.json', 'costs.json', 'model.safetensors')
-        for file in old: (run/file).unlink(missing_ok=True)
+        old = (
+            'done.json',
+            'run.json',
+            'predictions.parquet',
+            'metrics.json',
+            'costs.json',
+            'model.safetensors',
+        )
+        for file in old:
+            (run / file).unlink(missing_ok=True)
         print(f'{config.architecture}: {begins}', flush=True)
 
 # %% ../../nbs/50_train/20_loop.ipynb #493cd3d7
-CALLER = 'stopped by the caller' # why a run ended where `on_epoch` said so
+CALLER = 'stopped by the caller'  # why a run ended where `on_epoch` said so
 
-def _epochs(l: Learner, data: dict[str, Data], run: Path, states: Checkpoints,
-            on_epoch: Callable[[dict[str, Any]], bool | None] | None = None, save_now: Callable[[], bool] | None = None) -> Learner:
-    "Train until there is a reason to stop; returns the learner, which is another one after a restart."
-    part, baseline = 'val' if 'validation' in data else 'train', _baseline(data)
+
+def _epochs(
+    l: Learner,
+    data: dict[str, Data],
+    run: Path,
+    states: Checkpoints,
+    on_epoch: Callable[[dict[str, Any]], bool | None] | None = None,
+    save_now: Callable[[], bool] | None = None,
+) -> Learner:
+    """Train until there is a reason to stop; returns the learner, which is another one after a
+    restart."""
+    part = 'val' if 'validation' in data else 'train'
+    baseline = _baseline(data)
     while not l.stopped:
-        if not l.restarts and collapsed(l.rows, _warm_epochs(l.config), l.steps, baseline, part): l = _restarted(l, l.epoch, COLLAPSED, states)
-        try: row = _epoch(l, data, _saver(l, states, save_now))
+        if not l.restarts and collapsed(l.rows, _warm_epochs(l.config), l.steps, baseline, part):
+            l = _restarted(l, l.epoch, COLLAPSED, states)
+        try:
+            row = _epoch(l, data, _saver(l, states, save_now))
         except NonFinite as e:
-            if l.restarts: raise
+            if l.restarts:
+                raise
             l = _restarted(l, l.epoch + 1, e.what, states)
             continue
         l.history.append(row)
-        if part == 'train' or row['val_f1'] > l.best: _keep(l, row['val_f1'])
-        if on_epoch and on_epoch(dict(row)): l.stopped = CALLER
+        if part == 'train' or row['val_f1'] > l.best:
+            _keep(l, row['val_f1'])
+        if on_epoch and on_epoch(dict(row)):
+            l.stopped = CALLER
         l.stopped = l.stopped or _over(l, baseline)
         _write_history(l, run)
-        if l.stopped or _due(l): _save(l, states)
+        if l.stopped or _due(l):
+            _save(l, states)
         validated = '' if part == 'train' else f'  validation macro-F1 {row["val_f1"]:.3f}'
-        print(f'  epoch {l.epoch:3}  loss {row["train_loss"]:.3f}{validated}  {row["seconds"]:.0f} s', flush=True)
+        print(
+            f'  epoch {l.epoch:3}  loss {row["train_loss"]:.3f}{validated}  {row["seconds"]:.0f} s',
+            flush=True,
+        )
     return l
 
 # %% ../../nbs/50_train/20_loop.ipynb #32c8386a
 def _epoch(l: Learner, data: dict[str, Data], after: Callable[[Loader], Any]) -> dict[str, Any]:
     "Train an epoch, or the rest of it, recalibrate and validate; returns its row of the history."
     l.started = time.perf_counter() - l.spent
-    if l.cursor is None: l.rate = l.optimizer.param_groups[0]['lr']*_warmth(l)
+    if l.cursor is None:
+        l.rate = l.optimizer.param_groups[0]['lr'] * _warmth(l)
     trained = train_epoch(l, data['train'], after)
     recalibrate(l, data['train'])
     validated: dict[str, Any] = dict.fromkeys(trained)
     if 'validation' in data:
         validated = validate(l, data['validation'])
         _finite(l, validated['loss'])
-    l.spent = 0.
-    if l.config.scheduler == 'plateau': l.schedule.step(validated['f1'] if 'validation' in data else trained['f1'])
-    elif l.config.scheduler != 'onecycle': l.schedule.step()
-    scores = {f'train_{k}': v for k, v in trained.items()} | {f'val_{k}': v for k, v in validated.items()}
-    return dict(epoch=l.epoch + 1, attempt=l.attempt, lr=l.rate) | scores | dict(seconds=time.perf_counter() - l.started)
+    l.spent = 0.0
+    if l.config.scheduler == 'plateau':
+        l.schedule.step(validated['f1'] if 'validation' in data else trained['f1'])
+    elif l.config.scheduler != 'onecycle':
+        l.schedule.step()
+    scores = {f'train_{k}': v for k, v in trained.items()} | {
+        f'val_{k}': v for k, v in validated.items()
+    }
+    return (
+        dict(epoch=l.epoch + 1, attempt=l.attempt, lr=l.rate)
+        | scores
+        | dict(seconds=time.perf_counter() - l.started)
+    )
 
 # %% ../../nbs/50_train/20_loop.ipynb #911879dd
-def _saver(l: Learner, to: Checkpoints, save_now: Callable[[], bool] | None) -> Callable[[Loader], None]:
+def _saver(
+    l: Learner, to: Checkpoints, save_now: Callable[[], bool] | None
+) -> Callable[[Loader], None]:
     "What saves the state within an epoch: when it is time, or when it is asked for."
+
     def after(drawings: Loader) -> None:
-        if not (save_now and save_now() or _due(l)): return
+        if not (save_now and save_now() or _due(l)):
+            return
         l.spent = time.perf_counter() - l.started
         _save(l, to, drawings.state_dict())
+
     return after
+
 
 def _due(l: Learner) -> bool:
     "Whether more work would be lost than is allowed."
     return time.monotonic() - l.saved >= l.config.checkpoint_seconds
 
+
 def _write_history(l: Learner, run: Path) -> None:
     "Write a row per epoch."
-    if l.history: write_table(pd.DataFrame(l.history), run/'history.csv')
-    else: (run/'history.csv').unlink(missing_ok=True)
+    if l.history:
+        write_table(pd.DataFrame(l.history), run / 'history.csv')
+    else:
+        (run / 'history.csv').unlink(missing_ok=True)
+
 
 def _keep(l: Learner, f1: float | None) -> None:
     "Keep the present weights as the best ones."
@@ -441,70 +677,128 @@ def _baseline(data: dict[str, Data]) -> float:
     "What always answering the largest class scores on the part that is watched."
     return majority_f1(data.get('validation', data['train']).labels)
 
+
 def _best(l: Learner) -> dict[str, Any]:
     "The row whose weights are kept."
     return l.rows[-1] if l.rows[-1]['val_f1'] is None else max(l.rows, key=lambda r: r['val_f1'])
 
+
 def _over(l: Learner, baseline: float) -> str:
-    "Why the run ends here, or nothing. Patience waits while the guard may still find that nothing was ever learned."
-    if l.epoch >= l.config.epochs: return 'all epochs done'
+    """Why the run ends here, or nothing. Patience waits while the guard may still find that nothing
+    was ever learned."""
+    if l.epoch >= l.config.epochs:
+        return 'all epochs done'
     best = _best(l)
     since = l.epoch - best['epoch']
-    if not l.config.patience or l.epoch < l.config.min_epochs or since < l.config.patience: return ''
-    return '' if not l.restarts and one_class(best, baseline) else f'no better validation macro-F1 for {since} epochs'
+    if not l.config.patience or l.epoch < l.config.min_epochs or since < l.config.patience:
+        return ''
+    return (
+        ''
+        if not l.restarts and one_class(best, baseline)
+        else f'no better validation macro-F1 for {since} epochs'
+    )
 
 # %% ../../nbs/50_train/20_loop.ipynb #9d4f0c01
 def _left_out(config: TrainConfig, data: dict[str, Data], dataset: Path) -> dict[str, Any]:
-    "What a published system eats, and the recordings that it cannot, with the reason; nothing for the architectures of the study."
+    """What a published system eats, and the recordings that it cannot, with the reason; nothing for
+    the architectures of the study."""
     known = architecture(config.architecture)
-    if not known.title: return {}
+    if not known.title:
+        return {}
     told: dict[str, Any] = dict(eats=known.eats, title=known.title)
-    if not known.reader: return told
+    if not known.reader:
+        return told
     used = {id for part in data.values() for id in part.ids}
-    others = [id for id in read_table(dataset/'splits.parquet')['id'] if id not in used]
+    others = [id for id in read_table(dataset / 'splits.parquet')['id'] if id not in used]
     return told | dict(left_out=lacking(data['train'].store, others, known.reader))
 
 # %% ../../nbs/50_train/20_loop.ipynb #69e9c295
-def _finish(l: Learner, data: dict[str, Data], predicted: Sequence[str], run: Path, dataset: Path, **known: Any) -> dict[str, Any]:
+def _finish(
+    l: Learner,
+    data: dict[str, Data],
+    predicted: Sequence[str],
+    run: Path,
+    dataset: Path,
+    **known: Any,
+) -> dict[str, Any]:
     "Write the best weights, predictions with them, and the run record."
     l.model.load_state_dict(l.kept)
-    with atomic(run/'model.safetensors') as tmp: save_file({k: v.contiguous() for k, v in l.kept.items()}, tmp)
-    patients = read_table(dataset/'splits.parquet').set_index('id')['patient']
-    if predicted: write_table(pd.concat([predictions(l, data[part], part, patients) for part in predicted]), run/'predictions.parquet')
+    with atomic(run / 'model.safetensors') as tmp:
+        save_file({k: v.contiguous() for k, v in l.kept.items()}, tmp)
+    patients = read_table(dataset / 'splits.parquet').set_index('id')['patient']
+    if predicted:
+        write_table(
+            pd.concat([predictions(l, data[part], part, patients) for part in predicted]),
+            run / 'predictions.parquet',
+        )
     best = _best(l)
-    record = dict(known, architecture=l.config.architecture, device=device_name(l.device), seed=l.config.seed, stopped=l.stopped,
-                  epochs=l.epoch, best_epoch=best['epoch'], best_f1=best['val_f1'], lr=l.config.lr, restarts=l.restarts,
-                  collapsed=one_class(best, _baseline(data), 'val' if 'validation' in data else 'train'),
-                  seconds=sum(r['seconds'] for r in l.history), parameters=sum(p.numel() for p in l.model.parameters()),
-                  recordings={part: len(d.ids) for part, d in data.items()},
-                  signals={k: data['train'].store.meta[k] for k in ('fs', 'seconds')}, **_left_out(l.config, data, dataset),
-                  versions=dict(python=platform.python_version(), torch=torch.__version__, torchvision=torchvision.__version__))
-    write_json(record, run/'run.json')
+    record = dict(
+        known,
+        architecture=l.config.architecture,
+        device=device_name(l.device),
+        seed=l.config.seed,
+        stopped=l.stopped,
+        epochs=l.epoch,
+        best_epoch=best['epoch'],
+        best_f1=best['val_f1'],
+        lr=l.config.lr,
+        restarts=l.restarts,
+        collapsed=one_class(best, _baseline(data), 'val' if 'validation' in data else 'train'),
+        seconds=sum(r['seconds'] for r in l.history),
+        parameters=sum(p.numel() for p in l.model.parameters()),
+        recordings={part: len(d.ids) for part, d in data.items()},
+        signals={k: data['train'].store.meta[k] for k in ('fs', 'seconds')},
+        **_left_out(l.config, data, dataset),
+        versions=dict(
+            python=platform.python_version(),
+            torch=torch.__version__,
+            torchvision=torchvision.__version__,
+        ),
+    )
+    write_json(record, run / 'run.json')
     sweep(run)
     return record
 
 # %% ../../nbs/50_train/20_loop.ipynb #d1f9ba0c
 def predictions(l: Learner, data: Data, part: str, patients: pd.Series) -> pd.DataFrame:
-    "A row per chart: id, patient, layout, part, label and a probability per class; `patients` maps ids to patients."
+    """A row per chart: id, patient, layout, part, label and a probability per class; `patients`
+    maps ids to patients."""
     ids = np.repeat(np.array(data.ids, dtype=object), len(data.layouts))
-    frame = pd.DataFrame(dict(id=ids, patient=patients.reindex(ids).to_numpy(), layout=[x.name for x in data.layouts] * len(data.ids), part=part,
-                              label=np.repeat(data.labels, len(data.layouts))))
-    return frame.assign(**{f'p_{c}': p for c, p in zip(l.config.classes, predict(l, data).T, strict=True)})
+    frame = pd.DataFrame(
+        dict(
+            id=ids,
+            patient=patients.reindex(ids).to_numpy(),
+            layout=[x.name for x in data.layouts] * len(data.ids),
+            part=part,
+            label=np.repeat(data.labels, len(data.layouts)),
+        )
+    )
+    return frame.assign(
+        **{f'p_{c}': p for c, p in zip(l.config.classes, predict(l, data).T, strict=True)}
+    )
+
 
 def device_name(device: torch.device) -> str:
     "What people call the device."
-    return torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{device.type} ({torch.get_num_threads()} threads)'
+    return (
+        torch.cuda.get_device_name(device)
+        if device.type == 'cuda'
+        else f'{device.type} ({torch.get_num_threads()} threads)'
+    )
+
 
 def run_config(run: str | Path) -> TrainConfig:
     "The settings that a run was trained with."
-    settings = read_json(Path(run)/'config.json')
+    settings = read_json(Path(run) / 'config.json')
     return TrainConfig(**settings | {k: tuple(settings[k]) for k in ('classes', 'layouts')})
+
 
 def load_run(run: str | Path) -> Learner:
     "A finished run, ready to predict."
     run = Path(run)
     l = learner(replace(run_config(run), weights='none', device='auto', start=''), 1)
-    if not (run/'model.safetensors').exists(): raise EcgvisError('the run has no weights', file=run, remedy='finish its training first')
-    l.model.load_state_dict(load_file(run/'model.safetensors'))
+    if not (run / 'model.safetensors').exists():
+        raise EcgvisError('the run has no weights', file=run, remedy='finish its training first')
+    l.model.load_state_dict(load_file(run / 'model.safetensors'))
     l.model.eval()
     return l
