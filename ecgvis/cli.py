@@ -26,7 +26,9 @@ from .simulate import recordings as simulate
 from .render.augment import AUGMENTS
 from .study.slurm import load_site, slurm_text, submit
 from .core import EcgvisError, cores, progress, read_json, write_table
-from .data.datasets import LEADS, RHYTHMS, load_dataset, read_recording
+from .data.datasets import load_dataset
+from .data.files import read_recording
+from .data.recording import LEADS, RHYTHMS
 from ecgvis.store.export import (
     Exported,
     export_index,

@@ -25,7 +25,7 @@ from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Bbox
 
-from ..data.datasets import LEADS, Recording
+from ..data.recording import LEADS, Recording
 from .layout import Layout, Strip, get_layout, signals_for, strip_name, strips
 
 # %% ../../nbs/20_render/20_figure.ipynb #7391ba99

@@ -15,7 +15,7 @@ import matplotlib.colors
 import numpy as np
 
 from ..core import EcgvisError
-from ..data.datasets import LEADS
+from ..data.recording import LEADS
 
 # %% ../../nbs/20_render/00_layout.ipynb #4927412e
 @dataclass(frozen=True)

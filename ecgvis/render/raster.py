@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..core import EcgvisError, atomic, compiled
-from ..data.datasets import LEADS, Recording
+from ..data.recording import LEADS, Recording
 from .figure import figure, title
 from ecgvis.render.layout import (
     LAYOUTS,

@@ -36,7 +36,8 @@ from ecgvis.core import (
     write_table,
 )
 from ..costs import NEEDED, open_run
-from ..data.datasets import LEADS, Recording, read_recording
+from ..data.files import read_recording
+from ..data.recording import LEADS, Recording
 from ..evaluate.metrics import average_layouts, read_predictions
 from ecgvis.saliency.faithfulness import (
     SHARES,

@@ -29,7 +29,7 @@ from ecgvis.render.augment import (
     vary_signals,
 )
 from ..core import EcgvisError, digest, to_plain
-from ..data.datasets import LEADS
+from ..data.recording import LEADS
 from ..render.raster import Layout, compose, get_layout, ink
 from .signals import VERSION, Store, decode, encode, open_store, stamp, write
 
