@@ -39,7 +39,9 @@ from ecgvis.store.export import (
 )
 from .saliency.attribution import get_method, list_methods
 from .models.registry import architecture, fetch_weights, list_models, weights_table
-from .render.raster import LAYOUTS, clipped, ink, save_chart
+from .render.figures import save_chart
+from .render.layout import LAYOUTS
+from .render.raster import clipped, ink
 from .report.assemble import report
 from .saliency.explainer import METHODS, explain
 from .store.charts import open_store

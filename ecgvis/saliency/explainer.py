@@ -51,7 +51,7 @@ from ecgvis.saliency.faithfulness import (
     probabilities,
     shuffled_labels,
 )
-from ..render.figure import FOOT, figure
+from ..render.figures import FOOT, figure
 from .attribution import InkNet, find_layer, get_method
 from ..render.layout import Layout, get_layout, lead_names, strips
 from .leadtime import table, wave_of

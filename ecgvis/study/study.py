@@ -41,7 +41,7 @@ from ..models.trees import fit as grow_trees
 from ..models.registry import Architecture, architecture
 from ..data.config import DataConfig
 from .prepare import prepare
-from ..render.raster import get_layout
+from ..render.layout import get_layout
 from ..report.assemble import report
 from ..runs import last_attempt
 from ..saliency.explainer import SaliencyConfig, explain_run
