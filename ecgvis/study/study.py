@@ -39,7 +39,8 @@ from ..evaluate.metrics import evaluate
 from ..saliency.attribution import get_method
 from ..models.trees import fit as grow_trees
 from ..models.registry import Architecture, architecture
-from .prepare import DataConfig, prepare
+from ..data.config import DataConfig
+from .prepare import prepare
 from ..render.layout import get_layout
 from ..report.assemble import report
 from ..runs import last_attempt
