@@ -136,3 +136,6 @@ def example_input(
         return torch.zeros(n, 3, side, side)
     shown = transform(np.zeros((n, len(LEADS), 5000), np.float32), 500.0)
     return torch.zeros_like(torch.from_numpy(shown))
+
+# %% ../../nbs/40_models/25_registry.ipynb #5h1m90fa
+from .weights import cached_file, fetch_weights, weights_table  # noqa: F401

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['cached_file', 'weights_table', 'fetch_weights', 'Weights', 'resolve_weights']
 
-# %% ../../nbs/40_models/05_weights.ipynb #8f55d949
+# %% ../../nbs/40_models/05_weights.ipynb #bbbf0956
 import os, urllib.error
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from .catalog import architecture, list_models
 if TYPE_CHECKING:
     import pandas as pd
 
-# %% ../../nbs/40_models/05_weights.ipynb #bb35ea57
+# %% ../../nbs/40_models/05_weights.ipynb #5c4c95ad
 def _cache() -> Path:
     "Torch's folder of weights: `$TORCH_HOME/hub/checkpoints`."
     cache = os.environ.get('XDG_CACHE_HOME', '~/.cache')
@@ -45,7 +45,7 @@ def weights_table() -> 'pd.DataFrame':
         rows.append(dict(architecture=name, weights=weights, cached=there, file=str(file)))
     return pd.DataFrame(rows)
 
-# %% ../../nbs/40_models/05_weights.ipynb #13eec2d3
+# %% ../../nbs/40_models/05_weights.ipynb #7b7468f4
 def fetch_weights(name: str) -> Path:
     "Fetch the ImageNet weights of `name` into torchvision's cache."
     file = cached_file(name)
@@ -70,7 +70,7 @@ def fetch_weights(name: str) -> Path:
         ) from e
     return file
 
-# %% ../../nbs/40_models/05_weights.ipynb #e7b44535
+# %% ../../nbs/40_models/05_weights.ipynb #1f83de4f
 @dataclass(frozen=True)
 class Weights:
     "Where the first weights come from."
@@ -84,7 +84,7 @@ def _scratch(why: str = '') -> Weights:
     "Random first weights, and why."
     return Weights('none', None, f'none (trained from scratch{why and f": {why}"})')
 
-# %% ../../nbs/40_models/05_weights.ipynb #70424e81
+# %% ../../nbs/40_models/05_weights.ipynb #b4e988da
 def resolve_weights(name: str, weights: str = 'auto') -> Weights:
     "Decide where the first weights of `name` come from; `imagenet` may fetch, `auto` never does."
     file = cached_file(name)

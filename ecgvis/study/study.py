@@ -39,15 +39,16 @@ from ..evaluate.metrics import evaluate
 from ..saliency.attribution import get_method
 from ..models.trees import fit as grow_trees
 from ..models.registry import Architecture, architecture
-from .prepare import DataConfig, prepare
-from ..render.raster import get_layout
+from ..data.config import DataConfig
+from .prepare import prepare
+from ..render.layout import get_layout
 from ..report.assemble import report
 from ..runs import last_attempt
 from ..saliency.explainer import SaliencyConfig, explain_run
 from ..search.tuning import time_text
 from ..search.stages import Search, Stand, plan, search_model, step_stand
 from ..train.loop import TrainConfig, fit, pick_device
-from ..search.queue import alive, held
+from ..locks import is_leased, lease
 
 # %% ../../nbs/95_study/10_study.ipynb #88e7a373
 @dataclass(frozen=True)
@@ -348,7 +349,7 @@ def save(study: Study) -> None:
 # %% ../../nbs/95_study/10_study.ipynb #998c9d8e
 def prepare_study(study: Study) -> dict[str, Any]:
     "The prepare stage of a study; one process at a time."
-    with held(study.folder / 'locks' / 'prepare'):
+    with lease(study.folder / 'locks' / 'prepare'):
         save(study)
         return prepare(study.data, study.dataset)
 
@@ -439,7 +440,7 @@ def cross_model(
     folder = model.folder / 'cross'
     done = True
     for r, k in c.each:
-        with held(model.folder / 'locks' / f'cross-{r}-{k}', wait=wait) as mine:
+        with lease(model.folder / 'locks' / f'cross-{r}-{k}', wait=wait) as mine:
             if mine:
                 dataset = cross_dataset(
                     model.study.dataset, model.study.folder / 'cross' / f'{r}-{k}', c, r, k
@@ -476,7 +477,7 @@ def _final(
     entry: Entry, config: TrainConfig, save_now: SaveNow | None, failed: dict[str, str]
 ) -> bool:
     "Train a final run, unless another process is at it; returns whether nothing is left to do."
-    with held(entry.lock, wait=False) as mine:
+    with lease(entry.lock, wait=False) as mine:
         if mine:
             _tried(entry.name, entry.folder, lambda: train_entry(entry, config, save_now), failed)
     return mine
@@ -615,7 +616,7 @@ def status(
         'done'
         if done.exists()
         else 'running'
-        if lock and alive(lock)
+        if lock and is_leased(lock)
         else 'stopped'
         if folder.exists()
         else 'waiting'
@@ -668,7 +669,7 @@ def _run_stand(entry: Entry) -> Stand:
         return problem
     if not (entry.folder / 'config.json').exists():
         return Stand('waiting')
-    state = 'done' if done else 'running' if alive(entry.lock) else 'stopped'
+    state = 'done' if done else 'running' if is_leased(entry.lock) else 'stopped'
     if not history.exists():
         return Stand(state, _test_text(entry))
     table = last_attempt(read_table(history))

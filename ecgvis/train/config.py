@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Optimizer', 'Scheduler', 'Head', 'LR_SCRATCH', 'LR_FINETUNE', 'LIMITS', 'TrainConfig', 'run_config']
 
-# %% ../../nbs/50_train/00_config.ipynb #b4d24b98
+# %% ../../nbs/50_train/00_config.ipynb #af3c708c
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +18,7 @@ from ..core import read_json
 from ..models.catalog import architecture, list_models
 from ..render.variation import Augment, get_augment
 
-# %% ../../nbs/50_train/00_config.ipynb #0539dda9
+# %% ../../nbs/50_train/00_config.ipynb #a7818c5f
 Optimizer = Literal['adamw', 'sgd']
 Scheduler = Literal['onecycle', 'step', 'plateau', 'none']
 Head = Literal['default', 'zeros', 'xavier', 'kaiming']
@@ -26,7 +26,7 @@ Head = Literal['default', 'zeros', 'xavier', 'kaiming']
 LR_SCRATCH = 3e-3  # peak learning rate from random weights
 LR_FINETUNE = 5e-4  # and from given ones
 
-# %% ../../nbs/50_train/00_config.ipynb #f650945f
+# %% ../../nbs/50_train/00_config.ipynb #45ea9d1e
 LIMITS: dict[str, tuple[float, float]] = dict(
     epochs=(1, 1e9),
     batch=(2, 1e9),
@@ -52,7 +52,7 @@ def _limited(name: str, default: float, text: str) -> Any:
     least, most = LIMITS[name]
     return setting(default, text, ge=least, le=most)
 
-# %% ../../nbs/50_train/00_config.ipynb #735ddea2
+# %% ../../nbs/50_train/00_config.ipynb #44108f71
 def _layout_names() -> list[str]:
     "Layouts that are presets."
     from ecgvis.render.layout import LAYOUTS
@@ -82,7 +82,7 @@ _TENSORS = _rule(
     lambda name: not name or Path(name).suffix == '.safetensors', 'a .safetensors file, or nothing'
 )
 
-# %% ../../nbs/50_train/00_config.ipynb #f9d3ae1f
+# %% ../../nbs/50_train/00_config.ipynb #c9dba569
 @settings('train')
 class TrainConfig:
     "Settings of one training run."
@@ -138,7 +138,7 @@ class TrainConfig:
     def pixels(self) -> int:
         return self.size or architecture(self.architecture).size
 
-# %% ../../nbs/50_train/00_config.ipynb #a54903e9
+# %% ../../nbs/50_train/00_config.ipynb #904b7a67
 def run_config(
     run: str | Path,  # folder of a run
 ) -> TrainConfig:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NonFinite', 'majority_f1', 'one_class', 'collapsed']
 
-# %% ../../nbs/50_train/25_guard.ipynb #c61c5b33
+# %% ../../nbs/50_train/25_guard.ipynb #f66a749f
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['OnEpoch', 'CALLER', 'Learner', 'PlainInput', 'learner', 'logits', 'probabilities', 'step', 'passes', 'batches',
-           'train_epoch', 'score', 'recalibrate', 'forward', 'predict_part', 'validate', 'fit', 'predictions']
+           'train_epoch', 'score', 'recalibrate', 'forward', 'predict_part', 'validate', 'fit', 'predictions',
+           'load_run']
 
 # %% ../../nbs/50_train/40_loop.ipynb #88021e15
 import hashlib, math, platform, time
@@ -622,3 +623,14 @@ def predictions(l: Learner, data: Data, part: str, patients: pd.Series) -> pd.Da
     p = predict_part(l, data)
     columns |= {f'p_{c}': p[:, k] for k, c in enumerate(l.config.classes)}
     return pd.DataFrame(columns)
+
+# %% ../../nbs/50_train/40_loop.ipynb #5h1m8d05
+from .config import run_config  # noqa: F401
+from .parts import load_parts as parts  # noqa: F401
+from .setup import HEADS, load_start  # noqa: F401
+
+
+def load_run(run: Any) -> Learner:
+    from ecgvis.train.predict import open_run
+
+    return open_run(run).learner

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Data', 'split_by_fold', 'load_parts']
 
-# %% ../../nbs/50_train/30_parts.ipynb #e2e60b76
+# %% ../../nbs/50_train/30_parts.ipynb #2c890828
 from pathlib import Path
 
 import pandas as pd
@@ -34,7 +34,7 @@ def split_by_fold(
     mine = splits['fold'] == fold
     return dict(train=splits[~test & ~mine], validation=splits[~test & mine])
 
-# %% ../../nbs/50_train/30_parts.ipynb #b6508f7d
+# %% ../../nbs/50_train/30_parts.ipynb #d46e53b0
 Data = ChartDataset | SignalDataset
 
 

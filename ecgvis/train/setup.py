@@ -6,7 +6,7 @@
 __all__ = ['OPTIMIZERS', 'SCHEDULERS', 'HEADS', 'pick_device', 'device_name', 'keep_memory', 'last_linear', 'load_start',
            'first_model']
 
-# %% ../../nbs/50_train/10_setup.ipynb #edb59576
+# %% ../../nbs/50_train/10_setup.ipynb #dd05fe45
 import ctypes, sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..core import EcgvisError
 from ..models.registry import create
 from .config import TrainConfig
 
-# %% ../../nbs/50_train/10_setup.ipynb #c5073224
+# %% ../../nbs/50_train/10_setup.ipynb #df6701c1
 def pick_device(name: str = 'auto') -> torch.device:
     "The device of a name; `auto` is cuda, else mps, else cpu."
     if name == 'auto':
