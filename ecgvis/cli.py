@@ -449,7 +449,7 @@ def classify(
     ):
         row: dict[str, Any] = dict(path=path, id=id, answer='', problem='')
         try:
-            signal, _ = audit.check(read_recording(path), **signals)
+            signal, _ = audit.standard_signal(read_recording(path), **signals)
         except EcgvisError as e:
             rows.append(row | dict(problem=e.line))
         else:
