@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FinishedRun', 'check_finished', 'open_run', 'newest_run', 'Answer', 'recordings_at', 'answer_table', 'save_charts']
 
-# %% ../../nbs/50_train/50_predict.ipynb #39a9bbc3
+# %% ../../nbs/50_train/50_predict.ipynb #3c2323ac
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ..core import EcgvisError, read_json
-from ..data.audit import check
+from ..data.audit import standard_signal
 from ..data.datasets import load_dataset
 from ..data.files import read_recording
 from ..data.recording import Recording
@@ -28,7 +28,7 @@ from ..render.raster import ink
 from .config import TrainConfig, run_config
 from .loop import Learner, learner, probabilities
 
-# %% ../../nbs/50_train/50_predict.ipynb #b148eb39
+# %% ../../nbs/50_train/50_predict.ipynb #2377229d
 _FILES = ('config.json', 'run.json', 'model.safetensors')
 
 
@@ -78,7 +78,7 @@ class FinishedRun:
         for recording in recordings:
             yield _answer(self, recording)
 
-# %% ../../nbs/50_train/50_predict.ipynb #b4d03e79
+# %% ../../nbs/50_train/50_predict.ipynb #1a759a8b
 _AGAIN = 'train the run again'
 
 
@@ -124,7 +124,7 @@ def _broken(file: Path, told: str, field: str) -> EcgvisError:
     expected = 'what training writes there'
     return EcgvisError(told, file, field, expected, remedy=_AGAIN)
 
-# %% ../../nbs/50_train/50_predict.ipynb #b4b5ee3b
+# %% ../../nbs/50_train/50_predict.ipynb #af937172
 def newest_run(
     out: str | Path,  # folder of all studies
     charts: bool = False,  # only of networks that see charts
@@ -143,7 +143,7 @@ def newest_run(
         remedy='run `ecgvis study` first, or name a run folder with --run',
     )
 
-# %% ../../nbs/50_train/50_predict.ipynb #de9b5d92
+# %% ../../nbs/50_train/50_predict.ipynb #a501f06b
 @dataclass(frozen=True, eq=False)
 class Answer:
     "What a network says of one recording."
@@ -163,7 +163,7 @@ def _answer(run: FinishedRun, recording: Recording | str | Path) -> Answer:
     id, path = (recording.id, '') if given else (Path(recording).stem, str(recording))
     try:
         read = recording if given else read_recording(recording)
-        signal, _ = check(read, **run.signals)
+        signal, _ = standard_signal(read, **run.signals)
     except EcgvisError as e:
         return Answer(id, path, problem=e.line)
     problem = run.transform.problem(signal, run.signals['fs']) if run.transform else ''
@@ -173,7 +173,7 @@ def _answer(run: FinishedRun, recording: Recording | str | Path) -> Answer:
     p = run.probabilities(signal[None])[0]
     return Answer(id, path, run.classes[int(p.argmax())], p, '', read, signal)
 
-# %% ../../nbs/50_train/50_predict.ipynb #99de6496
+# %% ../../nbs/50_train/50_predict.ipynb #a044ff24
 def _answers(run: FinishedRun, x: np.ndarray) -> np.ndarray:  # float64 [layouts, N, classes]
     "Class probabilities for each layout of a run."
     l = run.learner
@@ -184,7 +184,7 @@ def _answers(run: FinishedRun, x: np.ndarray) -> np.ndarray:  # float64 [layouts
     every = [probabilities(l, d, np.full(len(x), k)) for k, d in enumerate(drawn)]
     return np.stack(every)
 
-# %% ../../nbs/50_train/50_predict.ipynb #0bb68a53
+# %% ../../nbs/50_train/50_predict.ipynb #d2d5bacd
 def recordings_at(
     path: str | Path,  # a file, or a folder of a data set
 ) -> dict[str, str]:  # file by id
@@ -209,7 +209,7 @@ def answer_table(
         rows.append(row | dict(zip(classes, p, strict=True)))
     return pd.DataFrame(rows)
 
-# %% ../../nbs/50_train/50_predict.ipynb #1c0229f9
+# %% ../../nbs/50_train/50_predict.ipynb #712100da
 def save_charts(
     run: FinishedRun,
     answer: Answer,  # of a recording that could be read
