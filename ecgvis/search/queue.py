@@ -83,7 +83,7 @@ def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
             settings[own] = _value(trial, name, space[name])
     return settings
 
-# %% ../../nbs/60_search/10_queue.ipynb #66b5d460
+# %% ../../nbs/60_search/10_queue.ipynb #9dac8445
 @dataclass
 class TrialQueue:
     "A search as one worker sees it."
@@ -95,8 +95,9 @@ class TrialQueue:
     named: Callable[[dict[str, Any]], str]
     sampler: Callable[[int], BaseSampler]  # what proposes the n-th point
     wanted: int  # points to propose, of all workers together; those enqueued come in any case
-    # called under the lock, when a trial has ended
-    after: Callable[['TrialQueue'], Any] = lambda queue: None
+    # called under the lock, when a trial was `taken`, has `ended` or was `requeued`
+    after: Callable[['TrialQueue', str], Any] = lambda queue, event: None
+    storage: str | BaseStorage = ''  # where the lists of all steps lie, as of `open_storage`
     # leases of other machines that could not be judged yet
     sightings: dict[Path, Sighting] = field(default_factory=dict)
 
@@ -226,7 +227,7 @@ def _used_up(trials: list[FrozenTrial]) -> bool:
     last = trials[-_DUPLICATES:]
     return len(last) == _DUPLICATES and all('same_as' in t.user_attrs for t in last)
 
-# %% ../../nbs/60_search/10_queue.ipynb #e0462458
+# %% ../../nbs/60_search/10_queue.ipynb #97fa6c37
 def _leased(queue: TrialQueue, trial: optuna.Trial, before: list[FrozenTrial]) -> Job | None:
     "Lease a trial; None if its point was there before."
     settings = suggest(trial, queue.space)
@@ -242,6 +243,7 @@ def _leased(queue: TrialQueue, trial: optuna.Trial, before: list[FrozenTrial]) -
         trial.set_user_attr('worker', whoami())
         for step, value in trial.user_attrs.get('curve', ()):
             trial.report(value, step)
+        queue.after(queue, 'taken')
     except BaseException:
         lease.release()
         raise
@@ -312,7 +314,7 @@ def _result(job: Job, objective: Objective, report: TrialReport) -> float:
         raise EcgvisError(f'the result of {job.folder.name} is {value}', file=job.folder)
     return value
 
-# %% ../../nbs/60_search/10_queue.ipynb #df02380c
+# %% ../../nbs/60_search/10_queue.ipynb #241dcaa1
 def _given_back(queue: TrialQueue, report: TrialReport, error: BaseException, asked: bool) -> bool:
     "Requeue a trial that failed, if it still is this worker's; who was asked to stop is not to blame."
     with queue.lock:
@@ -320,6 +322,7 @@ def _given_back(queue: TrialQueue, report: TrialReport, error: BaseException, as
         mine = now.state == TrialState.RUNNING
         if mine:
             requeue(queue, now, f'{type(error).__name__}: {error}'[:500], not asked)
+            queue.after(queue, 'requeued')
     return mine
 
 
@@ -332,7 +335,7 @@ def _tell(queue: TrialQueue, report: TrialReport, value: float) -> None:
             queue.study.tell(report.trial.number, state=TrialState.PRUNED)
         else:
             queue.study.tell(report.trial.number, value)
-        queue.after(queue)
+        queue.after(queue, 'ended')
 
 # %% ../../nbs/60_search/10_queue.ipynb #efdb29b9
 def work(
