@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['MEASURED', 'DERIVED', 'ATTRIBUTES', 'MALE', 'SMALL', 'RATE', 'REACH', 'LEAST', 'RR', 'attributes', 'Trees', 'grow',
-           'folds_of', 'cross_predict', 'extrema', 'slopes', 'wave_slopes', 'Histograms', 'rr_statistics', 'describe',
-           'fit']
+           'cross_predict', 'extrema', 'slopes', 'wave_slopes', 'Histograms', 'rr_statistics', 'describe', 'fit']
 
 # %% ../../nbs/40_models/30_trees.ipynb #58f9142e
 from collections.abc import Sequence
@@ -17,7 +16,6 @@ import numpy as np
 import pandas as pd
 from scipy.signal import butter, find_peaks, peak_widths, sosfiltfilt
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
 from .published import ZHENG
@@ -34,7 +32,10 @@ from ecgvis.core import (
     write_table,
 )
 from ..data.beats import find_qrs
-from ..data.datasets import GROUP_OF, LEADS, parse_sex, read_diagnostics
+from ..data.datasets import read_diagnostics
+from ..data.files import parse_sex
+from ..data.recording import GROUP_OF, LEADS
+from ..data.split import folds_of
 from ..store.charts import open_store
 
 # %% ../../nbs/40_models/30_trees.ipynb #b555a177
@@ -144,24 +145,6 @@ def grow(
     return out
 
 # %% ../../nbs/40_models/30_trees.ipynb #0c1e45d3
-def folds_of(
-    y: np.ndarray,  # class numbers [N]
-    patients: Sequence[Any] | np.ndarray,  # of each row
-    folds: int = 10,
-    repeats: int = 1,
-    seed: int = 0,
-) -> list[np.ndarray]:  # for each repeat the fold of each row, int64 [N]
-    "Repeated stratified folds of patients."
-    out = []
-    for k in range(repeats):
-        fold = np.empty(len(y), np.int64)
-        cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + k)
-        for j, (_, held) in enumerate(cut.split(y, y, np.asarray(patients))):
-            fold[held] = j
-        out.append(fold)
-    return out
-
-
 def cross_predict(
     x: np.ndarray,  # [N, features]
     y: np.ndarray,  # class numbers [N]
@@ -174,7 +157,8 @@ def cross_predict(
 ) -> np.ndarray:  # float64 [repeats, N, classes]
     "What trees that never saw a row's patient answer to it, for each repeat."
     out = np.zeros((repeats, len(y), classes))
-    for k, fold in enumerate(folds_of(y, patients, folds, repeats, seed)):
+    for k in range(repeats):
+        fold = folds_of(y, np.asarray(patients), folds, seed + k)
         for j in progress(range(folds), 'growing', 'folds'):
             out[k, fold == j] = grow(
                 x[fold != j], y[fold != j], x[fold == j], classes, trees, seed + k

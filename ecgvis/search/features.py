@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['head_name', 'frozen_network', 'FeatureExtractor', 'Features', 'compute_features', 'read_features']
 
-# %% ../../nbs/60_search/40_features.ipynb #fbee8cd4
+# %% ../../nbs/60_search/40_features.ipynb #d95a7c9e
 import hashlib, shutil, time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from ecgvis.core import (
     write_table,
 )
 from ..models.registry import Weights, create, resolve_weights
-from ..render.raster import get_layout
+from ..render.layout import get_layout
 from ..store.charts import ChartDataset, loader, open_store
 from ..train.loop import ChartInput, pick_device
 
