@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['folder_mark', 'open_studies', 'trial_rows', 'trials_table']
 
-# %% ../../nbs/60_search/20_trials.ipynb #6742db54
+# %% ../../nbs/60_search/20_trials.ipynb #6a64fcc1
 import math, uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
