@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.signal import resample_poly
 
-from ..render.augment import Augment, generators, get_augment, vary_signals
+from ..render.augment import generators, vary_signals
+from ..render.variation import Augment, get_augment
 from ..core import EcgvisError
 from ..data.beats import find_qrs
 from ..data.recording import LEADS

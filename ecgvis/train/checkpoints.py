@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ..render.augment import Augment, get_augment
+from ..render.variation import Augment, get_augment
 from ..core import EcgvisError, atomic
 from ..models.registry import architecture, create
 from ..render.layout import get_layout
