@@ -18,7 +18,8 @@ from pydantic_core import PydanticCustomError
 
 from ..config import one_of, read_settings, setting, settings
 from ..core import EcgvisError, digest
-from ..train.checkpoints import HEADS, OPTIMIZERS, SCHEDULERS, TrainConfig
+from ..train.setup import HEADS, OPTIMIZERS, SCHEDULERS
+from ..train.config import TrainConfig
 
 # %% ../../nbs/60_search/00_config.ipynb #704cbf0c
 def _number(value: Any) -> Any:

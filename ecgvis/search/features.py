@@ -30,10 +30,12 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
-from ..models.registry import Weights, create, resolve_weights
+from ..models.weights import Weights, resolve_weights
+from ..models.registry import create
 from ..render.layout import get_layout
 from ..store.charts import ChartDataset, loader, open_store
-from ..train.loop import ChartInput, pick_device
+from ..models.inputs import ChartInput
+from ..train.setup import pick_device
 
 # %% ../../nbs/60_search/40_features.ipynb #cdfbb163
 def head_name(model: nn.Module) -> str:

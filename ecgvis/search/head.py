@@ -32,7 +32,7 @@ from .config import HeadPoint
 from .features import Features
 from .heads import first_head, score_heads, train_heads, with_ones
 from ..store.charts import cuts
-from ..train.loop import pick_device
+from ..train.setup import pick_device
 
 # %% ../../nbs/60_search/60_head.ipynb #8f9f9f47
 def fold_numbers(

@@ -20,7 +20,8 @@ from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from ..models.registry import new_head
 from .config import HeadPoint
 from ..store.charts import cuts
-from ..train.checkpoints import HEADS, OPTIMIZERS, SCHEDULERS, TrainConfig
+from ..train.setup import HEADS, OPTIMIZERS, SCHEDULERS
+from ..train.config import TrainConfig
 from ..train.loop import score
 
 # %% ../../nbs/60_search/50_heads.ipynb #c66d98f1

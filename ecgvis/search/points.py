@@ -20,7 +20,8 @@ from ..core import EcgvisError, digest, read_json, read_table
 from .config import Budget
 from .head import head_file
 from .queue import Objective, TrialReport
-from ..train.checkpoints import NonFinite, TrainConfig
+from ..train.guard import NonFinite
+from ..train.config import TrainConfig
 from ..train.loop import CALLER, fit
 
 # %% ../../nbs/60_search/70_points.ipynb #a36bb22d

@@ -13,13 +13,13 @@ from typing import Any
 
 from ..core import read_json
 from ..locks import lease
-from ..models.registry import resolve_weights
+from ..models.weights import resolve_weights
 from .config import SearchPlan, head_points
 from .features import compute_features
 from .head import head_file, head_grid
 from .points import held_out
 from .tuning import bayes, refine
-from ..train.checkpoints import TrainConfig
+from ..train.config import TrainConfig
 
 # %% ../../nbs/60_search/90_stages.ipynb #dd6b26e7
 def head_step(

@@ -29,7 +29,7 @@ from .pruning import make_pruner
 from .queue import Objective, TrialQueue, enqueue, open_storage, work
 from .status import search_status, write_status
 from .trials import folder_mark, open_studies, trial_rows, trials_table
-from ..train.checkpoints import LIMITS, TrainConfig
+from ..train.config import LIMITS, TrainConfig
 
 # %% ../../nbs/60_search/75_tuning.ipynb #5dd9bc17
 def _lock(folder: Path) -> FolderLock:
