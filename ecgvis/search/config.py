@@ -106,7 +106,7 @@ def read_space(
             raise _refuse(f'{field}.{name}', name, 'a first part that is one of the choices')
     return found
 
-# %% ../../nbs/60_search/00_config.ipynb #02954e34
+# %% ../../nbs/60_search/00_config.ipynb #083f71fb
 def _values(name: str, values: Any, field: str) -> tuple[Any, ...] | Range:
     "Choices or a range of one setting, each of which `TrainConfig` takes."
     own = name.rpartition('.')[2]
@@ -114,15 +114,15 @@ def _values(name: str, values: Any, field: str) -> tuple[Any, ...] | Range:
     if own not in types:
         raise EcgvisError(f'{own!r} cannot vary', field=field, expected=', '.join(types))
     if isinstance(values, (Mapping, Range)):
-        found = _range(values, types[own] is float, field)
-        ends: tuple[Any, ...] = (found.low, found.high)
-    elif isinstance(values, (list, tuple)) and values and len(set(values)) == len(values):
-        found = ends = tuple(values)
-    else:
+        between = _range(values, types[own] is float, field)
+        _try(own, between.low, field)
+        _try(own, between.high, field)
+        return between
+    if not isinstance(values, (list, tuple)) or not 0 < len(set(values)) == len(values):
         raise _refuse(field, values, 'a list of different choices, or low and high')
-    for value in ends:
+    for value in values:
         _try(own, value, field)
-    return found
+    return tuple(values)
 
 
 def _range(values: Mapping[str, Any] | Range, real: bool, field: str) -> Range:
@@ -164,7 +164,7 @@ class HeadPoint:
     def name(self) -> str:
         return digest(self)
 
-# %% ../../nbs/60_search/00_config.ipynb #f1580515
+# %% ../../nbs/60_search/00_config.ipynb #c092a099
 HEAD_SPACE: dict[str, tuple[Any, ...]] = dict(
     optimizer=('adamw', 'sgd'),
     lr=(0.003, 0.03),
@@ -183,7 +183,8 @@ def head_points(
     """Every combination once, the last name moving fastest; points that are equal in effect are one
     point."""
     for name, values in space.items():
-        HeadPoint(**{name: getattr(HeadPoint(), name, None)})
+        given: dict[str, Any] = {name: getattr(HeadPoint(), name, None)}
+        HeadPoint(**given)  # refuses an unknown name
         if not isinstance(values, (list, tuple)) or not values:
             expected = 'a list of values, such as [a, b]'
             raise _refuse(f'search.head.{name}', values, expected)

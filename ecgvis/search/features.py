@@ -166,7 +166,7 @@ def _chunks(folder: Path, key: str, number: int) -> list[torch.Tensor]:
             found.append(f.get_tensor('x'))
     return found
 
-# %% ../../nbs/60_search/40_features.ipynb #ab87d6fe
+# %% ../../nbs/60_search/40_features.ipynb #5525f246
 def compute_features(
     architecture: str,  # a name of `models.list_models()`
     weights: str,  # auto, imagenet, none or a .safetensors file
@@ -194,7 +194,9 @@ def compute_features(
         extractor = FeatureExtractor(network, layouts, size).to(pick_device(device))
         data = ChartDataset(store, list(dict.fromkeys(rows['id'])), layouts, size)
         x = _pass(extractor, data, folder / 'parts', digest(key, batch, chunk), batch, chunk)
-        info = dict(architecture=architecture, weights=source.note, layouts=list(layouts))
+        info: dict[str, Any] = dict(
+            architecture=architecture, weights=source.note, layouts=list(layouts)
+        )
         info |= dict(size=size, seed=seed, seconds=time.perf_counter() - start)
         _keep(stage, Features(x, rows, classes, head_name(network), key, info))
     shutil.rmtree(folder / 'parts', ignore_errors=True)

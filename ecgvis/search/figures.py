@@ -5,63 +5,63 @@
 # %% auto #0
 __all__ = ['history_figure', 'curves_figure', 'importance_figure']
 
-# %% ../../nbs/60_search/80_figures.ipynb #54825c4e
+# %% ../../nbs/60_search/80_figures.ipynb #c15b3c87
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# %% ../../nbs/60_search/80_figures.ipynb #c23199bc
-def _axes(height: float = 2.8) -> Axes:
-    return Figure((6, height), layout='constrained').subplots()
+# %% ../../nbs/60_search/80_figures.ipynb #0fda8c27
+def _new_figure(height: float = 2.8) -> tuple[Figure, Axes]:
+    figure = Figure((6, height), layout='constrained')
+    return figure, figure.subplots()
 
 
 def history_figure(
     table: pd.DataFrame,  # as from `trials_table`, of one step
 ) -> Figure:
     "The result of each point in the order of trials, the best so far, and what was given up."
-    axes = _axes()
+    figure, axes = _new_figure()
     done = table[table['state'] == 'done']
     pruned = table[(table['state'] == 'pruned') & (table['epochs'] > 0)]
     last = [curve[-1] for curve in pruned['curve']]
-    steps = dict(drawstyle='steps-post', label='best so far')
-    axes.plot(done['trial'], done['f1'].cummax(), color='C0', **steps)
+    axes.step(done['trial'], done['f1'].cummax(), color='C0', where='post', label='best so far')
     axes.plot(done['trial'], done['f1'], 'o', color='C0', markersize=4, label='finished')
     axes.plot(pruned['trial'], last, 'x', color='0.5', markersize=4, label='given up')
     axes.set(xlabel='trial', ylabel='validation macro-F1')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
-    return axes.get_figure()
+    return figure
 
-# %% ../../nbs/60_search/80_figures.ipynb #8c661139
+# %% ../../nbs/60_search/80_figures.ipynb #78d0becd
 def curves_figure(
     table: pd.DataFrame,  # as from `trials_table`, of one step
 ) -> Figure:
     "The best macro-F1 so far after each epoch, a line per point; the best point is drawn bold."
-    axes = _axes()
+    figure, axes = _new_figure()
     shown = table[table['state'].isin(['done', 'pruned'])]
     best = shown['f1'].idxmax() if shown['f1'].notna().any() else None
     for i, row in shown.iterrows():
-        style = dict(color='C1' if row['state'] == 'done' else '0.7', linewidth=1)
+        style: dict[str, Any] = dict(color='C1' if row['state'] == 'done' else '0.7', linewidth=1)
         if i == best:
             style = dict(color='C0', linewidth=2.5, zorder=3)
         marker = '.' if len(row['curve']) == 1 else None
         axes.plot(row['curve_at'], row['curve'], marker=marker, **style)
     axes.set(xlabel='epoch', ylabel='validation macro-F1')
-    return axes.get_figure()
+    return figure
 
-# %% ../../nbs/60_search/80_figures.ipynb #f8e7fe61
+# %% ../../nbs/60_search/80_figures.ipynb #dbf344db
 def importance_figure(
     shares: Mapping[str, float],  # as from `tuning.importances`
 ) -> Figure:
     "What each setting has to do with a good result."
-    axes = _axes(0.7 + 0.3 * max(1, len(shares)))
+    figure, axes = _new_figure(0.7 + 0.3 * max(1, len(shares)))
     names = sorted(shares, key=lambda k: shares[k])
     axes.barh([n.replace('_', ' ') for n in names], [shares[n] for n in names])
     if not shares:
-        middle = dict(ha='center', va='center', transform=axes.transAxes)
-        axes.text(0.5, 0.5, 'too few finished points', **middle)
+        axes.annotate('too few finished points', (0.5, 0.5), xycoords='axes fraction', ha='center')
     axes.set(xlabel='importance (share of 1)')
-    return axes.get_figure()
+    return figure

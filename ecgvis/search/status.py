@@ -81,7 +81,7 @@ class SearchStatus:
             parts.append(f'about {time_text(self.left)} left')
         return ', '.join(parts)
 
-# %% ../../nbs/60_search/30_status.ipynb #af3bd01b
+# %% ../../nbs/60_search/30_status.ipynb #be7b2287
 def search_status(
     folder: str | Path,  # of the search
     step: str = '',  # bayes or refine; the newest by default
@@ -94,7 +94,9 @@ def search_status(
         return None
     about = read_json(folder / step / 'search.json')
     file = folder / step / 'status.json'
-    known = read_json(file) if file.exists() else dict(counts={}, running=[], best={}, seconds=0)
+    known: dict[str, Any] = dict(counts={}, running=[], best={}, seconds=0)
+    if file.exists():
+        known = read_json(file)
     counts = known['counts'] | _leased(folder, about['study'], known['running'])
     ended = counts.get('done', 0) + counts.get('pruned', 0)
     kept = sum(n for state, n in counts.items() if state not in ('failed', 'requeued', 'duplicate'))

@@ -72,10 +72,10 @@ def _join(
     after(queue, 'joined')
     return queue
 
-# %% ../../nbs/60_search/75_tuning.ipynb #41c90409
+# %% ../../nbs/60_search/75_tuning.ipynb #a262eb55
 def _parzen(search: SearchConfig) -> Callable[[int], BaseSampler]:
     "What proposes the n-th point."
-    options = dict(multivariate=True, group=True, constant_liar=True)
+    options: dict[str, Any] = dict(multivariate=True, group=True, constant_liar=True)
 
     def sampler(n: int) -> BaseSampler:
         seed = int(np.random.default_rng([search.seed, n]).integers(2**31))
