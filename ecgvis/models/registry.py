@@ -137,5 +137,5 @@ def example_input(
     shown = transform(np.zeros((n, len(LEADS), 5000), np.float32), 500.0)
     return torch.zeros_like(torch.from_numpy(shown))
 
-# %% ../../nbs/40_models/25_registry.ipynb #5h1ma92b
+# %% ../../nbs/40_models/25_registry.ipynb #5h1m29af
 from .weights import cached_file, fetch_weights, weights_table  # noqa: F401
