@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['MEASURED', 'DERIVED', 'ATTRIBUTES', 'MALE', 'SMALL', 'RATE', 'REACH', 'LEAST', 'RR', 'attributes', 'Trees', 'grow',
-           'folds_of', 'cross_predict', 'extrema', 'slopes', 'wave_slopes', 'Histograms', 'rr_statistics', 'describe',
-           'fit']
+           'cross_predict', 'extrema', 'slopes', 'wave_slopes', 'Histograms', 'rr_statistics', 'describe', 'fit']
 
 # %% ../../nbs/40_models/30_trees.ipynb #58f9142e
 from collections.abc import Sequence
@@ -17,7 +16,6 @@ import numpy as np
 import pandas as pd
 from scipy.signal import butter, find_peaks, peak_widths, sosfiltfilt
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
 from .published import ZHENG
@@ -33,8 +31,11 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
-from ..data.datasets import GROUP_OF, LEADS, parse_sex
-from .inputs import r_peaks
+from ..data.beats import find_qrs
+from ..data.datasets import read_diagnostics
+from ..data.files import parse_sex
+from ..data.recording import GROUP_OF, LEADS
+from ..data.split import folds_of
 from ..store.charts import open_store
 
 # %% ../../nbs/40_models/30_trees.ipynb #b555a177
@@ -79,41 +80,24 @@ def attributes(
     pd.DataFrame
 ):  # id, rhythm, group, alone (no other condition), and `ATTRIBUTES`, NaN where not known
     "A row per recording of the table."
-    try:
-        table = pd.read_excel(file)
-    except Exception as e:  # a damaged file makes the reader stumble over anything
-        raise EcgvisError(
-            f'not a readable Excel file ({e})',
-            file=file,
-            expected='Diagnostics.xlsx of the Chapman data set',
-        ) from e
-    gone = [
-        c
-        for c in ('FileName', 'Rhythm', 'Beat', 'PatientAge', 'Gender', *MEASURED)
-        if c not in table
-    ]
-    if gone:
-        raise EcgvisError(
-            f'no column {", ".join(gone)}',
-            file=file,
-            field='first row',
-            remedy='fetch the table again, as published',
-        )
-    rhythm = table['Rhythm'].astype(str).str.strip().replace('SA', 'SI')
+    table = read_diagnostics(file, ('Beat', *MEASURED))
+    number = pd.to_numeric
+    measured = table[list(MEASURED)].apply(number, errors='coerce').astype(float)
+    rhythm = table['Rhythm'].replace('SA', 'SI')
     sex = table['Gender'].map(parse_sex).map(MALE)
     return (
         pd.DataFrame(
             dict(
-                id=table['FileName'].astype(str),
+                id=table['FileName'],
                 rhythm=rhythm,
                 group=rhythm.map(GROUP_OF),
                 alone=table['Beat'].eq('NONE'),
-                age=table['PatientAge'].astype(float),
+                age=number(table['PatientAge'], errors='coerce').astype(float),
                 male=sex,
             )
         )
-        .join(table[list(MEASURED)].astype(float))
-        .join(_ratios(table))
+        .join(measured)
+        .join(_ratios(measured))
     )
 
 # %% ../../nbs/40_models/30_trees.ipynb #ea11437e
@@ -161,24 +145,6 @@ def grow(
     return out
 
 # %% ../../nbs/40_models/30_trees.ipynb #0c1e45d3
-def folds_of(
-    y: np.ndarray,  # class numbers [N]
-    patients: Sequence[Any] | np.ndarray,  # of each row
-    folds: int = 10,
-    repeats: int = 1,
-    seed: int = 0,
-) -> list[np.ndarray]:  # for each repeat the fold of each row, int64 [N]
-    "Repeated stratified folds of patients."
-    out = []
-    for k in range(repeats):
-        fold = np.empty(len(y), np.int64)
-        cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + k)
-        for j, (_, held) in enumerate(cut.split(y, y, np.asarray(patients))):
-            fold[held] = j
-        out.append(fold)
-    return out
-
-
 def cross_predict(
     x: np.ndarray,  # [N, features]
     y: np.ndarray,  # class numbers [N]
@@ -191,7 +157,8 @@ def cross_predict(
 ) -> np.ndarray:  # float64 [repeats, N, classes]
     "What trees that never saw a row's patient answer to it, for each repeat."
     out = np.zeros((repeats, len(y), classes))
-    for k, fold in enumerate(folds_of(y, patients, folds, repeats, seed)):
+    for k in range(repeats):
+        fold = folds_of(y, np.asarray(patients), folds, seed + k)
         for j in progress(range(folds), 'growing', 'folds'):
             out[k, fold == j] = grow(
                 x[fold != j], y[fold != j], x[fold == j], classes, trees, seed + k
@@ -310,9 +277,9 @@ def rr_statistics(
     signal: np.ndarray,  # [12, T] mV
     fs: float,  # Hz
 ) -> np.ndarray:  # float64 [9], as `RR`: s and shares; NaN where there are too few beats
-    """What the intervals between beats are like, by lead II; `rr_near` is the share of successive
+    """What the intervals between beats are like, by all leads; `rr_near` is the share of successive
     intervals that differ by less than 50 ms."""
-    peaks = r_peaks(signal[1], fs)
+    peaks = find_qrs(signal, fs)
     rr = np.diff(peaks) / fs
     if len(rr) < 2:
         return np.array([len(peaks)] + [np.nan] * (len(RR) - 1), float)

@@ -23,7 +23,7 @@ from ..costs import CostConfig, profile
 from ..evaluate.metrics import evaluate
 from ..search.head import ranking
 from .job import Wish
-from .prepare import DataConfig
+from ..data.config import DataConfig
 from ..render.raster import chart
 from ..report.assemble import confusion_figure, learning_figures, report
 from ..runs import missing, open_study
