@@ -22,7 +22,6 @@ import psutil
 import torch
 import xxhash
 from safetensors import SafetensorError
-from scipy.stats import binom
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -37,6 +36,7 @@ from ecgvis.core import (
     workers,
     write_json,
 )
+from .intervals import median_interval
 from .models.registry import architecture, create, list_models
 from .render.raster import ink
 from .simulate.recordings import simulate
@@ -360,16 +360,6 @@ def _clock(
         taken.append(time.perf_counter() - start)
     return np.array(taken)
 
-
-def _median_interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the median of 6 or more values by order statistics: it assumes nothing but
-    that they are independent."""
-    n = len(values)
-    low = int(binom.ppf(0.025, n, 0.5)) - 1
-    high = int(binom.ppf(0.975, n, 0.5))
-    ordered = np.sort(values)
-    return float(ordered[max(low, 0)]), float(ordered[min(high, n - 1)])
-
 # %% ../nbs/75_costs.ipynb #a32ac390
 TIMED = (
     'evaluation and inference mode, after warm-up; from drawn ink in main memory to logits on the device, waited for; '
@@ -392,7 +382,7 @@ def latency(l: Learner, c: CostConfig) -> dict[str, Any]:
     p50, p99 = np.quantile(taken, [0.5, 0.99])
     return dict(
         p50_ms=p50,
-        p50_interval_ms=_median_interval(taken),
+        p50_interval_ms=median_interval(taken),
         p99_ms=p99,
         least_ms=taken.min(),
         most_ms=taken.max(),
@@ -410,7 +400,7 @@ def throughput(l: Learner, c: CostConfig) -> dict[str, Any]:
     work = _predict(l, c.batch)
     warm = len(_clock(work, 1, c.warmup, c.seconds / 4))
     taken = _clock(work, 6, c.repeats, c.seconds)
-    low, high = _median_interval(taken)
+    low, high = median_interval(taken)
     return dict(
         charts_per_second=c.batch / np.median(taken),
         interval_charts_per_second=(c.batch / high, c.batch / low),

@@ -6,7 +6,7 @@
 __all__ = ['BINS', 'TINY', 'COLDEST', 'HOTTEST', 'LEAST', 'CALIBRATION', 'reliability', 'ece', 'losses', 'rescale', 'temperature',
            'calibrate', 'reliability_figure']
 
-# %% ../../nbs/70_evaluate/10_calibration.ipynb #31470d78
+# %% ../../nbs/70_evaluate/10_calibration.ipynb #1f6162af
 import hashlib, textwrap
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -21,11 +21,17 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, ndtr, softmax
 
 from ..core import EcgvisError, read_json, write_json, write_table
-from .metrics import bootstrap, bounds, checked, numbered, read_predictions
+from .metrics import checked, numbered, read_predictions
+from ecgvis.intervals import (
+    log_interval,
+    normal_interval,
+    percentile_interval,
+    share_interval,
+    weights,
+)
 
-# %% ../../nbs/70_evaluate/10_calibration.ipynb #2560d9d0
+# %% ../../nbs/70_evaluate/10_calibration.ipynb #b752fb0c
 BINS = 15
-_Z = 1.959963984540054  # 97.5 % point of the normal distribution
 
 
 def _gathered(
@@ -41,14 +47,11 @@ def _binned(p: np.ndarray, bins: int) -> np.ndarray:
     "The bin of each row: the upper edge belongs to it, as in Guo et al."
     return np.clip(np.ceil(p.max(1) * bins).astype(int) - 1, 0, bins - 1)
 
-# %% ../../nbs/70_evaluate/10_calibration.ipynb #64828354
+# %% ../../nbs/70_evaluate/10_calibration.ipynb #2d663583
 @lru_cache(maxsize=1)  # one run after another asks for the same
 def _weights(patients: int, draws: int, seed: int, rows: int = 500) -> list[np.ndarray]:
-    "One for the data as they are, then blocks of bootstrap draws, float [*, patients]."
-    return [
-        np.ones((1, patients)),
-        *(b.astype(float) for b in bootstrap(patients, draws, seed, rows=rows)),
-    ]
+    "The blocks of `intervals.weights`, kept for the next question about the same patients."
+    return list(weights(patients, draws, seed, rows))
 
 
 def reliability(
@@ -79,7 +82,9 @@ def reliability(
         value = _ratios(*drawn[:, :, k])
         n = int((sums[1, :, k] > 0).sum())
         low, high = (
-            bounds(value[0], value[1:], n) if n >= 5 and len(value) > 2 else (np.nan, np.nan)
+            share_interval(value[0], value[1:], n)
+            if n >= 5 and len(value) > 2
+            else (np.nan, np.nan)
         )
         rows.append(
             dict(
@@ -116,7 +121,7 @@ def _gaps(weights: np.ndarray, sums: np.ndarray) -> np.ndarray:
     of gaps and charts."""
     return (weights @ sums[0]) / (weights @ sums[1]).sum(1, keepdims=True)
 
-# %% ../../nbs/70_evaluate/10_calibration.ipynb #f7c54544
+# %% ../../nbs/70_evaluate/10_calibration.ipynb #a0cbc44c
 def ece(
     labels: Any,
     probabilities: Any,
@@ -145,18 +150,17 @@ def ece(
     luck = (np.bincount(b, (rng.random(m)[who] < conf) - conf, bins) for _ in range(draws))
     honest = np.array([abs(x).sum() / len(y) for x in luck])
     middle = float(_corrected(gaps[0], spread))
-    half = _Z * float(_corrected(gaps[1:], spread).std(ddof=1))
-    low = 0.0 if value <= np.percentile(honest, 97.5) else max(0.0, middle - half)
+    low, high = normal_interval(middle, float(_corrected(gaps[1:], spread).std(ddof=1)))
     return dict(
         value=value,
-        low=low,
-        high=min(1.0, max(middle + half, value)),
+        low=0.0 if value <= np.percentile(honest, 97.5) else max(0.0, low),
+        high=min(1.0, max(high, value)),
         corrected=max(0.0, middle),
         honest=float(honest.mean()),
         p=float(((honest >= value).sum() + 1) / (draws + 1)),
     )
 
-# %% ../../nbs/70_evaluate/10_calibration.ipynb #05b57f47
+# %% ../../nbs/70_evaluate/10_calibration.ipynb #8462004d
 TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -176,11 +180,9 @@ def _mean(value: float, drawn: np.ndarray, signed: bool) -> dict[str, float | No
     if len(drawn) < 2:
         return dict(value=value, low=None, high=None)
     if signed or value <= 0:
-        low, high = np.percentile(drawn, [2.5, 97.5]).tolist()
+        low, high = percentile_interval(drawn)
     else:
-        low, high = (
-            float(value * np.exp(side * _Z * drawn.std(ddof=1) / value)) for side in (-1, 1)
-        )
+        low, high = log_interval(value, drawn.std(ddof=1))
     return dict(value=value, low=low, high=high)
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #af7bcd3e
@@ -207,7 +209,7 @@ def losses(
         for k, v in zip(each, (drawn[:, :-1] / drawn[:, -1:]).T)
     }
 
-# %% ../../nbs/70_evaluate/10_calibration.ipynb #c5c9a7ab
+# %% ../../nbs/70_evaluate/10_calibration.ipynb #20fd6d17
 # the temperatures that are tried, and the patients that are needed
 COLDEST = 0.05
 HOTTEST = 20.0
@@ -257,13 +259,10 @@ def temperature(
     mean = (q * logits).sum(1)
     score = np.bincount(who, mean - logits[rows, y])
     curve = ((q * logits**2).sum(1) - mean**2).sum()
-    # of log t: that of the inverse temperature, relative
-    error = float(np.sqrt((score**2).sum()) / curve * np.exp(t))
-    return dict(
-        value=float(np.exp(t)),
-        low=float(np.exp(t - _Z * error)),
-        high=float(np.exp(t + _Z * error)),
-    )
+    value = float(np.exp(t))
+    # that of the inverse temperature, times the square of the temperature
+    low, high = log_interval(value, np.sqrt((score**2).sum()) / curve * value**2)
+    return dict(value=value, low=low, high=high)
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #9fd7a9be
 def _measure(

@@ -7,7 +7,7 @@ __all__ = ['AGES', 'FEW', 'FEW_OF_CLASS', 'TABLES', 'BLUE', 'different', 'same_r
            'subgroups', 'train_test', 'failures', 'compare_study', 'each', 'ranking_figure', 'comparison_figure',
            'subgroup_figure']
 
-# %% ../../nbs/70_evaluate/20_comparison.ipynb #ae4301aa
+# %% ../../nbs/70_evaluate/20_comparison.ipynb #3662a310
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..core import EcgvisError, Stage, digest, progress, write_table
-from .metrics import bootstrap, bounds, checked, metrics, read_predictions, scores
+from .metrics import checked, metrics, read_predictions, scores
+from ..intervals import difference_interval, normal_interval, share_interval, weights
 from ..runs import Run, StudyFiles, open_study
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #47dc449c
@@ -88,7 +89,7 @@ def _cells(table: pd.DataFrame, classes: Sequence[str], names: pd.Index) -> np.n
         .astype(float)
     )
 
-# %% ../../nbs/70_evaluate/20_comparison.ipynb #7ca3bee2
+# %% ../../nbs/70_evaluate/20_comparison.ipynb #8c4d76ad
 def _drawn(
     models: Mapping[str, Sequence[pd.DataFrame]],
     classes: Sequence[str],
@@ -102,10 +103,9 @@ def _drawn(
     k = len(classes)
     cells = {n: [_cells(t, classes, names) for t in tables] for n, tables in models.items()}
     rng = np.random.default_rng([seed, 2])
-    blocks = [np.ones((1, len(names))), *bootstrap(len(names), draws, seed, rows=1000)]
     parts = []
     values = dict[str, list[float]]()
-    for i, block in enumerate(blocks):
+    for i, block in enumerate(weights(len(names), draws, seed)):
         row = []
         for name, each in cells.items():
             all_seeds = np.stack([_pick((block @ c).reshape(-1, k, k), metric) for c in each])
@@ -123,7 +123,7 @@ def _of_seeds(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return values[0]
     return values[rng.integers(n, size=(n - 1, draws)), np.arange(draws)].mean(0)
 
-# %% ../../nbs/70_evaluate/20_comparison.ipynb #adf177fb
+# %% ../../nbs/70_evaluate/20_comparison.ipynb #a1274782
 def holm(
     p: Any,  # [n], of all comparisons made
 ) -> np.ndarray:  # corrected, in the same order
@@ -145,11 +145,11 @@ def _pair(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
     d = a - b
     value = float(d[0])
     drawn = d[1:]
-    half = 1.959963984540054 * float(drawn.std(ddof=1))
+    low, high = normal_interval(value, float(drawn.std(ddof=1)))
     p = (1 + (abs(drawn - value) >= abs(value) - 1e-12).sum()) / (1 + len(drawn))
-    return dict(difference=value, low=value - half, high=value + half, p=float(p))
+    return dict(difference=value, low=low, high=high, p=float(p))
 
-# %% ../../nbs/70_evaluate/20_comparison.ipynb #25f9fd65
+# %% ../../nbs/70_evaluate/20_comparison.ipynb #37fbddff
 def compare(
     models: Mapping[str, Sequence[pd.DataFrame]],  # name -> test predictions of each of its seeds
     classes: Sequence[str],  # names, in the order of the labels
@@ -166,7 +166,7 @@ def compare(
     best = (drawn[:, 1:] == drawn[:, 1:].max(0)).mean(1)
     rows = list[dict[str, Any]]()
     for i, name in enumerate(names):
-        low, high = bounds(drawn[i, 0], drawn[i, 1:], about['patients'])
+        low, high = share_interval(drawn[i, 0], drawn[i, 1:], about['patients'])
         spread = float(np.std(values[name], ddof=1)) if len(values[name]) > 1 else np.nan
         rows.append(
             dict(
@@ -281,7 +281,7 @@ def subgroups(
         {k: float for k in ('accuracy_low', 'accuracy_high', 'f1_low', 'f1_high')}
     )
 
-# %% ../../nbs/70_evaluate/20_comparison.ipynb #cf679fbe
+# %% ../../nbs/70_evaluate/20_comparison.ipynb #e12d8188
 def _gap(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> dict[str, Any]:
     "Two numbers and their difference."
     both = {
@@ -291,14 +291,9 @@ def _gap(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> dict[str, 
     }
     if not a or not b:
         return both
-    d = a['value'] - b['value']
-    far = lambda x, y: float(np.hypot(a['value'] - a[x], b['value'] - b[y]))
     sure = a['low'] is not None and b['low'] is not None
-    return both | dict(
-        gap=d,
-        low=d - far('low', 'high') if sure else None,
-        high=d + far('high', 'low') if sure else None,
-    )
+    low, high = difference_interval(a, b) if sure else (None, None)
+    return both | dict(gap=a['value'] - b['value'], low=low, high=high)
 
 
 def train_test(

@@ -26,7 +26,6 @@ from ecgvis.models.inputs import (
     SpectrumReader,
     StripReader,
 )
-from ..render.layout import LAYOUTS, Layout, arrange
 from .registry import Architecture, architecture, list_models, register
 
 # %% ../../nbs/40_models/20_published.ipynb #b7325938
@@ -533,15 +532,6 @@ def jeong2021() -> nn.Module:
     )
 
 # %% ../../nbs/40_models/20_published.ipynb #b86d3c04
-LAYOUTS.update(
-    {
-        l.name: l
-        for l in (
-            Layout('4x2.5+I', arrange('standard', 4), rhythm=('I',)),
-            Layout('4x2.5+I-precordial', arrange('precordial', 4), rhythm=('I',)),
-        )
-    }
-)
 SANGHA = ('4x2.5+I', '4x2.5+I-precordial', '2x5', '2x5-precordial')
 
 system(

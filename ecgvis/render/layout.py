@@ -178,6 +178,8 @@ LAYOUTS: dict[str, Layout] = {
         Layout('6x2', arrange('standard', 2), seconds=5.0, **_CLINICAL),
         Layout('12x1', arrange('standard', 1), seconds=10.0, pitch=2.0, overlap=2.0, **_CLINICAL),
         Layout('cabrera', arrange('cabrera', 4), rhythm=('II',), **_CLINICAL),
+        Layout('4x2.5+I', arrange('standard', 4), rhythm=('I',)),
+        Layout('4x2.5+I-precordial', arrange('precordial', 4), rhythm=('I',)),
     )
 }
 

@@ -27,7 +27,8 @@ from .. import __version__
 from .book import Chapter, write_book
 from .checklist import cards_section, limits_section, missing_section, tripod_section
 from ..core import EcgvisError, progress
-from ..evaluate.metrics import INTERVAL, read_predictions
+from ..evaluate.metrics import read_predictions
+from ..intervals import INTERVAL
 from ecgvis.report.evidence import (
     assess,
     calibration_section,

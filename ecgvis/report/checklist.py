@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from .. import __version__
-from ..evaluate.metrics import INTERVAL
+from ..intervals import INTERVAL
 from .page import Group, Item, Row, Section, Table
 from ..runs import Run, StudyFiles, label_names, layout_names, missing
 from .style import data_name, label, run_ids, source

@@ -26,7 +26,8 @@ from ecgvis.evaluate.comparison import (
     subgroup_figure,
 )
 from ..core import EcgvisError, progress, read_json, read_table
-from ..evaluate.metrics import INTERVAL, bootstrap, bounds, read_predictions
+from ..evaluate.metrics import read_predictions
+from ..intervals import INTERVAL, bootstrap, share_interval, t_interval
 from .page import Group, Item, Plot, Row, Section, Table, axes
 from ..runs import Run, StudyFiles, open_study
 from .search import DAMAGED, read_searches
@@ -188,14 +189,8 @@ def _of_seeds(
 
 def _mean(v: Sequence[float]) -> dict[str, float | None]:
     "Mean over seeds with a 95 % t interval."
-    from scipy.stats import t
-
-    half = float(t.ppf(0.975, len(v) - 1)) * float(np.std(v, ddof=1)) / len(v) ** 0.5
-    return dict(
-        value=float(np.mean(v)),
-        low=max(0.0, float(np.mean(v)) - half),
-        high=min(1.0, float(np.mean(v)) + half),
-    )
+    low, high = t_interval(v)
+    return dict(value=float(np.mean(v)), low=max(0.0, low), high=min(1.0, high))
 
 
 def _seeds(study: StudyFiles) -> list[Row]:
@@ -552,7 +547,7 @@ def _by_rhythm(study: StudyFiles, r: Run, draws: int = 500) -> dict[str, dict[st
         value = float(rows['right'].mean())
         drawn = [b @ each for b in bootstrap(len(each), draws)]
         low, high = (
-            bounds(value, np.concatenate([d[:, 0] / d[:, 1] for d in drawn]), len(each))
+            share_interval(value, np.concatenate([d[:, 0] / d[:, 1] for d in drawn]), len(each))
             if len(each) > 4
             else (None, None)
         )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..evaluate.metrics import INTERVAL
+from ..intervals import INTERVAL
 from ..runs import Run, StudyFiles
 
 # %% ../../nbs/90_report/20_style.ipynb #ed72cba5

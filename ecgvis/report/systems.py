@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import read_json
-from ..evaluate.metrics import INTERVAL
+from ..intervals import INTERVAL
 from .page import Row, Section, Table
 from ..runs import Run, StudyFiles
 from .style import data_name, source

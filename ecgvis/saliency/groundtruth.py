@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from safetensors.torch import load_file, save_file
 
 from ..core import EcgvisError, atomic, digest, progress, read_table, write_table
+from ..intervals import resampled_mean
 from ecgvis.saliency.faithfulness import (
     INK,
     TASKS,
@@ -122,14 +123,6 @@ def truth(
 LEARNT = 0.9  # share of right answers from which on a network is asked
 
 
-def _interval(
-    values: np.ndarray, draws: np.ndarray
-) -> tuple[float, float, float]:  # mean, and 95 % over recordings
-    "The mean of a value per recording, and its bootstrap interval."
-    low, high = np.quantile(values[draws].mean(1), (0.025, 0.975))
-    return float(values.mean()), float(low), float(high)
-
-
 def localisation(
     rows: pd.DataFrame,  # of `truth`
     draws: int = 2000,  # of the bootstrap
@@ -142,18 +135,12 @@ def localisation(
         by = part.groupby(['method', 'recording'], sort=False)[
             ['auc', 'pointing', 'per_ink', 'chance', 'rho', 'beyond_ink']
         ].mean()
-        n = part.recording.nunique()
-        drawn = np.random.default_rng(seed).integers(n, size=(draws, n))
         for m in by.index.unique('method'):
             one = by.loc[m]
             values = dict[str, float]()
             for name in ('auc', 'pointing', 'per_ink'):
-                values |= dict(
-                    zip(
-                        (name, f'{name}_low', f'{name}_high'),
-                        _interval(one[name].to_numpy(float), drawn),
-                    )
-                )
+                low, high = resampled_mean(one[name].to_numpy(float), draws, seed)
+                values |= {name: one[name].mean(), f'{name}_low': low, f'{name}_high': high}
             found.append(
                 dict(architecture=a, task=t, method=m, right=part.right.mean())
                 | values

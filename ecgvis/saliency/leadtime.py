@@ -21,6 +21,7 @@ from scipy.stats import rankdata
 from ..core import EcgvisError
 from ..data.datasets import LEADS
 from ..render.layout import Layout, Size, Strip, centres, get_layout, shape_of, strips
+from ..intervals import percentile_interval
 from ..render.raster import ink
 from ..simulate.recordings import Truth
 
@@ -298,7 +299,7 @@ def agreement(
         rows = np.concatenate([members[k] for k in rng.integers(len(members), size=len(members))])
         found.append(float(_spearman(ranks[:2, rows])[0, 1]))
     whole = _spearman(ranks)
-    (low, high) = np.quantile(found, (0.025, 0.975))
+    low, high = percentile_interval(np.array(found))
     return Agreement(
         float(whole[0, 1]), float(low), float(high), float(_partial(whole)), int(both.sum())
     )
