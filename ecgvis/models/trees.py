@@ -33,8 +33,8 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
-from ..data.datasets import GROUP_OF, LEADS, parse_sex
-from .inputs import r_peaks
+from ..data.beats import find_qrs
+from ..data.datasets import GROUP_OF, LEADS, parse_sex, read_diagnostics
 from ..store.charts import open_store
 
 # %% ../../nbs/40_models/30_trees.ipynb #b555a177
@@ -79,41 +79,24 @@ def attributes(
     pd.DataFrame
 ):  # id, rhythm, group, alone (no other condition), and `ATTRIBUTES`, NaN where not known
     "A row per recording of the table."
-    try:
-        table = pd.read_excel(file)
-    except Exception as e:  # a damaged file makes the reader stumble over anything
-        raise EcgvisError(
-            f'not a readable Excel file ({e})',
-            file=file,
-            expected='Diagnostics.xlsx of the Chapman data set',
-        ) from e
-    gone = [
-        c
-        for c in ('FileName', 'Rhythm', 'Beat', 'PatientAge', 'Gender', *MEASURED)
-        if c not in table
-    ]
-    if gone:
-        raise EcgvisError(
-            f'no column {", ".join(gone)}',
-            file=file,
-            field='first row',
-            remedy='fetch the table again, as published',
-        )
-    rhythm = table['Rhythm'].astype(str).str.strip().replace('SA', 'SI')
+    table = read_diagnostics(file, ('Beat', *MEASURED))
+    number = pd.to_numeric
+    measured = table[list(MEASURED)].apply(number, errors='coerce').astype(float)
+    rhythm = table['Rhythm'].replace('SA', 'SI')
     sex = table['Gender'].map(parse_sex).map(MALE)
     return (
         pd.DataFrame(
             dict(
-                id=table['FileName'].astype(str),
+                id=table['FileName'],
                 rhythm=rhythm,
                 group=rhythm.map(GROUP_OF),
                 alone=table['Beat'].eq('NONE'),
-                age=table['PatientAge'].astype(float),
+                age=number(table['PatientAge'], errors='coerce').astype(float),
                 male=sex,
             )
         )
-        .join(table[list(MEASURED)].astype(float))
-        .join(_ratios(table))
+        .join(measured)
+        .join(_ratios(measured))
     )
 
 # %% ../../nbs/40_models/30_trees.ipynb #ea11437e
@@ -310,9 +293,9 @@ def rr_statistics(
     signal: np.ndarray,  # [12, T] mV
     fs: float,  # Hz
 ) -> np.ndarray:  # float64 [9], as `RR`: s and shares; NaN where there are too few beats
-    """What the intervals between beats are like, by lead II; `rr_near` is the share of successive
+    """What the intervals between beats are like, by all leads; `rr_near` is the share of successive
     intervals that differ by less than 50 ms."""
-    peaks = r_peaks(signal[1], fs)
+    peaks = find_qrs(signal, fs)
     rr = np.diff(peaks) / fs
     if len(rr) < 2:
         return np.array([len(peaks)] + [np.nan] * (len(RR) - 1), float)

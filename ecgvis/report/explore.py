@@ -32,11 +32,12 @@ from ecgvis.data.datasets import (
     RHYTHMS,
     SCP,
     load_dataset,
+    read_diagnostics,
     read_header,
     read_recording,
     recognise,
 )
-from ..saliency.leadtime import detect_beats
+from ..data.beats import detect_beats
 from .page import axes
 from .style import PALETTE
 
@@ -77,13 +78,13 @@ Pairs = list[tuple[str, str]]  # id and condition
 
 def _chapman(root: Path, index: pd.DataFrame) -> Pairs:
     "The words of `Beat`, in full where ConditionNames.xlsx is there."
-    table = pd.read_excel(root / 'Diagnostics.xlsx', dtype=str)
+    table = read_diagnostics(root / 'Diagnostics.xlsx', ('Beat',))
     names = dict[str, str]()
     if (root / 'ConditionNames.xlsx').exists():
         named = pd.read_excel(root / 'ConditionNames.xlsx', dtype=str)
         names = dict(zip(named['Acronym Name'].str.strip(), named['Full Name'].str.strip()))
-    ids = table['FileName'].str.removesuffix('.csv')
-    beats = table['Beat'].fillna('NONE').str.split()
+    ids = table['FileName']
+    beats = table['Beat'].str.split()
     return [
         (i, names.get(b, b)) for i, words in zip(ids, beats) for b in words if b.upper() != 'NONE'
     ]
@@ -161,9 +162,9 @@ def open_set(
     index = load_dataset(root, found, signal)
     measured = pd.DataFrame()
     if found == 'chapman':
-        table = pd.read_excel(root / 'Diagnostics.xlsx')
-        named = table['FileName'].astype(str).str.removesuffix('.csv')
-        measured = table[list(MEASURED)].apply(pd.to_numeric, errors='coerce').assign(id=named)
+        table = read_diagnostics(root / 'Diagnostics.xlsx', MEASURED)
+        measured = table[list(MEASURED)].apply(pd.to_numeric, errors='coerce')
+        measured = measured.assign(id=table['FileName'])
     return Explored(
         root,
         found,

@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..data import audit
+from ..data.beats import Beats, detect_beats
 from ecgvis.core import (
     EcgvisError,
     atomic,
@@ -52,7 +53,7 @@ from ecgvis.saliency.faithfulness import (
 from ..render.figure import FOOT, figure
 from .attribution import InkNet, find_layer, get_method
 from ..render.layout import Layout, get_layout, lead_names, strips
-from .leadtime import Beats, detect_beats, table, wave_of
+from .leadtime import table, wave_of
 from ..store.charts import Store, open_store
 from ..models.registry import architecture
 from ..train.loop import ChartInput, Learner, fit, run_config

@@ -27,7 +27,7 @@ from ecgvis.search.tuning import (
     standing,
 )
 from ..train.checkpoints import TrainConfig
-from .queue import alive, held
+from ..locks import is_leased, lease
 
 # %% ../../nbs/60_search/30_stages.ipynb #d135025f
 STUDY_HEAD: dict[str, list[Any]] = dict(
@@ -122,7 +122,7 @@ def head_stage(
     "Find the best head of the frozen network."
     if resolve_weights(config.architecture, config.weights).kind == 'none':
         return None
-    with held(folder / 'locks' / 'head'):
+    with lease(folder / 'locks' / 'head'):
         seen = features(
             config.architecture,
             config.weights,
@@ -209,7 +209,7 @@ def _head_stand(folder: Path) -> Stand:
     if (folder / 'head' / 'done.json').exists():
         best = read_json(folder / 'head' / 'best.json')
         return Stand('done', f'{best["points"]} points', best['f1'])
-    if alive(folder / 'locks' / 'head'):
+    if is_leased(folder / 'locks' / 'head'):
         return Stand('running')
     if (folder / 'head').exists():
         return Stand('stopped')

@@ -33,14 +33,13 @@ from ..core import EcgvisError, digest, read_json, read_table, write_json
 from ..train.checkpoints import LIMITS, NonFinite, TrainConfig
 from .head import head_file
 from ..train.loop import CALLER, fit
+from ..locks import FolderLock, is_leased
 from ecgvis.search.queue import (
     Board,
-    FolderLock,
     Objective,
     Range,
     Report,
     Space,
-    alive,
     all_steps,
     open_storage,
     own_mark,
@@ -542,7 +541,7 @@ def standing(
         about['study'], all_steps(folder, open_storage(folder, storage)).get(about['study'], [])
     )
     for r in rows:
-        if r['state'] == 'running' and not alive(
+        if r['state'] == 'running' and not is_leased(
             folder / 'locks' / f'{about["study"]}-{r["trial"]}'
         ):
             r['state'] = 'left by its worker'

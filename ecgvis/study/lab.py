@@ -45,7 +45,8 @@ from ecgvis.study.study import (
     train_entry,
 )
 from ..train.loop import TrainConfig
-from ..search.queue import held, trials_table
+from ..locks import lease
+from ..search.queue import trials_table
 
 _all_ = ['ranking', 'report']
 
@@ -204,7 +205,7 @@ def train(lab: Lab) -> pd.DataFrame:  # a row per final run: run, state
 def _final(lab: Lab, entry: Entry, config: TrainConfig) -> str:
     """One final run; returns what became of it. Where another process is at it, a helper leaves it
     and others wait, lest it be lost with its holder."""
-    with held(entry.lock, wait=not lab.helper) as mine:
+    with lease(entry.lock, wait=not lab.helper) as mine:
         if not mine:
             return 'another process is at it'
         try:

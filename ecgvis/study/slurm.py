@@ -23,7 +23,7 @@ from ..data.datasets import recognise
 from .lab import to_do
 from ..models.registry import architecture, cached_file, resolve_weights
 from .study import Study, save
-from ..search.queue import FolderLock
+from ..locks import FolderLock
 
 # %% ../../nbs/95_study/40_slurm.ipynb #d207e300
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ from ..saliency.explainer import SaliencyConfig, explain_run
 from ..search.tuning import time_text
 from ..search.stages import Search, Stand, plan, search_model, step_stand
 from ..train.loop import TrainConfig, fit, pick_device
-from ..search.queue import alive, held
+from ..locks import is_leased, lease
 
 # %% ../../nbs/95_study/10_study.ipynb #88e7a373
 @dataclass(frozen=True)
@@ -348,7 +348,7 @@ def save(study: Study) -> None:
 # %% ../../nbs/95_study/10_study.ipynb #998c9d8e
 def prepare_study(study: Study) -> dict[str, Any]:
     "The prepare stage of a study; one process at a time."
-    with held(study.folder / 'locks' / 'prepare'):
+    with lease(study.folder / 'locks' / 'prepare'):
         save(study)
         return prepare(study.data, study.dataset)
 
@@ -439,7 +439,7 @@ def cross_model(
     folder = model.folder / 'cross'
     done = True
     for r, k in c.each:
-        with held(model.folder / 'locks' / f'cross-{r}-{k}', wait=wait) as mine:
+        with lease(model.folder / 'locks' / f'cross-{r}-{k}', wait=wait) as mine:
             if mine:
                 dataset = cross_dataset(
                     model.study.dataset, model.study.folder / 'cross' / f'{r}-{k}', c, r, k
@@ -476,7 +476,7 @@ def _final(
     entry: Entry, config: TrainConfig, save_now: SaveNow | None, failed: dict[str, str]
 ) -> bool:
     "Train a final run, unless another process is at it; returns whether nothing is left to do."
-    with held(entry.lock, wait=False) as mine:
+    with lease(entry.lock, wait=False) as mine:
         if mine:
             _tried(entry.name, entry.folder, lambda: train_entry(entry, config, save_now), failed)
     return mine
@@ -615,7 +615,7 @@ def status(
         'done'
         if done.exists()
         else 'running'
-        if lock and alive(lock)
+        if lock and is_leased(lock)
         else 'stopped'
         if folder.exists()
         else 'waiting'
@@ -668,7 +668,7 @@ def _run_stand(entry: Entry) -> Stand:
         return problem
     if not (entry.folder / 'config.json').exists():
         return Stand('waiting')
-    state = 'done' if done else 'running' if alive(entry.lock) else 'stopped'
+    state = 'done' if done else 'running' if is_leased(entry.lock) else 'stopped'
     if not history.exists():
         return Stand(state, _test_text(entry))
     table = last_attempt(read_table(history))
