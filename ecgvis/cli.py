@@ -26,7 +26,9 @@ from .simulate import recordings as simulate
 from .render.augment import AUGMENTS
 from .study.slurm import load_site, slurm_text, submit
 from .core import EcgvisError, cores, progress, read_json, write_table
-from .data.datasets import LEADS, RHYTHMS, load_dataset, read_recording
+from .data.datasets import load_dataset
+from .data.files import read_recording
+from .data.recording import LEADS, RHYTHMS
 from ecgvis.store.export import (
     Exported,
     export_index,
@@ -37,7 +39,9 @@ from ecgvis.store.export import (
 )
 from .saliency.attribution import get_method, list_methods
 from .models.registry import architecture, fetch_weights, list_models, weights_table
-from .render.raster import LAYOUTS, clipped, ink, save_chart
+from .render.figures import save_chart
+from .render.layout import LAYOUTS
+from .render.raster import clipped, ink
 from .report.assemble import report
 from .saliency.explainer import METHODS, explain
 from .store.charts import open_store

@@ -20,17 +20,8 @@ import numpy as np
 import pandas as pd
 
 from ..core import EcgvisError, compiled, progress, read_json
-from ecgvis.data.datasets import (
-    GROUP_OF,
-    GROUPS,
-    LEADS,
-    REASONS,
-    RHYTHMS,
-    BadRecording,
-    Recording,
-    check_amplitude,
-    read_recording,
-)
+from .files import check_amplitude, read_recording
+from .recording import GROUP_OF, GROUPS, LEADS, REASONS, RHYTHMS, BadRecording, Recording
 
 # %% ../../nbs/10_data/30_audit.ipynb #cd203caa
 def _crop(recording: Recording, seconds: float) -> tuple[Recording, list[str]]:

@@ -4,11 +4,9 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'CHAPMAN', 'SCP', 'LOADERS', 'TABLES', 'judge', 'read_diagnostics', 'scp_rhythms', 'recognise',
-           'load_dataset', 'AMPLITUDE', 'GROUP_OF', 'GROUPS', 'LEADS', 'REASONS', 'RHYTHMS', 'SNOMED', 'SNOMED_OTHER',
-           'SNOMED_SYNONYMS', 'BadRecording', 'Header', 'Recording', 'amplitude', 'check_amplitude', 'parse_age',
-           'parse_sex', 'read_header', 'read_recording']
+           'load_dataset']
 
-# %% ../../nbs/10_data/20_datasets.ipynb #08b496d4
+# %% ../../nbs/10_data/20_datasets.ipynb #f7c70889
 import ast, os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,48 +17,8 @@ import openpyxl
 import pandas as pd
 
 from ..core import EcgvisError, progress
-from ecgvis.data.recording import (
-    AMPLITUDE,
-    GROUP_OF,
-    GROUPS,
-    LEADS,
-    REASONS,
-    RHYTHMS,
-    SNOMED,
-    SNOMED_OTHER,
-    SNOMED_SYNONYMS,
-    BadRecording,
-    Header,
-    Recording,
-    amplitude,
-    check_amplitude,
-    parse_age,
-    parse_sex,
-    read_header,
-    read_recording,
-)
-
-# %% ../../nbs/10_data/20_datasets.ipynb #570bfcc6
-_all_ = [
-    'AMPLITUDE',
-    'GROUP_OF',
-    'GROUPS',
-    'LEADS',
-    'REASONS',
-    'RHYTHMS',
-    'SNOMED',
-    'SNOMED_OTHER',
-    'SNOMED_SYNONYMS',
-    'BadRecording',
-    'Header',
-    'Recording',
-    'amplitude',
-    'check_amplitude',
-    'parse_age',
-    'parse_sex',
-    'read_header',
-    'read_recording',
-]
+from .files import parse_age, parse_sex, read_header
+from .recording import GROUP_OF, REASONS, RHYTHMS, BadRecording
 
 # %% ../../nbs/10_data/20_datasets.ipynb #fd0fd62b
 COLUMNS = (

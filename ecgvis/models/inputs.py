@@ -20,7 +20,7 @@ from scipy.signal import resample_poly
 from ..render.augment import Augment, generators, get_augment, vary_signals
 from ..core import EcgvisError
 from ..data.beats import find_qrs
-from ..data.datasets import LEADS
+from ..data.recording import LEADS
 from ..render.layout import Layout
 from ..render.raster import ink
 from ..store.charts import ByPatient, Store

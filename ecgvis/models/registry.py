@@ -23,7 +23,7 @@ from torch import nn
 from torchvision.models._api import WeightsEnum
 
 from ..core import EcgvisError
-from ..data.datasets import LEADS
+from ..data.recording import LEADS
 from .inputs import Reader
 
 # %% ../../nbs/40_models/10_registry.ipynb #715b5bfd

@@ -34,7 +34,9 @@ from ecgvis.core import (
     write_table,
 )
 from ..data.beats import find_qrs
-from ..data.datasets import GROUP_OF, LEADS, parse_sex, read_diagnostics
+from ..data.datasets import read_diagnostics
+from ..data.files import parse_sex
+from ..data.recording import GROUP_OF, LEADS
 from ..store.charts import open_store
 
 # %% ../../nbs/40_models/30_trees.ipynb #b555a177

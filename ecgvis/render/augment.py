@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ..core import EcgvisError, compiled
-from ..data.datasets import LEADS
+from ..data.recording import LEADS
 from .layout import Layout
 from .variation import AUGMENTS, Augment, get_augment
 

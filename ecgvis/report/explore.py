@@ -26,17 +26,9 @@ from ..data import audit
 from ..simulate import recordings as simulate
 from ..core import EcgvisError, progress
 from ..data.recording import SNOMED, SNOMED_OTHER, SNOMED_SYNONYMS
-from ecgvis.data.datasets import (
-    GROUP_OF,
-    GROUPS,
-    RHYTHMS,
-    SCP,
-    load_dataset,
-    read_diagnostics,
-    read_header,
-    read_recording,
-    recognise,
-)
+from ..data.datasets import SCP, load_dataset, read_diagnostics, recognise
+from ..data.files import read_header, read_recording
+from ..data.recording import GROUP_OF, GROUPS, RHYTHMS
 from ..data.beats import detect_beats
 from .page import axes
 from .style import PALETTE

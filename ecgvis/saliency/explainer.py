@@ -36,7 +36,8 @@ from ecgvis.core import (
     write_table,
 )
 from ..costs import NEEDED, open_run
-from ..data.datasets import LEADS, Recording, read_recording
+from ..data.files import read_recording
+from ..data.recording import LEADS, Recording
 from ..evaluate.metrics import average_layouts, read_predictions
 from ecgvis.saliency.faithfulness import (
     SHARES,
@@ -50,7 +51,7 @@ from ecgvis.saliency.faithfulness import (
     probabilities,
     shuffled_labels,
 )
-from ..render.figure import FOOT, figure
+from ..render.figures import FOOT, figure
 from .attribution import InkNet, find_layer, get_method
 from ..render.layout import Layout, get_layout, lead_names, strips
 from .leadtime import table, wave_of

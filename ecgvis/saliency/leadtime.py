@@ -18,7 +18,7 @@ from scipy.stats import rankdata
 
 from ..core import EcgvisError
 from ..data.beats import Beats
-from ..data.datasets import LEADS
+from ..data.recording import LEADS
 from ..render.layout import Layout, Size, Strip, centres, get_layout, shape_of, strips
 from ..intervals import percentile_interval
 from ..render.raster import ink

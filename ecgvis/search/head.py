@@ -35,7 +35,7 @@ from ecgvis.core import (
     write_table,
 )
 from ..models.registry import Weights, create, new_head, resolve_weights
-from ..render.raster import get_layout
+from ..render.layout import get_layout
 from ..store.charts import ChartDataset, cuts, loader, open_store
 from ..train.loop import HEADS, OPTIMIZERS, SCHEDULERS, ChartInput, TrainConfig, pick_device
 

@@ -29,8 +29,9 @@ from ecgvis.render.augment import (
     vary_signals,
 )
 from ..core import EcgvisError, digest, to_plain
-from ..data.datasets import LEADS
-from ..render.raster import Layout, compose, get_layout, ink
+from ..data.recording import LEADS
+from ..render.layout import Layout, get_layout
+from ..render.raster import compose, ink
 from .signals import VERSION, Store, decode, encode, open_store, stamp, write
 
 if TYPE_CHECKING:

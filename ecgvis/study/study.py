@@ -40,7 +40,7 @@ from ..saliency.attribution import get_method
 from ..models.trees import fit as grow_trees
 from ..models.registry import Architecture, architecture
 from .prepare import DataConfig, prepare
-from ..render.raster import get_layout
+from ..render.layout import get_layout
 from ..report.assemble import report
 from ..runs import last_attempt
 from ..saliency.explainer import SaliencyConfig, explain_run

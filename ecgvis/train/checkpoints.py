@@ -25,7 +25,7 @@ from torch import nn
 from ..render.augment import Augment, get_augment
 from ..core import EcgvisError, atomic
 from ..models.registry import architecture, create
-from ..render.raster import get_layout
+from ..render.layout import get_layout
 
 # %% ../../nbs/50_train/10_checkpoints.ipynb #1c575a87
 @dataclass(frozen=True)
