@@ -159,7 +159,9 @@ def _pair_rows(study: StudyFiles, pairs: pd.DataFrame) -> list[Row]:
     return rows
 
 # %% ../../nbs/90_report/55_evidence.ipynb #2c45f9ef
-def _comparison_plot(study: StudyFiles, models: pd.DataFrame, pairs: pd.DataFrame, end: str) -> Plot:
+def _comparison_plot(
+    study: StudyFiles, models: pd.DataFrame, pairs: pd.DataFrame, end: str
+) -> Plot:
     "The ranking, and the square of differences."
     names = _names(study, models['model'])
     colours = {m: model_colour(study, str(m).split('/', 1)[1]) for m in models['model']}

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['data_section', 'split_section', 'charts_section', 'methods_section', 'settings_section']
 
-# %% ../../nbs/90_report/30_methods.ipynb #92155e8c
+# %% ../../nbs/90_report/30_methods.ipynb #06912aaa
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ import pandas as pd
 import yaml
 
 from ..intervals import INTERVAL
-from ..render.raster import chart, get_layout
+from ..render.layout import get_layout
+from ..render.raster import chart
 from .page import Group, Item, Plot, Row, Section, Table
 from .style import data_name, first_runs, run_ids, system
 from ..runs import Run, StudyFiles, label_names, layout_names
@@ -142,7 +143,7 @@ def charts_section(study: StudyFiles, width: int = 960) -> Section | None:
         plots.append(Plot(f'charts-{i + 1}', f'Layout {name}', caption, panels))
     return Section('Charts', 'Recordings as pictures.', plots)
 
-# %% ../../nbs/90_report/30_methods.ipynb #1b34fe88
+# %% ../../nbs/90_report/30_methods.ipynb #4960bab3
 def _model(study: StudyFiles, r: Run) -> Row:
     "Settings of a model."
     c = r.settings
@@ -151,7 +152,7 @@ def _model(study: StudyFiles, r: Run) -> Row:
     return {
         'System': system(study, r.architecture),
         'Configuration': r.config,
-        'Input': layouts if r.eats == 'chart' else r.eats,
+        'Input': layouts if r.input == 'chart' else r.input,
         'Picture, px': c.get('size') or None,
         'Parameters': r.record.get('parameters'),
         'First weights': str(r.record.get('weights', 'not recorded')),

@@ -34,14 +34,14 @@ def _result(study: StudyFiles, run: Run, measured: dict[str, Any]) -> Row:
     macro = {title: measured['macro'].get(k) for k, title in _MACRO.items()}
     return who(study, run) | macro | {'Accuracy': measured['accuracy'], 'n': measured['n']}
 
-# %% ../../nbs/90_report/35_results.ipynb #cd89d182
+# %% ../../nbs/90_report/35_results.ipynb #4f54078a
 def _published(study: StudyFiles) -> dict[str, Row]:
     "The published row of each architecture."
     p = study.published
     about = {'n': p['test_recordings'], 'Weights': 'imagenet', 'Source': 'published'}
     rows = dict[str, Row]()
     for q in p['overall']:
-        macro = {title: q.get(title) for title in _MACRO.values()}
+        macro = {title: q.get(k) for k, title in _MACRO.items()}
         row = {'System': q['system'], **macro, 'Accuracy': q['accuracy'], **about}
         rows[q['architecture']] = row | {'_mark': 'published'}
     return rows
@@ -59,14 +59,14 @@ def _overall(study: StudyFiles) -> list[Row]:
         rows += [published.pop(a)] if a in published else []
     return [*rows, *published.values()]
 
-# %% ../../nbs/90_report/35_results.ipynb #003f7978
+# %% ../../nbs/90_report/35_results.ipynb #30557f79
 def _per_class(study: StudyFiles, measure: str = 'f1') -> list[Row]:
     "A measure per class of every run; for F1 also the published systems on the same data set."
     rows = list[Row]()
     for r in study.finished:
         known = {c: r.test['per_class'].get(c) or {} for c in r.metrics['classes']}
         classes = {c: m.get(measure) for c, m in known.items()}
-        start = who(study, r) | {'Input': r.eats, 'Macro': r.test['macro'].get(measure)}
+        start = who(study, r) | {'Input': r.input, 'Macro': r.test['macro'].get(measure)}
         rows.append(start | classes | {'n': r.test['n'], 'Source': 'this study'})
     if measure != 'f1':
         return rows

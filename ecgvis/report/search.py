@@ -352,7 +352,12 @@ def _trial_row(search: ModelSearch, r: Mapping[str, Any], varied: Sequence[str])
 
 
 def _trials_table(
-    study: StudyFiles, search: ModelSearch, trials: pd.DataFrame, name: str, title: str, caption: str
+    study: StudyFiles,
+    search: ModelSearch,
+    trials: pd.DataFrame,
+    name: str,
+    title: str,
+    caption: str,
 ) -> Table:
     "Trials as a table; of too many the best."
     varied, same = _varied(trials, _SETTINGS)

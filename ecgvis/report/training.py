@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['steps_section', 'seeds_section', 'compared', 'gap_section']
 
-# %% ../../nbs/90_report/50_training.ipynb #cbc8f64f
+# %% ../../nbs/90_report/50_training.ipynb #0c0a4002
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -31,7 +31,7 @@ from ecgvis.report.style import (
     system,
     who,
 )
-from ..runs import Run, StudyFiles
+from ..runs import StudyFiles
 
 # %% ../../nbs/90_report/50_training.ipynb #df4b40b3
 _STEPS = ('Untrained head', 'Head only', 'All layers')

@@ -25,7 +25,9 @@ from ..search.head import ranking
 from .job import Wish
 from .prepare import DataConfig
 from ..render.raster import chart
-from ..report.assemble import confusion_figure, learning_figures, report
+from ..report.assemble import report
+from ..report.figures import confusion_figure
+from ..report.record import learning_figures
 from ..runs import missing, open_study
 from ..saliency.explainer import PUBLISHED, SaliencyConfig, explain_run
 from ..search.stages import search_model
