@@ -221,7 +221,7 @@ def condition_pairs(
     table = pd.DataFrame(rows, columns=['group', 'a', 'b', 'recordings', 'expected'])
     return table.sort_values('recordings', ascending=False, ignore_index=True).head(most)
 
-# %% ../../nbs/90_report/85_explore.ipynb #28d6bcee
+# %% ../../nbs/90_report/85_explore.ipynb #6e9de4e3
 def _filtered(signal: np.ndarray, hz: float, kind: str, fs: float) -> float:
     "Mean over the leads of the standard deviation of what a filter lets through."
     return float(
@@ -232,7 +232,7 @@ def _filtered(signal: np.ndarray, hz: float, kind: str, fs: float) -> float:
 def _measure(path: str, seconds: float, fs: float) -> Row:
     "What the signal of a recording says."
     r = read_recording(path)
-    signal, notes = audit.check(r, min(seconds, r.seconds), fs)
+    signal, notes = audit.standard_signal(r, min(seconds, r.seconds), fs)
     qrs = detect_beats(signal, fs).qrs
     rr = np.diff(qrs[:, 0])
     return dict(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DAMAGED', 'SearchStep', 'ModelSearch', 'read_searches', 'search_section']
 
-# %% ../../nbs/90_report/45_search.ipynb #de0a3e53
+# %% ../../nbs/90_report/45_search.ipynb #e3656c65
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -21,9 +21,9 @@ from .figures import history_figure, importance_figure, trial_curves_figure
 from .page import Group, Item, Plot, Row, Section, Table, short
 from .style import model_colour, system
 from ..runs import StudyFiles, optional
-from ..search.head import HeadPoint, ranking
-from ..search.tuning import FIXED, settings_text
-from ..train.checkpoints import TrainConfig
+from ..search.config import HeadPoint, tunable
+from ..search.head import rank_points
+from ..search.status import settings_text
 
 # %% ../../nbs/90_report/45_search.ipynb #abf532e7
 _NUMBER = (int, float)
@@ -131,7 +131,7 @@ class ModelSearch:
         heads = len(self.head) and not (self.folder / 'head' / 'best.json').exists()
         return ['head', *unfinished] if heads else unfinished
 
-# %% ../../nbs/90_report/45_search.ipynb #fa39d3f7
+# %% ../../nbs/90_report/45_search.ipynb #348e8c65
 def _step(
     name: str, folder: Path, trials: pd.DataFrame, study: Path, lacking: list[str]
 ) -> SearchStep:
@@ -151,7 +151,7 @@ def _model_search(folder: Path, study: Path) -> ModelSearch:
     names = ('head/results.parquet', 'head/best.json', 'trials.parquet')
     head, best, trials = (_read(folder / n, study, lacking) for n in names)
     bayes, refine = (_step(name, folder, trials, study, lacking) for name in _TITLES)
-    ranked = ranking(head) if len(head) else head
+    ranked = rank_points(head) if len(head) else head
     return ModelSearch(folder, head, ranked, best, trials, (bayes, refine), tuple(lacking))
 
 
@@ -194,7 +194,7 @@ def _on(study: StudyFiles, step: SearchStep) -> str:
         inside = outside['fold'].isin(used[:folds])
     return f'{name}, n = {int(inside.sum()):,}'
 
-# %% ../../nbs/90_report/45_search.ipynb #12e555eb
+# %% ../../nbs/90_report/45_search.ipynb #9b3c3f5c
 def _head_line(search: ModelSearch) -> str:
     "Where the head step stands."
     best = search.head_best
@@ -214,7 +214,7 @@ def _step_line(study: StudyFiles, step: SearchStep) -> str:
     "Where a step stands and what it found."
     ended = 'no trials on record'
     if len(step.trials):
-        counted = len(step.trials) - step.count('again', 'same', 'failed')
+        counted = len(step.trials) - step.count('requeued', 'duplicate', 'failed')
         total = max(step.about.get('trials', 0), counted)
         counts = {k: step.count(k) for k in ('pruned', 'failed', 'running', 'waiting')}
         others = ''.join(f', {n} {k}' for k, n in counts.items() if n)
@@ -227,7 +227,7 @@ def _step_line(study: StudyFiles, step: SearchStep) -> str:
     end = f'; best epoch {epochs}' if epochs else ''
     return f'{line} {best}: {settings_text(step.settings)}{end}.'
 
-# %% ../../nbs/90_report/45_search.ipynb #e6604d78
+# %% ../../nbs/90_report/45_search.ipynb #fd2d8607
 def _model(study: StudyFiles, s: ModelSearch) -> Row:
     "The first columns of a search."
     return {'System': system(study, s.folder.name), 'Configuration': s.folder.parent.name}
@@ -257,7 +257,7 @@ def _cost(study: StudyFiles, s: ModelSearch) -> Row:
     row['Folds'] = s.head['fold'].nunique() or None
     for k in ('done', 'pruned', 'failed'):
         row[k.capitalize()] = int((state == k).sum()) if known else None
-    epochs = own.loc[~state.isin(['again', 'same']), 'epochs'].sum()
+    epochs = own.loc[~state.isin(['requeued', 'duplicate']), 'epochs'].sum()
     seconds = own.loc[state.isin(['done', 'pruned']), 'seconds'].sum() + s.head['seconds'].sum()
     seconds += s.head_best.get('features', {}).get('seconds', 0)
     row['Epochs'] = int(epochs) if known else None
@@ -316,9 +316,9 @@ def _panels(step: SearchStep, colour: str) -> list[tuple[str, Figure]]:
         panels.append(('Importance of settings', importance_figure(shares, colour)))
     return panels
 
-# %% ../../nbs/90_report/45_search.ipynb #618b29f4
+# %% ../../nbs/90_report/45_search.ipynb #420df927
 _LISTED, _TOP = 200, 10  # most rows of a list of trials, and of points of the head step
-_STATES = dict(again='done again later', same='same as before')
+_STATES = dict(requeued='done again later', duplicate='same as before')
 
 
 def _head_table(study: StudyFiles, search: ModelSearch) -> Table:
@@ -337,8 +337,8 @@ def _head_table(study: StudyFiles, search: ModelSearch) -> Table:
     )
     return Table(f'heads-{search.name}', 'Heads on the frozen network', caption, rows)
 
-# %% ../../nbs/90_report/45_search.ipynb #03ce0024
-_SETTINGS = [f.name for f in fields(TrainConfig) if f.name not in FIXED]
+# %% ../../nbs/90_report/45_search.ipynb #878c3a59
+_SETTINGS = list(tunable())
 
 
 def _trial_row(search: ModelSearch, r: Mapping[str, Any], varied: Sequence[str]) -> Row:
@@ -370,10 +370,10 @@ def _trials_table(
         rows = [{k: v for k, v in row.items() if k != 'Step'} for row in rows]
     return Table(name, title, f'{caption} {_data(study)}{more}{same}', rows)
 
-# %% ../../nbs/90_report/45_search.ipynb #e9f64aa5
+# %% ../../nbs/90_report/45_search.ipynb #908a9d56
 def _refined(search: ModelSearch) -> pd.DataFrame:
     "The trials of the refinement, best first; with the best one, where it was tried before."
-    t = search.trials[~search.trials['state'].isin(['again', 'same'])]
+    t = search.trials[~search.trials['state'].isin(['requeued', 'duplicate'])]
     step = search.steps[1]
     own = t['study'] == step.about.get('study')
     best = (t['point'] == step.best.get('point')) & (t['state'] == 'done')
