@@ -35,11 +35,12 @@ from ecgvis.store.export import (
     find_store,
     store_info_text,
 )
-from .saliency.attribution import get_method, list_methods
+from .saliency.catalog import get_method, list_methods
 from .models.registry import architecture, fetch_weights, list_models, weights_table
 from .render.raster import LAYOUTS, clipped, ink, save_chart
 from .report.assemble import report
-from .saliency.explainer import METHODS, explain
+from .saliency.config import METHODS
+from .saliency.explainer import explain
 from .store.charts import open_store
 from .search.stages import SEARCHES
 from ecgvis.study.study import (

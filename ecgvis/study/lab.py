@@ -27,7 +27,8 @@ from .prepare import DataConfig
 from ..render.raster import chart
 from ..report.assemble import confusion_figure, learning_figures, report
 from ..runs import missing, open_study
-from ..saliency.explainer import PUBLISHED, SaliencyConfig, explain_run
+from ..saliency.config import PUBLISHED, SaliencyConfig
+from ..saliency.holdout import explain_run
 from ..search.stages import search_model
 from ..store.charts import open_store
 from ..report.style import model_colour

@@ -36,14 +36,15 @@ from ecgvis.core import (
 from ..costs import CostConfig, profile
 from ..evaluate.cross import CrossConfig, cross_dataset, pool
 from ..evaluate.metrics import evaluate
-from ..saliency.attribution import get_method
+from ..saliency.catalog import get_method
 from ..models.trees import fit as grow_trees
 from ..models.registry import Architecture, architecture
 from .prepare import DataConfig, prepare
 from ..render.raster import get_layout
 from ..report.assemble import report
 from ..runs import last_attempt
-from ..saliency.explainer import SaliencyConfig, explain_run
+from ..saliency.config import SaliencyConfig
+from ..saliency.holdout import explain_run
 from ..search.tuning import time_text
 from ..search.stages import Search, Stand, plan, search_model, step_stand
 from ..train.loop import TrainConfig, fit, pick_device
