@@ -2,6 +2,10 @@
 #   make study                        simulate a data set, train, evaluate, report
 #   make study DATA=/path/recordings  the same on real recordings, whatever their kind
 #   make test                         run every notebook: examples and tests
+# and for those who change it:
+#   make outputs                      execute the notebooks whose outputs are older than their code
+#   make check                        what a reviewer would ask first
+#   make measure BEFORE=CHECKOUT      the marks of the house, beside those of another checkout
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
@@ -9,7 +13,7 @@ DATA   ?=
 OUT    ?= runs
 ARGS   ?=
 
-.PHONY: study test install check readme clean
+.PHONY: study test outputs check measure install readme clean
 
 study: $(VENV)/.installed
 	$(BIN)/ecgvis study $(if $(DATA),--data "$(DATA)") --out "$(OUT)" $(ARGS)
@@ -17,6 +21,12 @@ study: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs --skip_file_re '^[_.]|^97' --n_workers 2 --timing
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs/95_study/50_submission.ipynb --n_workers 1 --timing # two nodes of its own
+
+outputs: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python .ci/pages.py run
+
+measure: $(VENV)/.installed-dev
+	PATH="$(abspath $(BIN)):$$PATH" python .ci/measure.py $(BEFORE) .
 
 check: $(VENV)/.installed-dev
 	PATH="$(abspath $(BIN)):$$PATH" .ci/check

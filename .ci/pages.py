@@ -1,4 +1,4 @@
-"""What every notebook of nbs/ must keep: outputs that are of the code beside them, prose, short lines.
+"""What every notebook of nbs/ must keep: outputs of the code beside them, prose, short lines.
 
 `python .ci/pages.py check` refuses a notebook that breaks a rule, and says which one.
 `python .ci/pages.py run [NOTEBOOK ...]` executes notebooks and keeps their outputs; without names,
@@ -46,7 +46,8 @@ def only_imports(cell):
         body = ast.parse(cell.source).body
     except SyntaxError:
         return False
-    return all(isinstance(x, ast.Import | ast.ImportFrom) for x in body)
+    kinds = (ast.Import, ast.ImportFrom, ast.If)  # `if TYPE_CHECKING:`
+    return all(isinstance(x, kinds) for x in body)
 
 
 def skipped(cell):

@@ -1,4 +1,7 @@
-"Make README.md from nbs/index.ipynb: `python .ci/readme.py OUT`. Cells marked `#| hide` stay out, directives and outputs of set-up too."
+"""Make README.md from nbs/index.ipynb: `python .ci/readme.py OUT`.
+
+Cells marked `#| hide` stay out, directives and outputs of set-up too.
+"""
 
 import re
 import sys

@@ -23,10 +23,12 @@ from . import __version__
 from .data import audit
 
 from .simulate import recordings as simulate
-from .render.augment import AUGMENTS
+from .render.variation import AUGMENTS
 from .study.slurm import load_site, slurm_text, submit
 from .core import EcgvisError, cores, progress, read_json, write_table
-from .data.datasets import LEADS, RHYTHMS, load_dataset, read_recording
+from .data.datasets import load_dataset
+from .data.files import read_recording
+from .data.recording import LEADS, RHYTHMS
 from ecgvis.store.export import (
     Exported,
     export_index,
@@ -37,12 +39,14 @@ from ecgvis.store.export import (
 )
 from .saliency.catalog import get_method, list_methods
 from .models.registry import architecture, fetch_weights, list_models, weights_table
-from .render.raster import LAYOUTS, clipped, ink, save_chart
+from .render.figures import save_chart
+from .render.layout import LAYOUTS
+from .render.raster import clipped, ink
 from .report.assemble import report
 from .saliency.config import METHODS
 from .saliency.explainer import explain
 from .store.charts import open_store
-from .search.stages import SEARCHES
+from .search.config import SEARCHES
 from ecgvis.study.study import (
     OWN,
     Study,
@@ -446,7 +450,7 @@ def classify(
     ):
         row: dict[str, Any] = dict(path=path, id=id, answer='', problem='')
         try:
-            signal, _ = audit.check(read_recording(path), **signals)
+            signal, _ = audit.standard_signal(read_recording(path), **signals)
         except EcgvisError as e:
             rows.append(row | dict(problem=e.line))
         else:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-# %% ../nbs/03_runs.ipynb #5e35fa58
+# %% ../nbs/03_runs.ipynb #875f2961
 KINDS = {
     'prepare': 'index, audit, store and split of the recordings',
     'check': 'check of the store',
@@ -50,10 +50,20 @@ class Step:
     model: str = ''  # <configuration>/<architecture>; empty: the step is of the whole study
     part: str = ''  # such as seed-1, or 1-2 of repeat 1 and fold 2
     asked: str = ''  # digest of all it depends on; empty: not known before the data are prepared
+    after: tuple[str, ...] = ()  # names of the steps that must be done before
 
     @property
     def name(self) -> str:
         return '/'.join(x for x in (self.model, self.kind, self.part) if x)
+
+    @property
+    def folder(self) -> Path:
+        "Where its files go."
+        of_run = ('final', 'evaluate', 'costs', 'saliency')
+        own = dict(prepare='dataset', check='dataset', fold='cross') | dict.fromkeys(
+            of_run, 'final'
+        )
+        return self.study / self.model / own.get(self.kind, self.kind) / self.part
 
     @property
     def record(self) -> Path:
@@ -89,7 +99,7 @@ def note_step(
     kept = dict(asked=step.asked, state=state, files=made, problem=problem)
     write_json(kept | facts, step.record)
 
-# %% ../nbs/03_runs.ipynb #2509ebca
+# %% ../nbs/03_runs.ipynb #a0785420
 def write_plan(
     folder: Path,  # of a study
     steps: Iterable[Step],  # all of them, in order
@@ -104,7 +114,8 @@ def read_plan(
 ) -> list[Step]:
     "The steps of a study; none where it was never begun."
     path = folder / 'steps' / 'plan.json'
-    return [Step(folder, **row) for row in read_json(path)] if path.exists() else []
+    rows = read_json(path) if path.exists() else []
+    return [Step(folder, **row | dict(after=tuple(row['after']))) for row in rows]
 
 
 def failures(

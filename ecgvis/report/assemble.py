@@ -43,7 +43,8 @@ from ecgvis.report.evidence import (
 from .explanations import explanations_section, failures_section
 from .page import Group, Item, Plot, Row, Section, Table, axes, cell, numbers, slug
 from .costs import costs_section, discussion_section
-from ..render.raster import chart, get_layout
+from ..render.layout import get_layout
+from ..render.raster import chart
 from ..runs import Run, StudyFiles, label_names, layout_names, missing, open_study
 from .search import DAMAGED, search_section
 from .systems import cross_section, systems_section

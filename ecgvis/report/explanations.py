@@ -17,7 +17,8 @@ import pandas as pd
 from ..core import EcgvisError, read_json
 from .evidence import compared
 from .page import Group, Item, Panel, Plot, Row, Section, Table
-from ..render.raster import LAYOUTS, chart, get_layout
+from ..render.layout import LAYOUTS, get_layout
+from ..render.raster import chart
 from ..runs import Run, StudyFiles, layout_names
 from ..store.charts import open_store
 from .style import data_name, label, run_ids, source

@@ -26,17 +26,9 @@ from ..data import audit
 from ..simulate import recordings as simulate
 from ..core import EcgvisError, progress
 from ..data.recording import SNOMED, SNOMED_OTHER, SNOMED_SYNONYMS
-from ecgvis.data.datasets import (
-    GROUP_OF,
-    GROUPS,
-    RHYTHMS,
-    SCP,
-    load_dataset,
-    read_diagnostics,
-    read_header,
-    read_recording,
-    recognise,
-)
+from ..data.datasets import SCP, load_dataset, read_diagnostics, recognise
+from ..data.files import read_header, read_recording
+from ..data.recording import GROUP_OF, GROUPS, RHYTHMS
 from ..data.beats import detect_beats
 from .page import axes
 from .style import PALETTE
@@ -247,7 +239,7 @@ def condition_pairs(
 def _one(path: str, seconds: float, fs: float) -> dict[str, Any]:
     "What the signal of a recording says."
     r = read_recording(path)
-    signal, notes = audit.check(r, min(seconds, r.seconds), fs)
+    signal, notes = audit.standard_signal(r, min(seconds, r.seconds), fs)
     beats = detect_beats(signal, fs)
     rr = np.diff(beats.qrs[:, 0])
     slow = sosfiltfilt(butter(2, 0.5, 'lowpass', fs=fs, output='sos'), signal, axis=1)

@@ -6,7 +6,7 @@
 __all__ = ['ExplainedChart', 'Explained', 'ink_network', 'explain_recording', 'explanation_figures', 'save_explanation',
            'called_run', 'explained_folder', 'explain']
 
-# %% ../../nbs/80_saliency/90_explainer.ipynb #4e8309c9
+# %% ../../nbs/80_saliency/90_explainer.ipynb #a5e7c338
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,12 +18,12 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from ..core import EcgvisError, atomic, read_json, write_json, write_table
-from ..costs import open_run
-from ..data import audit
+from ..core import EcgvisError, atomic, write_json, write_table
+from ..data.audit import standard_signal
 from ..data.beats import Beats, detect_beats
-from ..data.recording import LEADS, Recording, read_recording
-from ..models.registry import architecture
+from ..data.files import read_recording
+from ..data.recording import LEADS, Recording
+from ..models.inputs import ChartInput
 from .attribution import Chart, attributions, chart_of, chart_probabilities
 from .catalog import get_method
 from .config import METHODS
@@ -32,7 +32,7 @@ from .figures import ecg_figure, maps_figure
 from .leadtime import wave_of, wave_table
 from .methods import InkNet, find_layer
 from .verdict import Verdict, judge_maps
-from ..train.loop import ChartInput, Learner
+from ..train.predict import FinishedRun, open_run
 
 # %% ../../nbs/80_saliency/90_explainer.ipynb #b39bf98b
 @dataclass(frozen=True, eq=False)
@@ -63,10 +63,10 @@ class Explained:
     charts: tuple[ExplainedChart, ...]  # by layout
     beats: Beats
 
-# %% ../../nbs/80_saliency/90_explainer.ipynb #6700136b
-def ink_network(l: Learner, layouts: Sequence[str]) -> InkNet:
+# %% ../../nbs/80_saliency/90_explainer.ipynb #2b3f000e
+def ink_network(run: FinishedRun, layouts: Sequence[str]) -> InkNet:
     "The network of a run, for any layouts."
-    return InkNet(l.model, ChartInput(layouts, l.config.pixels).to(l.device)).eval()
+    return InkNet(run.model, ChartInput(layouts, run.config.pixels).to(run.device)).eval()
 
 
 def _target(name: str | None, classes: tuple[str, ...], p: Sequence[np.ndarray]) -> int:
@@ -87,11 +87,13 @@ def _check_methods(net: InkNet, methods: Sequence[str], layer: str) -> None:
         find_layer(net.model, layer)
 
 
-def _label_network(l: Learner, label_run: Learner | None, layouts: Sequence[str]) -> InkNet | None:
+def _label_network(
+    run: FinishedRun, label_run: FinishedRun | None, layouts: Sequence[str]
+) -> InkNet | None:
     "The network that was trained on shuffled labels."
     if not label_run:
         return None
-    mine, other = ((r.config.classes, r.config.pixels) for r in (l, label_run))
+    mine, other = ((r.classes, r.config.pixels) for r in (run, label_run))
     if mine != other:
         raise EcgvisError(
             'the run of shuffled labels has other classes or another size',
@@ -100,39 +102,39 @@ def _label_network(l: Learner, label_run: Learner | None, layouts: Sequence[str]
         )
     return ink_network(label_run, layouts)
 
-# %% ../../nbs/80_saliency/90_explainer.ipynb #dc04ac5a
+# %% ../../nbs/80_saliency/90_explainer.ipynb #b4d5b708
 def explain_recording(
-    l: Learner,  # a finished run, from `open_run`
+    run: FinishedRun,  # from `open_run`
     recording: Recording,  # at the rate and length of the model, complete
     methods: Sequence[str] = METHODS,  # of `list_methods()`
     layouts: Sequence[str] | None = None,  # names of `LAYOUTS`; None: those of the run
     target: str | None = None,  # a class; None: the model's answer
     layer: str = '',  # of Grad-CAM; '' for that of the family
     beats: Beats | None = None,  # None: detected
-    label_run: Learner | None = None,  # a run trained on shuffled labels
+    label_run: FinishedRun | None = None,  # one trained on shuffled labels
     draws: int = 19,  # orders by chance
     seed: int = 0,  # of chance
 ) -> Explained:
     "Explain a recording and judge the explanations; nothing is written."
-    c = l.config
-    names = tuple(layouts or c.layouts)
-    net = ink_network(l, names)
+    names = tuple(layouts or run.layouts)
+    net = ink_network(run, names)
     _check_methods(net, methods, layer)
-    label_net = _label_network(l, label_run, names)
+    label_net = _label_network(run, label_run, names)
     signal, fs = recording.signal, recording.fs
-    charts = [chart_of(signal, fs, x, c.pixels, k) for k, x in enumerate(names)]
+    pixels = run.config.pixels
+    charts = [chart_of(signal, fs, x, pixels, k) for k, x in enumerate(names)]
     p = [chart_probabilities(net, x.cover[None], x.index)[0] for x in charts]
-    k = _target(target, c.classes, p)
+    k = _target(target, run.classes, p)
     found = [attributions(net, x, methods, k, layer) for x in charts]
     explained = list[ExplainedChart]()
     for i, chart in enumerate(charts):
         j = (i + 1) % len(charts)
         other = (charts[j], found[j][1]) if j != i else None
         judged = judge_maps(net, chart, *found[i], k, layer, other, label_net, draws, seed)
-        trained = names[i] in c.layouts
+        trained = names[i] in run.layouts
         explained.append(ExplainedChart(chart, trained, p[i], *found[i], *judged))
     windows = beats or detect_beats(signal, fs)
-    return Explained(recording, c.classes[k], c.classes, tuple(explained), windows)
+    return Explained(recording, run.classes[k], run.classes, tuple(explained), windows)
 
 # %% ../../nbs/80_saliency/90_explainer.ipynb #26c08b08
 def explanation_figures(
@@ -255,7 +257,7 @@ def save_explanation(
     write_json(facts, out / 'explain.json')
     return facts | dict(files=[out / 'explain.json', *written])
 
-# %% ../../nbs/80_saliency/90_explainer.ipynb #f18cdf2d
+# %% ../../nbs/80_saliency/90_explainer.ipynb #18b7023c
 def called_run(run: str | Path) -> str:
     "What a run is called: configuration, architecture, seed."
     return '/'.join(p for p in Path(run).absolute().parts[-4:] if p != 'final')
@@ -275,17 +277,17 @@ def _check_formats(formats: Sequence[str]) -> None:
         raise EcgvisError(f'no figures in {", ".join(odd)}', field='formats', expected=known)
 
 
-def _check_charts(l: Learner) -> None:
+def _check_charts(run: FinishedRun) -> None:
     "Refuse a run whose network does not see charts."
-    name = l.config.architecture
-    if (eats := architecture(name).eats) != 'chart':
+    if run.transform:
         raise EcgvisError(
-            f'{name} reads {eats}, and maps are of charts',
+            f'{run.config.architecture} does not see charts, and maps are of charts',
+            file=run.folder,
             field='run',
             expected='a run of a network that sees charts',
         )
 
-# %% ../../nbs/80_saliency/90_explainer.ipynb #2233e5bc
+# %% ../../nbs/80_saliency/90_explainer.ipynb #fec439cb
 def explain(
     run: str | Path,  # folder of a finished run
     recording: Recording | str | Path,  # a recording, or its file
@@ -306,15 +308,14 @@ def explain(
     """Explain one recording by a run: maps, lead x time, verdicts, figures. `EcgvisError` for what
     cannot be read or explained."""
     _check_formats(formats)
-    l = open_run(run, device)
-    _check_charts(l)
-    wanted = read_json(Path(run) / 'run.json')['signals']
+    opened = open_run(run, device)
+    _check_charts(opened)
     source = recording if isinstance(recording, Recording) else read_recording(recording)
-    signal, _ = audit.check(source, **wanted)
-    complete = replace(source, signal=signal, fs=wanted['fs'])
+    signal, _ = standard_signal(source, **opened.signals)
+    complete = replace(source, signal=signal, fs=opened.signals['fs'])
     other = open_run(label_run, device) if label_run else None
     how = (methods, layouts, target, layer, beats, other, draws, seed)
-    e = explain_recording(l, complete, *how)
+    e = explain_recording(opened, complete, *how)
     settings = dict(layer=layer or 'default', draws=draws, seed=seed) | (about or {})
     folder = out or explained_folder(run, source.id)
     return save_explanation(e, folder, called_run(run), formats, dpi, settings)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ecg_figure', 'maps_figure', 'truth_figure']
 
-# %% ../../nbs/80_saliency/80_figures.ipynb #8bcb59e3
+# %% ../../nbs/80_saliency/80_figures.ipynb #fd6a81ed
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from ..data.recording import Recording
-from ..render.figure import FOOT, figure
+from ..render.figures import FOOT, figure
 from ..render.layout import Layout, get_layout, lead_names, strips
 from .attribution import Chart
 from .catalog import get_method

@@ -6,7 +6,7 @@
 __all__ = ['INK', 'LEARNT', 'place_cells', 'Localisation', 'localise', 'ground_truth', 'TruthConfig', 'task_file', 'task_net',
            'truth_rows', 'localisation', 'trust', 'seed_spread']
 
-# %% ../../nbs/80_saliency/70_groundtruth.ipynb #2af2483e
+# %% ../../nbs/80_saliency/70_groundtruth.ipynb #6b4dfbcf
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +21,10 @@ from scipy.stats import rankdata
 
 from ..core import EcgvisError, atomic, digest, progress, read_table, write_table
 from ..intervals import resampled_mean
-from ..models.registry import architecture, create, resolve_weights
+from ..models.catalog import architecture
+from ..models.inputs import ChartInput
+from ..models.registry import create
+from ..models.weights import resolve_weights
 from ..render.raster import ink
 from ecgvis.saliency.attribution import (
     Chart,
@@ -34,7 +37,6 @@ from .catalog import get_method, list_methods
 from .leadtime import PIECE, Cells, coarse
 from .methods import InkNet
 from .tasks import TASKS, KnownPlace, cases, train_task
-from ..train.loop import ChartInput
 
 # %% ../../nbs/80_saliency/70_groundtruth.ipynb #4180977e
 def place_cells(windows: KnownPlace, where: Cells) -> np.ndarray:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['choose', 'stored_recording', 'shuffle_labels', 'label_twin', 'siblings', 'read_attributions', 'explain_run']
 
-# %% ../../nbs/80_saliency/95_holdout.ipynb #bfa4c90a
+# %% ../../nbs/80_saliency/95_holdout.ipynb #3d1a603a
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,14 +17,15 @@ import numpy as np
 import pandas as pd
 
 from ..core import digest, progress, read_json, read_table, write_json, write_table
-from ..costs import NEEDED, open_run
 from ..data.recording import LEADS, Recording
 from ..evaluate.metrics import average_layouts, read_predictions
 from .attribution import attributions, chart_agreement, chart_of
 from .config import SaliencyConfig
 from .explainer import called_run, explain_recording, ink_network, save_explanation
 from ..store.charts import Store, open_store
-from ..train.loop import Learner, fit, run_config
+from ..train.config import run_config
+from ..train.loop import fit
+from ..train.predict import FinishedRun, open_run
 
 # %% ../../nbs/80_saliency/95_holdout.ipynb #d606402e
 def choose(
@@ -108,7 +109,10 @@ def label_twin(
     fit(run_config(run), run / 'shuffled-labels', mixed, fold, **quiet)
     return run / 'shuffled-labels'
 
-# %% ../../nbs/80_saliency/95_holdout.ipynb #f460c574
+# %% ../../nbs/80_saliency/95_holdout.ipynb #0001f43c
+_FILES = ('done.json', 'config.json', 'model.safetensors')  # of a finished run that can answer
+
+
 def siblings(
     run: str | Path,  # a finished run, `.../seed-<n>`
     most: int,  # how many, at most
@@ -120,7 +124,7 @@ def siblings(
     found = dict[int, Path]()
     for p in run.parent.glob('seed-*'):
         number = p.name.removeprefix('seed-')
-        if p == run or not number.isdigit() or not all((p / n).exists() for n in NEEDED):
+        if p == run or not number.isdigit() or not all((p / n).is_file() for n in _FILES):
             continue
         config = read_json(p / 'config.json')
         if all(config[k] == mine[k] for k in same):
@@ -145,9 +149,9 @@ def read_attributions(
             found[layout, m] = values
     return found
 
-# %% ../../nbs/80_saliency/95_holdout.ipynb #3abea11e
+# %% ../../nbs/80_saliency/95_holdout.ipynb #5f711344
 def _seed_rows(
-    other: Learner,  # a run of another seed
+    other: FinishedRun,  # of another seed
     name: str,  # what to call it
     recording: Recording,  # at the rate and length of the model
     folder: Path,  # where it was explained
@@ -159,7 +163,7 @@ def _seed_rows(
     layouts = list(dict.fromkeys(x for x, _ in given))
     methods = list(dict.fromkeys(m for _, m in given))
     net = ink_network(other, layouts)
-    target = other.config.classes.index(facts['target'])
+    target = other.classes.index(facts['target'])
     layer = facts['layer'].replace('default', '')
     rows = list[dict[str, Any]]()
     for k, layout in enumerate(layouts):
@@ -189,25 +193,23 @@ def _spread(
     columns = ['recording', 'layout', 'method', 'other', 'rho', 'beyond_ink']
     return pd.DataFrame(rows, columns=columns)
 
-# %% ../../nbs/80_saliency/95_holdout.ipynb #694a6aad
+# %% ../../nbs/80_saliency/95_holdout.ipynb #27d7a6ce
 def _weights(run: Path) -> str:
     "A digest of what a run answers by."
-    files = [n for n in NEEDED if n != 'run.json']
-    return digest({n: hashlib.sha256((run / n).read_bytes()).hexdigest() for n in files})
+    return digest({n: hashlib.sha256((run / n).read_bytes()).hexdigest() for n in _FILES[1:]})
 
 
 def _explained(
     c: SaliencyConfig,
-    l: Learner,
-    twin: Learner | None,
-    run: Path,
+    run: FinishedRun,
+    twin: FinishedRun | None,
     row: Any,  # of `choose`
     store: Store,
     layouts: Sequence[str],
     key: str,
 ) -> Path:
     "Explain one recording of a run, unless that is done; its folder."
-    out = run / 'saliency' / row.id.replace('/', '_')
+    out = run.folder / 'saliency' / row.id.replace('/', '_')
     key = digest(key, row.id, row.answer)
     file = out / 'explain.json'
     if file.exists() and read_json(file).get('key') == key:
@@ -217,10 +219,10 @@ def _explained(
         old.unlink(missing_ok=True)
     recording = stored_recording(store, row.id)
     how = (c.methods, layouts, row.answer, c.layer, None, twin, c.draws, c.seed)
-    e = explain_recording(l, recording, *how)
+    e = explain_recording(run, recording, *how)
     about = dict(label=row.label, why=row.why, key=key)
     about |= dict(layer=c.layer or 'default', draws=c.draws, seed=c.seed)
-    save_explanation(e, out, called_run(run), c.formats, c.dpi, about)
+    save_explanation(e, out, called_run(run.folder), c.formats, c.dpi, about)
     return out
 
 # %% ../../nbs/80_saliency/95_holdout.ipynb #c856ba5b
@@ -262,7 +264,7 @@ def _summary(verdicts: pd.DataFrame, spread: pd.DataFrame) -> dict[str, dict[str
         found[str(m)] = _method_summary(part, rho)
     return found
 
-# %% ../../nbs/80_saliency/95_holdout.ipynb #853bd065
+# %% ../../nbs/80_saliency/95_holdout.ipynb #409c095e
 def explain_run(
     config: SaliencyConfig | None,  # what to explain and how; None for the defaults
     run: str | Path,  # folder of a finished run
@@ -274,10 +276,10 @@ def explain_run(
     settings and weights is not explained again."""
     c = config or SaliencyConfig()
     run = Path(run)
-    l = open_run(run, c.device)
+    opened = open_run(run, c.device)
     near = siblings(run, c.others)
-    classes = l.config.classes
-    layouts = c.shown(l.config.layouts)
+    classes = opened.classes
+    layouts = c.shown(opened.layouts)
     file = run / 'saliency' / 'summary.json'
     mixed = label_twin(run, dataset, save_now) if c.shuffled_labels else None
     apart = ('device', 'recordings', 'others')
@@ -293,7 +295,7 @@ def explain_run(
     twin = open_run(mixed, c.device) if mixed else None
     found = list[Path]()
     for row in progress(list(rows.itertuples()), 'explaining', 'recordings'):
-        found.append(_explained(c, l, twin, run, row, store, layouts, key))
+        found.append(_explained(c, opened, twin, row, store, layouts, key))
     verdicts = _verdict_table(found)
     spread = _spread(c, near, list(rows['id']), found, store)
     write_table(verdicts, run / 'saliency' / 'verdicts.csv')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KnownPlace', 'TASKS', 'make_ecg', 'Task', 'cases', 'train_task']
 
-# %% ../../nbs/80_saliency/50_tasks.ipynb #1b2908c1
+# %% ../../nbs/80_saliency/50_tasks.ipynb #7547e8ec
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from torchvision.models.convnext import CNBlock, ConvNeXt
 
 from ..core import EcgvisError, progress
-from ..models.registry import create, resolve_weights
+from ..models.registry import create
+from ..models.weights import resolve_weights
 from ..render.raster import ink
 from .methods import InkNet
 from ecgvis.simulate.heart import (
@@ -30,7 +31,7 @@ from ecgvis.simulate.heart import (
     patient,
     project,
 )
-from ..train.loop import ChartInput
+from ..models.inputs import ChartInput
 
 # %% ../../nbs/80_saliency/50_tasks.ipynb #ef747247
 def _beat_rows(

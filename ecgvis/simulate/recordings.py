@@ -28,7 +28,7 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
-from ..data.datasets import GROUP_OF, GROUPS, LEADS, RHYTHMS, SNOMED, Recording
+from ..data.recording import GROUP_OF, GROUPS, LEADS, RHYTHMS, SNOMED, Recording
 from ecgvis.simulate.heart import (
     ELECTRODES,
     P,

@@ -18,7 +18,7 @@ import yaml
 from scipy.special import softmax
 
 from ..core import atomic, progress, to_plain, write_json, write_table
-from ..data.datasets import GROUP_OF, GROUPS
+from ..data.recording import GROUP_OF, GROUPS
 from ..evaluate.metrics import evaluate
 from .recordings import simulate
 

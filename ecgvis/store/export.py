@@ -32,7 +32,7 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
-from ..data.datasets import LEADS, SNOMED
+from ..data.recording import LEADS, SNOMED
 from ..render.layout import Layout, Size, get_layout, shape_of
 from ..render.raster import chart
 from .signals import Store

@@ -24,7 +24,7 @@ import xxhash
 
 from ..data import audit
 from ..core import EcgvisError, cores, disk_errors, progress, to_plain, workers
-from ..data.datasets import LEADS
+from ..data.recording import LEADS
 from .pages import REMEDY, again, data_file, heads, survey
 from ecgvis.store.codec import (
     CODECS,
