@@ -29,7 +29,8 @@ from ..report.assemble import report
 from ..report.figures import confusion_figure
 from ..report.record import learning_figures
 from ..runs import missing, open_study
-from ..saliency.explainer import PUBLISHED, SaliencyConfig, explain_run
+from ..saliency.config import PUBLISHED, SaliencyConfig
+from ..saliency.holdout import explain_run
 from ..search.stages import search_model
 from ..store.charts import open_store
 from ..report.style import model_colour
