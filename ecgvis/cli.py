@@ -45,7 +45,7 @@ from .render.raster import clipped, ink
 from .report.assemble import report
 from .saliency.explainer import METHODS, explain
 from .store.charts import open_store
-from .search.stages import SEARCHES
+from .search.config import SEARCHES
 from ecgvis.study.study import (
     OWN,
     Study,
