@@ -210,7 +210,9 @@ def study_of(args: argparse.Namespace) -> Study:
 # %% ../nbs/99_cli.ipynb #a8829e9b
 def run_simulate(args: argparse.Namespace) -> int:
     "Simulate a data set of WFDB recordings with their truth."
-    simulate.write(args.folder, args.n, seed=args.seed, rhythms=args.rhythms, jobs=args.jobs)
+    simulate.write_dataset(
+        args.folder, args.n, seed=args.seed, rhythms=args.rhythms, jobs=args.jobs
+    )
     print(f'{args.n} recordings in {args.folder}')
     return 0
 

@@ -148,7 +148,7 @@ def open_set(
 ) -> Explored:
     "Read the tables of a data set. Raises EcgvisError where there is none."
     if not root:
-        simulate.write(root := Path(tempfile.mkdtemp(prefix='ecgvis-')), 60, seed=1)
+        simulate.write_dataset(root := Path(tempfile.mkdtemp(prefix='ecgvis-')), 60, seed=1)
     root = Path(root)
     found = recognise(root) if kind == 'auto' else kind
     index = load_dataset(root, found, signal)

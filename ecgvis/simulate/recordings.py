@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PATTERNS', 'Pattern', 'Truth', 'SimulateConfig', 'shares', 'simulate', 'write_dataset']
 
-# %% ../../nbs/15_simulate/10_recordings.ipynb #349d879c
-import os, shutil
+# %% ../../nbs/15_simulate/10_recordings.ipynb #ea5ec752
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, fields
@@ -285,7 +285,7 @@ class SimulateConfig:
     repeats: float = setting(0.0, 'share of patients with two recordings', ge=0, le=1)
     noise: float = setting(1.0, 'times the usual noise', ge=0, le=100)
 
-# %% ../../nbs/15_simulate/10_recordings.ipynb #6f7138b0
+# %% ../../nbs/15_simulate/10_recordings.ipynb #fb9ab5e8
 def _recording(
     i: int, first: int, rhythm: str, first_rhythm: str, config: SimulateConfig
 ) -> tuple[np.ndarray, Truth]:
@@ -304,7 +304,7 @@ def _recording(
     seen = np.concatenate([heart.leads, ELECTRODES @ weights], 1).astype(np.float32)
     signal = _heart.project(seen, np.concatenate([vector, noise]))
     names = (f'S{i + 1:06d}', f'P{first + 1:06d}', rhythm)
-    return signal, _truth(names, heart, beats, (p, qrs, tw), (hz, size), t)
+    return signal, _truth(names, heart, beats, (p, qrs, tw), (hz, size), config)
 
 
 def _atrial_waves(
@@ -319,22 +319,22 @@ def _atrial_waves(
         vector, hz, size = _heart.flutter_waves(rng, t, rate)
     return vector.astype(np.float32), hz, size
 
-# %% ../../nbs/15_simulate/10_recordings.ipynb #826b2727
+# %% ../../nbs/15_simulate/10_recordings.ipynb #f4cfbf25
 def _truth(
     names: tuple[str, str, str],  # id, patient and rhythm
     heart: Heart,
     beats: _Beats,
     waves: tuple[np.ndarray, np.ndarray, np.ndarray],  # P, QRS and T, each [B, 3]
     atrial: tuple[float, float],  # frequency and size of f or F waves
-    t: np.ndarray,  # time of each sample
+    config: SimulateConfig,
 ) -> Truth:
     "What is known of a recording."
     p, qrs, tw = waves
     atria = PATTERNS[names[2]].atria
-    inside = (qrs[:, 1] >= 0) & (qrs[:, 1] < t[-1])
+    last = (round(config.seconds * config.fs) - 1) / config.fs
+    inside = (qrs[:, 1] >= 0) & (qrs[:, 1] < last)
     rr = np.diff(qrs[:, 1], prepend=np.nan)
     before = (qrs - p)[inside & (p[:, 0] < qrs[:, 0]), 0]
-    end = len(t) * (t[1] - t[0])
     return Truth(
         *names,
         GROUP_OF[names[2]],
@@ -350,7 +350,7 @@ def _truth(
         tw[inside],
         rr[inside],
         atria if atria in 'fF' else '',
-        np.array([(0, end)] if atria in 'fF' else np.zeros((0, 2))),
+        np.array([(0, config.seconds)] if atria in 'fF' else np.zeros((0, 2))),
         *atrial,
     )
 
