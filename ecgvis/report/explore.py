@@ -23,7 +23,7 @@ from scipy.signal import butter, sosfiltfilt
 
 from ..data import audit
 
-from ..simulate import recordings as simulate
+from ..simulate.dataset import write_dataset
 from ..core import EcgvisError, progress
 from ..data.recording import SNOMED, SNOMED_OTHER, SNOMED_SYNONYMS
 from ..data.datasets import SCP, load_dataset, read_diagnostics, recognise
@@ -148,7 +148,7 @@ def open_set(
 ) -> Explored:
     "Read the tables of a data set. Raises EcgvisError where there is none."
     if not root:
-        simulate.write_dataset(root := Path(tempfile.mkdtemp(prefix='ecgvis-')), 60, seed=1)
+        write_dataset(root := Path(tempfile.mkdtemp(prefix='ecgvis-')), 60, seed=1)
     root = Path(root)
     found = recognise(root) if kind == 'auto' else kind
     index = load_dataset(root, found, signal)
