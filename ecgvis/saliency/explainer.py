@@ -35,7 +35,7 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
-from ..costs import NEEDED, open_run
+from ..train.predict import RUN_FILES, open_run
 from ..data.files import read_recording
 from ..data.recording import LEADS, Recording
 from ..evaluate.metrics import average_layouts, read_predictions
@@ -728,7 +728,11 @@ def stored_recording(store: Store, id: str) -> Recording:
 def _weights(run: Path) -> str:
     "A digest of what a run answers by."
     return digest(
-        {n: hashlib.sha256((run / n).read_bytes()).hexdigest() for n in NEEDED if n != 'run.json'}
+        {
+            n: hashlib.sha256((run / n).read_bytes()).hexdigest()
+            for n in RUN_FILES
+            if n != 'run.json'
+        }
     )
 
 
@@ -742,7 +746,7 @@ def siblings(
     found = [
         p
         for p in run.parent.glob('seed-*')
-        if p != run and p.name[5:].isdigit() and all((p / n).exists() for n in NEEDED)
+        if p != run and p.name[5:].isdigit() and all((p / n).exists() for n in RUN_FILES)
     ]
     alike = lambda p: all(
         read_json(p / 'config.json')[k] == read_json(run / 'config.json')[k]
