@@ -19,7 +19,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..core import EcgvisError, Stopped, digest, read_json, read_table, write_json
-from ..costs import CostConfig, profile
+from ..costs.profiling import profile
+from ..evaluate.config import CostConfig
 from ..evaluate.metrics import evaluate
 from ..search.head import rank_points
 from .job import Wish
