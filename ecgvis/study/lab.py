@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STEPS', 'Lab', 'tiny_study', 'open_lab', 'search', 'problem', 'train', 'cross', 'results', 'costs', 'figures',
            'examples', 'finish', 'asked', 'explain', 'saliency_pictures', 'to_do', 'open_study_file', 'study_results',
-           'absent', 'ranking', 'report']
+           'absent', 'rank_points', 'report']
 
 # %% ../../nbs/95_study/30_lab.ipynb #657acfb5
 import tempfile, traceback
@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from ..core import EcgvisError, Stopped, digest, read_json, read_table, write_json
 from ..costs import CostConfig, profile
 from ..evaluate.metrics import evaluate
-from ..search.head import ranking
+from ..search.head import rank_points
 from .job import Wish
 from ..data.config import DataConfig
 from ..render.raster import chart
@@ -46,9 +46,9 @@ from ecgvis.study.study import (
 )
 from ..train.loop import TrainConfig
 from ..locks import lease
-from ..search.queue import trials_table
+from ..search.trials import trials_table
 
-_all_ = ['ranking', 'report']
+_all_ = ['rank_points', 'report']
 
 # %% ../../nbs/95_study/30_lab.ipynb #4a87cac0
 STEPS = ('head', 'bayes', 'refine', 'final', 'cross', 'evaluate', 'costs', 'saliency', 'all')

@@ -27,6 +27,7 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
+from ..data.classes import choose_classes
 from ..data.config import DataConfig
 from ..data.datasets import load_dataset, recognise
 from ..data.split import assign, listed, published_split
@@ -86,7 +87,7 @@ def _classes(
     write_table(index, folder / 'index.parquet')
     write_table(audit.audit_table(index), folder / 'audit.csv')
     print(audit.render_summary(summary), flush=True)
-    return audit.choose_classes(
+    return choose_classes(
         index,
         config.classes,
         merge=config.merge,

@@ -45,8 +45,9 @@ from ..render.layout import get_layout
 from ..report.assemble import report
 from ..runs import last_attempt
 from ..saliency.explainer import SaliencyConfig, explain_run
-from ..search.tuning import time_text
-from ..search.stages import Search, Stand, plan, search_model, step_stand
+from ..search.config import SearchPlan, read_plan
+from ..search.stages import search_model
+from ..search.status import StepStatus, step_status, time_text
 from ..train.loop import TrainConfig, fit, pick_device
 from ..locks import is_leased, lease
 
@@ -85,8 +86,8 @@ class Study:
         return self.folder / 'dataset'
 
     @property
-    def plan(self) -> Search:
-        return plan(self.search)
+    def plan(self) -> SearchPlan:
+        return read_plan(self.search)
 
 # %% ../../nbs/95_study/10_study.ipynb #79d45f0e
 def from_dict(values: dict[str, Any], source: str | Path = 'study') -> Study:
@@ -187,7 +188,7 @@ def check(study: Study, source: str | Path = 'study') -> None:
             field='name',
             expected='a plain name',
         )
-    plan(study.search, source)
+    read_plan(study.search, source)
     allowed = {f.name for f in fields(TrainConfig)} - {'architecture', 'classes', 'layouts', 'seed'}
     for group in ('train', 'published'):
         for name in getattr(study, group):
@@ -270,8 +271,8 @@ class Model:
         return architecture(self.architecture)
 
     @property
-    def plan(self) -> Search:
-        return Search() if self.known.features else self.study.plan
+    def plan(self) -> SearchPlan:
+        return SearchPlan() if self.known.features else self.study.plan
 
     def config(self, seed: int) -> TrainConfig:
         "Settings of the study, or those with which a published system comes."
@@ -611,7 +612,7 @@ def run_study(
 def status(
     study: Study,  # as its file says
 ) -> pd.DataFrame:  # model, stage, state, detail, best (validation macro-F1), left (s)
-    "A row per stage of a study and of each model; states as of `stages.Stand`."
+    "A row per stage of a study and of each model; states as of `status.StepStatus`."
     where = lambda folder, done, lock: (
         'done'
         if done.exists()
@@ -624,7 +625,7 @@ def status(
     rows = [
         dict(model='', stage='prepare')
         | asdict(
-            Stand(
+            StepStatus(
                 where(
                     study.dataset, study.dataset / 'done.json', study.folder / 'locks' / 'prepare'
                 )
@@ -644,38 +645,38 @@ def status(
         ]
     page = study.folder / 'report' / 'index.html'
     return pd.DataFrame(
-        [*rows, dict(model='', stage='report') | asdict(Stand(where(page, page, None)))]
+        [*rows, dict(model='', stage='report') | asdict(StepStatus(where(page, page, None)))]
     )
 
 
-def _problem(folder: Path) -> Stand | None:
+def _problem(folder: Path) -> StepStatus | None:
     "What failed, if something did."
     if not (folder / 'failed.json').exists():
         return None
-    return Stand('failed', str(read_json(folder / 'failed.json')['problem']).splitlines()[0])
+    return StepStatus('failed', str(read_json(folder / 'failed.json')['problem']).splitlines()[0])
 
 
-def _search_stand(model: Model, step: str) -> Stand:
+def _search_stand(model: Model, step: str) -> StepStatus:
     "Where a step of a search stands."
-    stand = step_stand(model.folder, step, model.plan)
+    stand = step_status(model.folder, step, model.plan)
     return (_problem(model.folder) if stand.state == 'stopped' else None) or stand
 
 # %% ../../nbs/95_study/10_study.ipynb #56ba5186
-def _run_stand(entry: Entry) -> Stand:
+def _run_stand(entry: Entry) -> StepStatus:
     "Where a final run stands."
     history = entry.folder / 'history.csv'
     done = (entry.folder / 'done.json').exists()
     if not done and (problem := _problem(entry.folder)):
         return problem
     if not (entry.folder / 'config.json').exists():
-        return Stand('waiting')
+        return StepStatus('waiting')
     state = 'done' if done else 'running' if is_leased(entry.lock) else 'stopped'
     if not history.exists():
-        return Stand(state, _test_text(entry))
+        return StepStatus(state, _test_text(entry))
     table = last_attempt(read_table(history))
     epochs = read_json(entry.folder / 'config.json')['epochs']
     left = 0.0 if done else (epochs - len(table)) * float(table['seconds'].mean())
-    return Stand(
+    return StepStatus(
         state,
         _test_text(entry) or f'{len(table)}/{epochs} epochs',
         float(table['val_f1'].max()),
