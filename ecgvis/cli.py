@@ -22,7 +22,7 @@ from . import __version__
 
 from .data import audit
 
-from .simulate import recordings as simulate
+from .simulate.dataset import write_dataset
 from .render.variation import AUGMENTS
 from .study.slurm import load_site, slurm_text, submit
 from .core import EcgvisError, cores, progress, read_json, write_table
@@ -37,13 +37,14 @@ from ecgvis.store.export import (
     find_store,
     store_info_text,
 )
-from .saliency.attribution import get_method, list_methods
+from .saliency.catalog import get_method, list_methods
 from .models.registry import architecture, fetch_weights, list_models, weights_table
 from .render.figures import save_chart
 from .render.layout import LAYOUTS
 from .render.raster import clipped, ink
 from .report.assemble import report
-from .saliency.explainer import METHODS, explain
+from .saliency.config import METHODS
+from .saliency.explainer import explain
 from .store.charts import open_store
 from .search.config import SEARCHES
 from ecgvis.study.study import (
@@ -210,7 +211,7 @@ def study_of(args: argparse.Namespace) -> Study:
 # %% ../nbs/99_cli.ipynb #a8829e9b
 def run_simulate(args: argparse.Namespace) -> int:
     "Simulate a data set of WFDB recordings with their truth."
-    simulate.write(args.folder, args.n, seed=args.seed, rhythms=args.rhythms, jobs=args.jobs)
+    write_dataset(args.folder, args.n, seed=args.seed, rhythms=args.rhythms, jobs=args.jobs)
     print(f'{args.n} recordings in {args.folder}')
     return 0
 
