@@ -22,7 +22,7 @@ from . import __version__
 
 from .data import audit
 
-from .simulate import recordings as simulate
+from .simulate.dataset import write_dataset
 from .render.variation import AUGMENTS
 from .study.slurm import load_site, slurm_text, submit
 from .core import EcgvisError, cores, progress, read_json, write_table
@@ -37,14 +37,15 @@ from ecgvis.store.export import (
     find_store,
     store_info_text,
 )
-from .saliency.attribution import get_method, list_methods
+from .saliency.catalog import get_method, list_methods
 from .models.registry import architecture, fetch_weights, list_models, weights_table
 from .render.figures import save_chart
 from .render.layout import LAYOUTS
 from .render.raster import clipped, ink
 from .report.assemble import report
-from .saliency.explainer import METHODS, explain
-from .store.charts import open_store
+from .saliency.config import METHODS
+from .saliency.explainer import explain
+from .store.signals import check_index, open_store, verify
 from .search.config import SEARCHES
 from ecgvis.study.study import (
     OWN,
@@ -210,7 +211,7 @@ def study_of(args: argparse.Namespace) -> Study:
 # %% ../nbs/99_cli.ipynb #a8829e9b
 def run_simulate(args: argparse.Namespace) -> int:
     "Simulate a data set of WFDB recordings with their truth."
-    simulate.write(args.folder, args.n, seed=args.seed, rhythms=args.rhythms, jobs=args.jobs)
+    write_dataset(args.folder, args.n, seed=args.seed, rhythms=args.rhythms, jobs=args.jobs)
     print(f'{args.n} recordings in {args.folder}')
     return 0
 
@@ -346,18 +347,20 @@ def run_render(args: argparse.Namespace) -> int:
 # %% ../nbs/99_cli.ipynb #d6e57287
 def run_store_info(args: argparse.Namespace) -> int:
     "What a store holds: recordings, patients, rhythms, bytes."
-    print(store_info_text(open_store(find_store(args.store))))
+    path = find_store(args.store)
+    check_index(path)
+    print(store_info_text(open_store(path)))
     return 0
 
 
 def run_store_verify(args: argparse.Namespace) -> int:
-    "Check every record of a store against its checksum."
-    store = open_store(find_store(args.store))
-    damaged = store.verify()
-    for id in damaged:
+    "Compare a store with its digest; name every record that is damaged."
+    path = find_store(args.store)
+    found = verify(path)
+    for id in found.damaged:
         print(f'damaged: {id}', file=sys.stderr)
-    print(f'{len(store):,} recordings, {len(damaged):,} damaged: {store.path}')
-    return bool(damaged)
+    print(f'{found.recordings:,} recordings, {len(found.damaged):,} damaged: {path}')
+    return bool(found.damaged)
 
 
 def run_store_export(args: argparse.Namespace) -> int:
@@ -379,7 +382,7 @@ def run_store_export(args: argparse.Namespace) -> int:
         png=export_png, wfdb=export_wfdb, index=export_index
     )
     done = exports[kind](store, out, ids=args.ids, jobs=args.jobs, **pictures)
-    print(f'{done.told}\n{kind}: {out}', file=sys.stderr if done.failed else sys.stdout)
+    print(f'{done.summary}\n{kind}: {out}', file=sys.stderr if done.failed else sys.stdout)
     return bool(done.failed)
 
 # %% ../nbs/99_cli.ipynb #78993994

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..data import audit
 
-from ..simulate import recordings as simulate
+from ..simulate.dataset import write_dataset
 from ecgvis.core import (
     EcgvisError,
     Stage,
@@ -31,7 +31,8 @@ from ..data.classes import choose_classes
 from ..data.config import DataConfig
 from ..data.datasets import load_dataset, recognise
 from ..data.split import assign, listed, published_split
-from ..store.charts import open_store, write
+from ..store.ingest import write
+from ..store.signals import open_store
 
 # %% ../../nbs/95_study/00_prepare.ipynb #2b2cf20a
 def fingerprint(root: str | Path) -> str:
@@ -54,7 +55,7 @@ def prepare(
     folder = Path(folder)
     root = Path(config.root or folder.parent / 'recordings')
     if not config.root:
-        simulate.write(root, config.simulate, seed=config.simulate_seed, jobs=cores())
+        write_dataset(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = recognise(root) if config.kind == 'auto' else config.kind
     stage = Stage(
         folder, digest(asdict(config), str(root.resolve()), fingerprint(root), *_lists(config))

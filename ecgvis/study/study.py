@@ -33,10 +33,11 @@ from ecgvis.core import (
     to_plain,
     write_json,
 )
-from ..costs import CostConfig, profile
+from ..costs.profiling import profile
+from ..evaluate.config import CostConfig
 from ..evaluate.cross import CrossConfig, cross_dataset, pool
 from ..evaluate.metrics import evaluate
-from ..saliency.attribution import get_method
+from ..saliency.catalog import get_method
 from ..models.trees import fit as grow_trees
 from ..models.registry import Architecture, architecture
 from ..data.config import DataConfig
@@ -44,7 +45,8 @@ from .prepare import prepare
 from ..render.layout import get_layout
 from ..report.assemble import report
 from ..runs import last_attempt
-from ..saliency.explainer import SaliencyConfig, explain_run
+from ..saliency.config import SaliencyConfig
+from ..saliency.holdout import explain_run
 from ..search.config import SearchPlan, read_plan
 from ..search.stages import search_model
 from ..search.status import StepStatus, step_status, time_text
