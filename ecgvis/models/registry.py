@@ -112,7 +112,7 @@ def create(
     input transform makes, to logits [N, num_classes]."""
     source = weights if isinstance(weights, Weights) else resolve_weights(name, weights)
     if architecture(name).input == 'features':
-        remedy = 'train it with models.trees.fit'
+        remedy = 'train it with models.trees.fit_trees'
         raise EcgvisError(f'{name} is no network', field='architecture', remedy=remedy)
     model = _BUILDERS[name]()
     if source.kind == 'imagenet':
