@@ -23,7 +23,7 @@ from . import __version__
 from .data import audit
 
 from .simulate import recordings as simulate
-from .render.augment import AUGMENTS
+from .render.variation import AUGMENTS
 from .study.slurm import load_site, slurm_text, submit
 from .core import EcgvisError, cores, progress, read_json, write_table
 from .data.datasets import load_dataset
@@ -45,7 +45,7 @@ from .render.raster import clipped, ink
 from .report.assemble import report
 from .saliency.explainer import METHODS, explain
 from .store.charts import open_store
-from .search.stages import SEARCHES
+from .search.config import SEARCHES
 from ecgvis.study.study import (
     OWN,
     Study,
@@ -449,7 +449,7 @@ def classify(
     ):
         row: dict[str, Any] = dict(path=path, id=id, answer='', problem='')
         try:
-            signal, _ = audit.check(read_recording(path), **signals)
+            signal, _ = audit.standard_signal(read_recording(path), **signals)
         except EcgvisError as e:
             rows.append(row | dict(problem=e.line))
         else:

@@ -48,7 +48,7 @@ T = TypeVar('T')
 _STRICT = pydantic.ConfigDict(strict=True, extra='forbid', arbitrary_types_allowed=True)
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(setting, dataclasses.field))
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def settings(
     group: str = '',  # the name of the group in a study file
 ) -> Callable[[type[T]], type[T]]:

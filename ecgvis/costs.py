@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COUNTED', 'NEEDED', 'TIMED', 'CPU_MEMORY', 'GPU_MEMORY', 'macs', 'torchinfo_macs', 'thop_macs', 'count', 'table',
-           'machine', 'open_run', 'charts', 'latency', 'throughput', 'memory', 'energy', 'measure', 'profile']
+           'machine', 'charts', 'latency', 'throughput', 'memory', 'energy', 'measure', 'profile']
 
 # %% ../nbs/75_costs.ipynb #dfa49796
 import copy, ctypes, gc, os, platform, re, subprocess, sys, tempfile, time, warnings
@@ -20,10 +20,10 @@ import pandas as pd
 import psutil
 import torch
 import xxhash
-from safetensors import SafetensorError
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import get_weight
 
 from ecgvis.core import (
     EcgvisError,
@@ -37,10 +37,14 @@ from ecgvis.core import (
 )
 from .evaluate.config import CostConfig
 from .intervals import median_interval
-from .models.registry import architecture, create, list_models
+from .models.catalog import architecture, list_models
+from .models.inputs import input_transform
+from .models.registry import create, example_input
 from .render.raster import ink
 from .simulate.recordings import simulate
-from .train.loop import Learner, device_name, keep_memory, load_run, logits, pick_device, step
+from .train.loop import Learner, logits, step
+from .train.setup import device_name, pick_device
+from .train.predict import check_finished, open_run
 
 # %% ../nbs/75_costs.ipynb #76e7f5a9
 def macs(
@@ -126,7 +130,7 @@ def count(
             model = create(name, num_classes, 'none')
         return (
             dict(architecture=name, classes=int(num_classes), size_px=size or None)
-            | _weigh(model, known.example(1, size).to(device))
+            | _weigh(model, example_input(name, 1, size).to(device))
             | dict(counted_on=device, method=COUNTED)
         )
 
@@ -146,7 +150,7 @@ def table(
     def row(name: str) -> dict[str, Any]:
         n = count(name, num_classes)
         weights = architecture(name).weights
-        published = weights.meta if weights else {}
+        published = get_weight(weights).meta if weights else {}
         counts = {'gmacs': n['macs'] / 1e9}
         for other in ('torchinfo', 'thop'):
             counts |= {
@@ -198,84 +202,16 @@ def _threads(n: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 # %% ../nbs/75_costs.ipynb #a31b9856
-NEEDED = ('config.json', 'run.json', 'model.safetensors')
-
-
-def _finished(run: Path) -> None:
-    "Refuse a run that is not finished."
-    gone = [n for n in NEEDED if not (run / n).is_file()]
-    if gone:
-        raise EcgvisError(
-            'the run is not finished',
-            file=run,
-            field=', '.join(gone),
-            expected=f'the files {", ".join(NEEDED)}',
-            remedy='finish its training first, or name the folder of a finished run',
-        )
-
-
-def _loaded(run: Path) -> Learner:
-    "A run from its files; what is wrong with them is named."
-    again = 'train the run again'
-    try:
-        return load_run(run)
-    except EcgvisError as e:
-        raise EcgvisError(
-            e.what,
-            file=e.file or run / 'config.json',
-            field=e.field,
-            expected=e.expected,
-            remedy=e.remedy or again,
-        ) from e
-    except (SafetensorError, RuntimeError) as e:
-        raise EcgvisError(
-            f'the weights cannot be used: {str(e).splitlines()[0]}',
-            file=run / 'model.safetensors',
-            field='weights',
-            expected='the network that config.json describes',
-            remedy=again,
-        ) from e
-    except (KeyError, TypeError, ValueError) as e:
-        raise EcgvisError(
-            f'not the settings of a run: {e!r}',
-            file=run / 'config.json',
-            field='settings',
-            expected='what training writes there',
-            remedy=again,
-        ) from e
-
-# %% ../nbs/75_costs.ipynb #5f366871
-def open_run(
-    run: str | Path,  # folder of a finished run
-    device: str = 'auto',  # where it is to compute
-) -> Learner:
-    """A finished run on a device, ready to predict. Raises EcgvisError for a run or a device that
-    cannot be used."""
-    run = Path(run)
-    _finished(run)
-    l = _loaded(run)
-    there = pick_device(device)
-    if there.type == 'cpu':
-        keep_memory()
-    return replace(
-        l,
-        model=l.model.to(there),
-        to_input=l.to_input.to(there),
-        device=there,
-        scaler=torch.amp.GradScaler(
-            there.type, enabled=there.type == 'cuda' and not torch.cuda.is_bf16_supported()
-        ),
-    )
+NEEDED = ('config.json', 'run.json', 'model.safetensors')  # files of a finished run
 
 # %% ../nbs/75_costs.ipynb #6d7361a8
 def charts(l: Learner, n: int) -> tuple[torch.Tensor, torch.Tensor]:
     """`n` charts of one simulated recording, drawn as the run draws: ink uint8 [n, H, W], layout
-    indices [n]; or what its reader reads, `n` times."""
+    indices [n]; or what its transform makes, `n` times."""
     recording, _ = next(simulate(1, seed=1))
-    if reader := architecture(l.config.architecture).reader:
-        return torch.from_numpy(
-            reader.read(np.repeat(recording.signal[None], n, 0), recording.fs)
-        ), torch.zeros(n, dtype=torch.int64)
+    if transform := input_transform(l.config.architecture):
+        shown = transform(np.repeat(recording.signal[None], n, 0), recording.fs)
+        return torch.from_numpy(shown), torch.zeros(n, dtype=torch.int64)
     drawn = np.concatenate(
         [
             ink(recording.signal[None], recording.fs, layout, l.config.pixels)
@@ -433,7 +369,7 @@ def _resident(
         next(simulate(1, seed=1))
         _fresh_peak()
         libraries = _status('VmRSS')
-        for name, (n, work) in _tasks(open_run(run, device), batch).items():
+        for name, (n, work) in _tasks(open_run(run, device).learner, batch).items():
             _fresh_peak()
             work()
             yield name, n, _status('VmHWM'), libraries
@@ -663,7 +599,7 @@ def profile(
     again."""
     c = config or CostConfig()
     run = Path(run)
-    _finished(run)
+    check_finished(run)
     file = run / 'costs.json'
     key = _key(run)
     device = pick_device(c.device)
@@ -674,7 +610,7 @@ def profile(
         old = old if old.get('key') == key else {}
         if any(m['key'] == entry_key for m in old.get('measurements', [])):
             return old
-        l = open_run(run, c.device)
+        l = open_run(run, c.device).learner
         entry = dict(key=entry_key, machine=here, settings=asdict(c)) | measure(l, c, run)
         still = {k: v for k, v in old.items() if k != 'measurements'} or dict(key=key) | _still(
             run, l

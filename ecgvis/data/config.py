@@ -12,7 +12,7 @@ from ..config import did_you_mean, one_of, setting, settings
 from ..core import EcgvisError
 from .recording import GROUPS, RHYTHMS
 
-# %% ../../nbs/10_data/05_config.ipynb #57dbe645
+# %% ../../nbs/10_data/05_config.ipynb #ec6df387
 CLASSES: dict[str, tuple[str, tuple[str, ...]]] = dict(  # the column of the index, its values
     group4=('group', tuple(GROUPS)), rhythm11=('rhythm', RHYTHMS)
 )
@@ -23,7 +23,7 @@ def check_merge(
     classes: str,  # a key of `CLASSES`
     field: str = 'merge',  # named in errors
 ) -> None:
-    "Refuse the name of a class that does not exist, and a class that joins one that is merged away."
+    "Refuse a class that does not exist, and one that joins a class that is merged away."
     known = CLASSES[classes][1]
     for old, new in merge.items():
         what = f'cannot merge {old}={new}'

@@ -239,7 +239,7 @@ def condition_pairs(
 def _one(path: str, seconds: float, fs: float) -> dict[str, Any]:
     "What the signal of a recording says."
     r = read_recording(path)
-    signal, notes = audit.check(r, min(seconds, r.seconds), fs)
+    signal, notes = audit.standard_signal(r, min(seconds, r.seconds), fs)
     beats = detect_beats(signal, fs)
     rr = np.diff(beats.qrs[:, 0])
     slow = sosfiltfilt(butter(2, 0.5, 'lowpass', fs=fs, output='sos'), signal, axis=1)

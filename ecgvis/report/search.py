@@ -22,17 +22,12 @@ from matplotlib.lines import Line2D
 from pandas.api.types import is_numeric_dtype
 from pyarrow import ArrowException
 
-from ..search.head import HeadPoint, ranking
+from ..search.config import HeadPoint, tunable
+from ..search.figures import curves_figure, history_figure, importance_figure
+from ..search.head import rank_points
+from ..search.status import settings_text
 from .page import Group, Item, Plot, Row, Section, Table
 from ..runs import StudyFiles, optional
-from ecgvis.search.tuning import (
-    FIXED,
-    curves_figure,
-    history_figure,
-    importance_figure,
-    settings_text,
-)
-from ..train.checkpoints import TrainConfig
 from .style import model_colour
 
 # %% ../../nbs/90_report/40_search.ipynb #908575e9
@@ -193,7 +188,7 @@ def read_searches(
         return Search(
             folder,
             head,
-            ranking(head) if len(head) else head,
+            rank_points(head) if len(head) else head,
             best,
             trials,
             (bayes, refine),
@@ -260,7 +255,8 @@ def _on(study: StudyFiles, step: Step) -> str:
 def _step_line(study: StudyFiles, step: Step) -> str:
     "Where a step stands and what it found, in one line."
     total = max(
-        step.about.get('trials', 0), len(step.trials) - step.count('again', 'same', 'failed')
+        step.about.get('trials', 0),
+        len(step.trials) - step.count('requeued', 'duplicate', 'failed'),
     )
     counts = ''.join(
         f', {n} {k}' for k in ('pruned', 'failed', 'running', 'waiting') if (n := step.count(k))
@@ -331,7 +327,11 @@ def _cost(study: StudyFiles, s: Search) -> Row:
         k.capitalize(): int((own['state'] == k).sum()) if known else None
         for k in ('done', 'pruned', 'failed')
     }
-    epochs = int(own.loc[~own['state'].isin(['again', 'same']), 'epochs'].sum()) if known else None
+    epochs = (
+        int(own.loc[~own['state'].isin(['requeued', 'duplicate']), 'epochs'].sum())
+        if known
+        else None
+    )
     heads = s.head['seconds'].sum()
     trials = own.loc[own['state'].isin(['done', 'pruned']), 'seconds'].sum()
     return (
@@ -418,7 +418,7 @@ def _panels(step: Step, colour: str) -> list[tuple[str, Figure]]:
 
 # %% ../../nbs/90_report/40_search.ipynb #5f978230
 LISTED, TOP = 200, 10  # most rows of a list of trials, and of points of the head step
-WORDS = dict(again='done again later', same='same as before')
+WORDS = dict(requeued='done again later', duplicate='same as before')
 
 
 def _head_table(study: StudyFiles, search: Search) -> Table:
@@ -446,7 +446,7 @@ def _trials_table(
     study: StudyFiles, search: Search, trials: pd.DataFrame, name: str, title: str, caption: str
 ) -> Table:
     "Trials as a table; of too many the best."
-    varied, same = _varied(trials, [f.name for f in fields(TrainConfig) if f.name not in FIXED])
+    varied, same = _varied(trials, list(tunable()))
     current = [s.about.get('study') for s in search.steps]
     several = trials['study'].nunique() > 1
     reasons = trials['reason'].any()
@@ -485,7 +485,7 @@ def _trials_table(
 # %% ../../nbs/90_report/40_search.ipynb #0d771c91
 def _refined(search: Search) -> pd.DataFrame:
     "The trials of the refinement, best first; with the best one, where it was tried before."
-    t = search.trials[~search.trials['state'].isin(['again', 'same'])]
+    t = search.trials[~search.trials['state'].isin(['requeued', 'duplicate'])]
     step = search.steps[1]
     own = t['study'] == step.about.get('study')
     best = (t['point'] == step.best.get('point')) & (t['state'] == 'done')

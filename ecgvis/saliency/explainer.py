@@ -616,7 +616,7 @@ def explain(
         else read_json(Path(run) / 'run.json')['signals']
     )
     source = recording if isinstance(recording, Recording) else read_recording(recording)
-    signal, _ = audit.check(source, **wanted)
+    signal, _ = audit.standard_signal(source, **wanted)
     other = open_run(label_run, device) if label_run else None
     e = look(
         l,

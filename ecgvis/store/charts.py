@@ -19,15 +19,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from ecgvis.render.augment import (
-    Augment,
     generators,
-    get_augment,
     moves,
     shifted,
     vary_layout,
     vary_pictures,
     vary_signals,
 )
+from ..render.variation import Augment, get_augment
 from ..core import EcgvisError, digest, to_plain
 from ..data.recording import LEADS
 from ..render.layout import Layout, get_layout
