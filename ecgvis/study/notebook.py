@@ -7,7 +7,7 @@ __all__ = ['STAGES', 'ModelPage', 'tiny_study', 'open_page', 'search_points', 'f
            'cost_results', 'result_figures', 'example_charts', 'explained_methods', 'explained_pictures', 'finish_page',
            'open_study_file', 'study_results', 'study_lacks']
 
-# %% ../../nbs/95_study/30_notebook.ipynb #838e800b
+# %% ../../nbs/95_study/30_notebook.ipynb #f650c7d6
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +17,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..core import EcgvisError, StopRequest, read_json, read_table
+from ..data.config import DataConfig
 from ..evaluate.config import CostConfig
 from ..render.raster import chart
 from ..report.assemble import confusion_figure, learning_figures
 from ..report.style import model_colour
-from ..runs import Step, is_done, missing, open_study, write_plan
+from ..runs import Step, is_done, missing, open_study, write_steps
 from ..saliency.config import SaliencyConfig
-from ..search.head import ranking
-from ..search.queue import trials_table
+from ..search.head import rank_points
+from ..search.trials import trials_table
 from ..store.signals import open_store
 from ecgvis.study.run import (
     cost_table,
@@ -32,12 +33,10 @@ from ecgvis.study.run import (
     measure_steps,
     measure_study,
     prepare_study,
-    report_study,
     result_table,
     train_study,
 )
 from ecgvis.study.study import (
-    DataConfig,
     Model,
     Study,
     data_steps,
@@ -135,7 +134,7 @@ def open_page(
         prepare_study(study)
     return ModelPage(model, stage, (seed,) if seed else study.seeds, helper)
 
-# %% ../../nbs/95_study/30_notebook.ipynb #de8cea20
+# %% ../../nbs/95_study/30_notebook.ipynb #3260aaa2
 def search_points(
     page: ModelPage,
     kind: str,  # head, bayes or refine
@@ -147,7 +146,7 @@ def search_points(
         return None
     if kind == 'head':
         file = folder / 'head' / 'results.parquet'
-        return ranking(read_table(file)) if file.exists() else None
+        return rank_points(read_table(file)) if file.exists() else None
     table = trials_table(folder, page.model.plan.storage)
     return table[table['stage'] == kind].reset_index(drop=True)
 
@@ -192,13 +191,13 @@ def result_figures(page: ModelPage) -> list[Figure]:
             out.append(confusion_figure(name, m['confusion'], r.metrics['classes'], colour))
     return out
 
-# %% ../../nbs/95_study/30_notebook.ipynb #f2a544c6
+# %% ../../nbs/95_study/30_notebook.ipynb #c15611d5
 def example_charts(page: ModelPage, size: int = 320) -> Figure | None:
     "Hold-out recordings with their answers, charts of `size` px; None before a run is finished."
     done = [step for step in page.steps('final') if is_done(step)]
     if not done:
         return None
-    classes = page.model.classes
+    classes = page.model.study.classes
     store = open_store(page.model.study.dataset / 'store.lmdb')
     answers = read_table(done[0].folder / 'predictions.parquet').query('part == "test"')
     shown = answers.groupby('label', as_index=False).first()
@@ -236,7 +235,7 @@ def finish_page(page: ModelPage) -> None:
         remedy = 'mend it and submit the study again: what is done stays'
         raise EcgvisError(told, page.model.folder, remedy=remedy)
 
-# %% ../../nbs/95_study/30_notebook.ipynb #cb60a0d0
+# %% ../../nbs/95_study/30_notebook.ipynb #c59da96a
 def open_study_file(
     study_file: str = '',  # empty: a simulated study of seconds, which is trained first
 ) -> Study:
@@ -258,5 +257,5 @@ def study_results(study: Study) -> pd.DataFrame:
 
 def study_lacks(study: Study) -> list[str]:
     "What the study folder lacks, and why steps failed."
-    write_plan(study.folder, study_steps(study))
+    write_steps(study.folder, study_steps(study))
     return missing(open_study(study.folder))

@@ -5,29 +5,22 @@
 # %% auto #0
 __all__ = ['prepare']
 
-# %% ../../nbs/95_study/10_prepare.ipynb #70f35b87
+# %% ../../nbs/95_study/10_prepare.ipynb #a3f81d83
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ecgvis.core import (
-    EcgvisError,
-    Stage,
-    atomic,
-    cores,
-    digest,
-    read_json,
-    write_json,
-    write_table,
-)
+from ..core import EcgvisError, Stage, atomic, cores, digest, read_json, write_json, write_table
 from ..data import audit
+from ..data.classes import choose_classes
 from ..data.datasets import load_dataset, recognise
 from ..data.split import assign, listed, published_split
 from ..simulate import recordings as simulate
 from ..store.signals import open_store, write
-from .study import DataConfig, data_key, fingerprint
+from ..data.config import DataConfig
+from .study import data_key, fingerprint
 
 # %% ../../nbs/95_study/10_prepare.ipynb #65561d62
 def prepare(
@@ -56,7 +49,7 @@ def prepare(
     stage.finish(content=content, source=fingerprint(config.root) if config.root else '')
     return summary
 
-# %% ../../nbs/95_study/10_prepare.ipynb #81440ec1
+# %% ../../nbs/95_study/10_prepare.ipynb #ac1a5663
 def _classes(
     index: pd.DataFrame, config: DataConfig, folder: Path, summary: dict[str, Any]
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -65,7 +58,7 @@ def _classes(
     write_table(audit.audit_table(index), folder / 'audit.csv')
     print(audit.render_summary(summary), flush=True)
     rare = dict(min_per_class=config.min_per_class, drop_rare=config.drop_rare)
-    return audit.choose_classes(index, config.classes, merge=config.merge, **rare)
+    return choose_classes(index, config.classes, merge=config.merge, **rare)
 
 
 def _choices(config: DataConfig) -> list[str]:

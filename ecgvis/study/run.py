@@ -7,7 +7,7 @@ __all__ = ['Stop', 'WORK', 'AGAIN', 'do_step', 'problem_text', 'prepare_study', 
            'measure_study', 'report_study', 'run_study', 'result_table', 'cost_table', 'beside', 'check_parameters',
            'run_notebook', 'run_job', 'run_job_command']
 
-# %% ../../nbs/95_study/20_run.ipynb #ac8e6a5e
+# %% ../../nbs/95_study/20_run.ipynb #4e09ce2d
 import argparse, os, shutil, subprocess, sys, time, traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import EcgvisError, Stopped, atomic, cores, read_json
 from ..locks import lease
-from ..runs import Step, is_done, note_step, write_plan
+from ..runs import Step, is_done, note_step, write_steps
 from ecgvis.study.study import (
     Model,
     Study,
     data_steps,
     load_study,
     models,
-    report_step,
     result_steps,
     save_study,
     search_settings,
@@ -109,7 +108,7 @@ def _train(study: Study, step: Step, stop: Stop) -> list[Path]:
         fit(config, step.folder, dataset, 'all' if everything else None, save_now=stop)
     return [step.folder / name for name in ('done.json', 'run.json', 'predictions.parquet')]
 
-# %% ../../nbs/95_study/20_run.ipynb #4599e807
+# %% ../../nbs/95_study/20_run.ipynb #0695d815
 def _fold_dataset(study: Study, step: Step) -> Path:
     "The data set of a fold; models share it."
     from ecgvis.evaluate.cross import cross_dataset
@@ -122,12 +121,12 @@ def _fold_dataset(study: Study, step: Step) -> Path:
 
 def _fit_trees(model: Model, seed: int, folder: Path, dataset: Path) -> None:
     "Trees on features, on those of Diagnostics.xlsx where there is one."
-    from ecgvis.models.trees import fit_trees
+    from ecgvis.models.trees import fit as fit_trees
 
     root = model.study.data.root
     measured = Path(root) / 'Diagnostics.xlsx'
     table = str(measured) if root and measured.exists() else None
-    fit_trees(folder, dataset, model.classes, table, seed=seed)
+    fit_trees(folder, dataset, model.study.classes, table, seed=seed)
 
 
 @_does('cross')
@@ -200,13 +199,13 @@ def problem_text(error: Exception) -> str:
     "What went wrong, in words."
     return str(error) if isinstance(error, EcgvisError) else f'{type(error).__name__}: {error}'
 
-# %% ../../nbs/95_study/20_run.ipynb #1bb7f097
+# %% ../../nbs/95_study/20_run.ipynb #367884b9
 def prepare_study(study: Study) -> None:
     "Write the settings, prepare the data, check the store."
     save_study(study)
     for kind in range(2):
         do_step(study, data_steps(study)[kind])
-    write_plan(study.folder, study_steps(study))
+    write_steps(study.folder, study_steps(study))
 
 # %% ../../nbs/95_study/20_run.ipynb #3372389d
 def do_steps(
@@ -247,7 +246,7 @@ def _attempt(study: Study, step: Step, failed: dict[str, str], stop: Stop | None
         print(f'{step.name} failed: {failed[step.name]}', flush=True)
         return True
 
-# %% ../../nbs/95_study/20_run.ipynb #89fc3cf8
+# %% ../../nbs/95_study/20_run.ipynb #a2417abd
 def train_study(
     study: Study,  # prepared
     kinds: Sequence[str] = ('head', 'bayes', 'refine', 'final', 'fold', 'cross'),
@@ -275,7 +274,7 @@ def measure_study(
 def report_study(study: Study) -> Path:
     "The report, from the files of the study alone."
     steps = study_steps(study)
-    write_plan(study.folder, steps)
+    write_steps(study.folder, steps)
     do_step(study, steps[-1])
     return study.folder / 'report' / 'index.html'
 
@@ -442,9 +441,7 @@ def run_job(
 # %% ../../nbs/95_study/20_run.ipynb #b1b6beb7
 def run_job_command(arguments: Sequence[str] | None = None) -> int:
     "Do one job; returns the exit status."
-    p = argparse.ArgumentParser(
-        prog='python -m ecgvis.study.run', description='One job of a study.'
-    )
+    p = argparse.ArgumentParser(prog='python -m ecgvis.study.run', description='One job of a study.')
     p.add_argument('kind', choices=('prepare', 'entry', 'report', 'train'))
     p.add_argument('folder', type=Path)
     p.add_argument('notebooks', type=Path, nargs='?')

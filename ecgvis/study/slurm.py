@@ -7,7 +7,7 @@ __all__ = ['Site', 'load_site', 'check_inputs', 'slurm', 'check_cluster', 'check
            'job_options', 'slurm_calls', 'shell_text', 'submit_study', 'submitted_jobs', 'read_queue', 'slurm_jobs',
            'job_text', 'slurm_text']
 
-# %% ../../nbs/95_study/40_slurm.ipynb #67bde8ff
+# %% ../../nbs/95_study/40_slurm.ipynb #89403bcc
 import os, shlex, shutil, subprocess, sys, time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -22,7 +22,7 @@ from ..core import EcgvisError, atomic, read_json, write_json
 from ..locks import FolderLock
 from ..models.catalog import architecture
 from ..models.weights import cached_file, resolve_weights
-from .study import Study, models, save_study, to_do
+from .study import Study, save_study, to_do
 
 # %% ../../nbs/95_study/40_slurm.ipynb #fb624110
 @settings()
@@ -257,9 +257,7 @@ def slurm_calls(
 ) -> list[SlurmCall]:
     "What to submit; further workers of a model are called name+2, name+3, ..."
     arguments = lambda kind, *more: (str(script), str(study.folder.resolve()), kind, *more)
-    out = [
-        SlurmCall('prepare', job_options(study, site, 'prepare', '%j'), None, arguments('prepare'))
-    ]
+    out = [SlurmCall('prepare', job_options(study, site, 'prepare', '%j'), None, arguments('prepare'))]
     if names:
         every = [f'{n}+{k}' if k > 1 else n for k in range(1, site.workers + 1) for n in names]
         array = f'--array=0-{len(every) - 1}' + (f'%{site.at_once}' if site.at_once else '')

@@ -80,9 +80,7 @@ class Study:
     )
     architectures: tuple[str, ...] = setting(('mobilenet_v3_small',), 'networks', min_length=1)
     train: dict[str, Any] = setting({}, 'settings of the training that differ from its defaults')
-    published: dict[str, Any] = setting(
-        {}, 'settings that differ from recipes of published systems'
-    )
+    published: dict[str, Any] = setting({}, 'settings that differ from recipes of published systems')
     search: Any = setting('none', 'what is searched before the final runs')
     seeds: tuple[int, ...] = setting((1,), 'a final run per seed', min_length=1)
     costs: CostConfig = setting(CostConfig(), 'how costs are measured')
@@ -171,10 +169,7 @@ def _check_names(study: Study) -> None:
             raise EcgvisError(f'{values!r} is not usable', field=field, expected=expected)
     inputs = {architecture(name).input for name in list_models(published=True)}
     taken = inputs | set(_OWN_FOLDERS)
-    for field, name in [
-        ('name', study.name),
-        *(('configurations', c) for c in study.configurations),
-    ]:
+    for field, name in [('name', study.name), *(('configurations', c) for c in study.configurations)]:
         if Path(name).name != name or name.startswith('.') or field != 'name' and name in taken:
             what = f'{name!r} cannot be the name of a folder'
             expected = f'a plain name, none of {", ".join(sorted(taken))}'
@@ -343,11 +338,9 @@ def where_is(step: Step) -> StepStatus:
         return StepStatus('waiting', 'settings changed')
     if kept['state'] == 'failed':
         return StepStatus('failed', kept['problem'].splitlines()[0])
-    return (
-        StepStatus('stopped', *_facts(step)) if kept['state'] == 'begun' else StepStatus('waiting')
-    )
+    return StepStatus('stopped', *_facts(step)) if kept['state'] == 'begun' else StepStatus('waiting')
 
-# %% ../../nbs/95_study/00_study.ipynb #ae1d4475
+# %% ../../nbs/95_study/00_study.ipynb #ff83fac0
 def _facts(step: Step) -> tuple[str, float, float]:
     "Of a step at work or done: detail, best, left."
     if step.kind in ('bayes', 'refine', 'head'):
@@ -369,7 +362,8 @@ def _training_facts(step: Step) -> tuple[str, float, float]:
         return '', math.nan, math.nan
     epochs = read_json(step.folder / 'config.json')['epochs']
     seconds = sum(float(row['seconds']) for row in last) / len(last)
-    best = max(float(row['val_f1']) for row in last)
+    scores = [float(row['val_f1']) for row in last if row['val_f1']]  # none where all train
+    best = max(scores, default=math.nan)
     left = 0.0 if is_done(step) else (epochs - len(last)) * seconds
     return f'{len(last)}/{epochs} epochs', best, left
 
