@@ -37,13 +37,14 @@ from ecgvis.store.export import (
     find_store,
     store_info_text,
 )
-from .saliency.attribution import get_method, list_methods
+from .saliency.catalog import get_method, list_methods
 from .models.registry import architecture, fetch_weights, list_models, weights_table
 from .render.figures import save_chart
 from .render.layout import LAYOUTS
 from .render.raster import clipped, ink
 from .report.assemble import report
-from .saliency.explainer import METHODS, explain
+from .saliency.config import METHODS
+from .saliency.explainer import explain
 from .store.charts import open_store
 from .search.config import SEARCHES
 from ecgvis.study.study import (

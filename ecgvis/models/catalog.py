@@ -182,7 +182,7 @@ _published(
     recipe=_recipe(1e-3, 64, 50),
 )
 
-# %% ../../nbs/40_models/00_catalog.ipynb #b311e54f
+# %% ../../nbs/40_models/00_catalog.ipynb #09708fa1
 _published(
     'jeong2021',
     'inspired by Jeong and Lim 2021 (time-frequency CNN)',

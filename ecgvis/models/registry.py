@@ -27,7 +27,7 @@ from ecgvis.models.catalog import (
     remove_architecture,
 )
 from .inputs import TRANSFORMS, input_transform
-from .published import NETWORKS, Windows, build_published
+from .published import NETWORKS, WindowMean, build_published
 from .weights import Weights, resolve_weights
 
 # %% ../../nbs/40_models/25_registry.ipynb #cef32173
@@ -46,7 +46,7 @@ def register(
 
     def keep(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
         entry = Architecture(name, family, size, **facts)
-        windowed = (lambda: Windows(build())) if entry.input in TRANSFORMS else build
+        windowed = (lambda: WindowMean(build())) if entry.input in TRANSFORMS else build
         add_architecture(entry)
         _BUILDERS[name] = windowed
         return build
@@ -137,5 +137,5 @@ def example_input(
     shown = transform(np.zeros((n, len(LEADS), 5000), np.float32), 500.0)
     return torch.zeros_like(torch.from_numpy(shown))
 
-# %% ../../nbs/40_models/25_registry.ipynb #5h1m90fa
+# %% ../../nbs/40_models/25_registry.ipynb #5h1ma92b
 from .weights import cached_file, fetch_weights, weights_table  # noqa: F401

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from ..config import one_of, read_settings, setting, settings
 from ..core import EcgvisError, digest
-from ..train.setup import HEADS, OPTIMIZERS, SCHEDULERS
+from ..train.config import Head, Optimizer, Scheduler
 from ..train.config import TrainConfig
 
 # %% ../../nbs/60_search/00_config.ipynb #704cbf0c
@@ -147,12 +147,12 @@ def _try(name: str, value: Any, field: str) -> None:
 class HeadPoint:
     "Hyperparameters of one head."
 
-    optimizer: Annotated[str, one_of(OPTIMIZERS)] = setting('adamw', 'adamw or sgd')
+    optimizer: Optimizer = setting('adamw', 'adamw or sgd')
     lr: float = setting(0.003, 'peak learning rate', gt=0, allow_inf_nan=False)
     weight_decay: float = setting(0.01, 'of the weights', ge=0, allow_inf_nan=False)
-    scheduler: Annotated[str, one_of(SCHEDULERS)] = setting('onecycle', 'how the rate changes')
+    scheduler: Scheduler = setting('onecycle', 'how the rate changes')
     batch: int = setting(64, 'charts per step', ge=2)
-    head: Annotated[str, one_of(HEADS)] = setting('default', 'first weights')
+    head: Head = setting('default', 'first weights')
     momentum: float = setting(0.9, 'sgd only, 0 for others', ge=0, le=0.9999)
     epochs: int = setting(30, 'passes over the charts', ge=1)
 

@@ -211,6 +211,6 @@ class EpochBuffer:
             self.answers = [state['epoch.answers'].to(device)]
             self.truth = [state['epoch.truth']]
 
-# %% ../../nbs/50_train/20_checkpoints.ipynb #5h1mbfa6
+# %% ../../nbs/50_train/20_checkpoints.ipynb #5h1mb2bb
 from .config import LIMITS, TrainConfig  # noqa: F401
 from .guard import NonFinite  # noqa: F401

@@ -52,7 +52,7 @@ def _limited(name: str, default: float, text: str) -> Any:
     least, most = LIMITS[name]
     return setting(default, text, ge=least, le=most)
 
-# %% ../../nbs/50_train/00_config.ipynb #44108f71
+# %% ../../nbs/50_train/00_config.ipynb #6c57622c
 def _layout_names() -> list[str]:
     "Layouts that are presets."
     from ecgvis.render.layout import LAYOUTS
