@@ -155,7 +155,7 @@ def _content(path: Path) -> Any:
         return read_table(path)
     return yaml.safe_load(path.read_text(encoding='utf-8'))
 
-# %% ../nbs/03_runs.ipynb #b1810436
+# %% ../nbs/03_runs.ipynb #5b715508
 @dataclass(frozen=True, eq=False)
 class Run:
     "One trained model: what its folder says."
@@ -187,11 +187,7 @@ class Run:
     @property
     def input(self) -> str:
         "What the model reads: chart, signal or features."
-        return str(self.record.get('input', self.record.get('eats', 'chart')))
-
-    @property
-    def eats(self) -> str:
-        return self.input
+        return str(self.record.get('input', 'chart'))
 
     @property
     def test(self) -> dict[str, Any]:
@@ -204,7 +200,7 @@ def last_attempt(history: 'pd.DataFrame') -> 'pd.DataFrame':
         return history
     return history[history['attempt'] == history['attempt'].max()]
 
-# %% ../nbs/03_runs.ipynb #e9234cbf
+# %% ../nbs/03_runs.ipynb #2bc27cac
 def read_runs(
     study: Path,  # the folder of a study
 ) -> list[Run]:
@@ -228,7 +224,7 @@ def _run(folder: Path) -> Run:
         optional(folder / name, gone, {}) for name in ('config.json', 'run.json', 'metrics.json')
     )
     history = pd.DataFrame()
-    if record.get('input', record.get('eats')) != 'features':  # trees have no epochs
+    if record.get('input') != 'features':  # trees have no epochs
         history = last_attempt(optional(folder / 'history.csv', gone, history))
     if not (folder / 'predictions.parquet').exists():
         gone.append('predictions.parquet: file is missing')

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['STAGES', 'ModelPage', 'tiny_study', 'open_page', 'search_points', 'final_runs', 'holdout_results', 'cross_results',
            'cost_results', 'result_figures', 'example_charts', 'explained_methods', 'explained_pictures', 'finish_page',
-           'open_study_file', 'study_results', 'study_lacks']
+           'open_study_file', 'study_results', 'study_lacks', 'report_study']
 
-# %% ../../nbs/95_study/30_notebook.ipynb #f650c7d6
+# %% ../../nbs/95_study/30_notebook.ipynb #a75355ae
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,8 @@ from ..core import EcgvisError, StopRequest, read_json, read_table
 from ..data.config import DataConfig
 from ..evaluate.config import CostConfig
 from ..render.raster import chart
-from ..report.assemble import confusion_figure, learning_figures
+from ..report.figures import confusion_figure
+from ..report.record import learning_figures
 from ..report.style import model_colour
 from ..runs import Step, is_done, missing, open_study, write_steps
 from ..saliency.config import SaliencyConfig
@@ -33,6 +34,7 @@ from ecgvis.study.run import (
     measure_steps,
     measure_study,
     prepare_study,
+    report_study,
     result_table,
     train_study,
 )
@@ -47,6 +49,8 @@ from ecgvis.study.study import (
     training_steps,
     where_is,
 )
+
+_all_ = ['report_study']
 
 # %% ../../nbs/95_study/30_notebook.ipynb #0dc401ed
 STAGES = ('head', 'bayes', 'refine', 'final', 'cross', 'evaluate', 'costs', 'saliency', 'all')

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core import EcgvisError, Stage, atomic, cores, digest, read_json, write_json, write_table
+from ecgvis.core import (
+    EcgvisError,
+    Stage,
+    atomic,
+    cores,
+    digest,
+    read_json,
+    write_json,
+    write_table,
+)
 from ..data import audit
 from ..data.classes import choose_classes
 from ..data.datasets import load_dataset, recognise

@@ -34,7 +34,7 @@ from ecgvis.study.study import (
 if TYPE_CHECKING:
     import pandas as pd
 
-# %% ../../nbs/95_study/20_run.ipynb #03c61c8e
+# %% ../../nbs/95_study/20_run.ipynb #ddfead83
 Stop = Callable[[], bool]  # asked after every step of a training; True saves its state
 WORK: dict[str, Callable[[Study, Step, Stop], list[Path]]] = {}  # by kind of step
 
@@ -63,9 +63,12 @@ def _prepare(study: Study, step: Step, stop: Stop) -> list[Path]:
 
 @_does('check')
 def _check(study: Study, step: Step, stop: Stop) -> list[Path]:
-    from ecgvis.store.integrity import check_store
+    from ecgvis.store.signals import open_store
 
-    check_store(study.dataset / 'store.lmdb')
+    path = study.dataset / 'store.lmdb'
+    if damaged := open_store(path).verify():
+        remedy = 'delete it and run `ecgvis prepare`'
+        raise EcgvisError(f'{len(damaged)} records are damaged', path, remedy=remedy)
     return []
 
 # %% ../../nbs/95_study/20_run.ipynb #ce541e5d
@@ -136,7 +139,7 @@ def _cross(study: Study, step: Step, stop: Stop) -> list[Path]:
     pool(step.folder, study.cross)
     return [step.folder / name for name in ('cross.json', 'predictions.parquet')]
 
-# %% ../../nbs/95_study/20_run.ipynb #ab610a8d
+# %% ../../nbs/95_study/20_run.ipynb #cba2541d
 @_does('evaluate')
 def _evaluate(study: Study, step: Step, stop: Stop) -> list[Path]:
     from ecgvis.evaluate.metrics import evaluate
@@ -158,7 +161,7 @@ def _costs(study: Study, step: Step, stop: Stop) -> list[Path]:
 
 @_does('saliency')
 def _saliency(study: Study, step: Step, stop: Stop) -> list[Path]:
-    from ecgvis.saliency.explainer import explain_run
+    from ecgvis.saliency.holdout import explain_run
 
     explain_run(study.saliency, step.folder, study.dataset, stop)
     return [step.folder / 'saliency' / 'summary.json']
@@ -441,7 +444,9 @@ def run_job(
 # %% ../../nbs/95_study/20_run.ipynb #b1b6beb7
 def run_job_command(arguments: Sequence[str] | None = None) -> int:
     "Do one job; returns the exit status."
-    p = argparse.ArgumentParser(prog='python -m ecgvis.study.run', description='One job of a study.')
+    p = argparse.ArgumentParser(
+        prog='python -m ecgvis.study.run', description='One job of a study.'
+    )
     p.add_argument('kind', choices=('prepare', 'entry', 'report', 'train'))
     p.add_argument('folder', type=Path)
     p.add_argument('notebooks', type=Path, nargs='?')

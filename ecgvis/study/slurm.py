@@ -257,7 +257,9 @@ def slurm_calls(
 ) -> list[SlurmCall]:
     "What to submit; further workers of a model are called name+2, name+3, ..."
     arguments = lambda kind, *more: (str(script), str(study.folder.resolve()), kind, *more)
-    out = [SlurmCall('prepare', job_options(study, site, 'prepare', '%j'), None, arguments('prepare'))]
+    out = [
+        SlurmCall('prepare', job_options(study, site, 'prepare', '%j'), None, arguments('prepare'))
+    ]
     if names:
         every = [f'{n}+{k}' if k > 1 else n for k in range(1, site.workers + 1) for n in names]
         array = f'--array=0-{len(every) - 1}' + (f'%{site.at_once}' if site.at_once else '')

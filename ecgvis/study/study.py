@@ -80,7 +80,9 @@ class Study:
     )
     architectures: tuple[str, ...] = setting(('mobilenet_v3_small',), 'networks', min_length=1)
     train: dict[str, Any] = setting({}, 'settings of the training that differ from its defaults')
-    published: dict[str, Any] = setting({}, 'settings that differ from recipes of published systems')
+    published: dict[str, Any] = setting(
+        {}, 'settings that differ from recipes of published systems'
+    )
     search: Any = setting('none', 'what is searched before the final runs')
     seeds: tuple[int, ...] = setting((1,), 'a final run per seed', min_length=1)
     costs: CostConfig = setting(CostConfig(), 'how costs are measured')
@@ -169,7 +171,10 @@ def _check_names(study: Study) -> None:
             raise EcgvisError(f'{values!r} is not usable', field=field, expected=expected)
     inputs = {architecture(name).input for name in list_models(published=True)}
     taken = inputs | set(_OWN_FOLDERS)
-    for field, name in [('name', study.name), *(('configurations', c) for c in study.configurations)]:
+    for field, name in [
+        ('name', study.name),
+        *(('configurations', c) for c in study.configurations),
+    ]:
         if Path(name).name != name or name.startswith('.') or field != 'name' and name in taken:
             what = f'{name!r} cannot be the name of a folder'
             expected = f'a plain name, none of {", ".join(sorted(taken))}'
@@ -338,7 +343,9 @@ def where_is(step: Step) -> StepStatus:
         return StepStatus('waiting', 'settings changed')
     if kept['state'] == 'failed':
         return StepStatus('failed', kept['problem'].splitlines()[0])
-    return StepStatus('stopped', *_facts(step)) if kept['state'] == 'begun' else StepStatus('waiting')
+    return (
+        StepStatus('stopped', *_facts(step)) if kept['state'] == 'begun' else StepStatus('waiting')
+    )
 
 # %% ../../nbs/95_study/00_study.ipynb #ff83fac0
 def _facts(step: Step) -> tuple[str, float, float]:
