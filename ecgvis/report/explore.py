@@ -28,7 +28,7 @@ from ..data.files import read_header, read_recording
 from ..data.recording import GROUP_OF, GROUPS, RHYTHMS, SNOMED, SNOMED_OTHER, SNOMED_SYNONYMS
 from .page import Row
 from .style import PALETTE, axes, write_in_cells
-from ..simulate import recordings as simulate
+from ..simulate.dataset import write_dataset
 
 # %% ../../nbs/90_report/85_explore.ipynb #f8bfa3e1
 # SNOMED-CT codes of the PhysioNet/CinC Challenge 2021, doi 10.23919/CinC53138.2021.9662687
@@ -148,7 +148,7 @@ def open_set(
 ) -> Explored:
     "Read the tables of a data set. Raises EcgvisError where there is none."
     if not root:
-        simulate.write(root := Path(tempfile.mkdtemp(prefix='ecgvis-')), 60, seed=1)
+        write_dataset(root := Path(tempfile.mkdtemp(prefix='ecgvis-')), 60, seed=1)
     root = Path(root)
     kind = recognise(root) if kind == 'auto' else kind
     index = load_dataset(root, kind, signal)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['prepare']
 
-# %% ../../nbs/95_study/10_prepare.ipynb #a3f81d83
+# %% ../../nbs/95_study/10_prepare.ipynb #d3e64337
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ from ..data import audit
 from ..data.classes import choose_classes
 from ..data.datasets import load_dataset, recognise
 from ..data.split import assign, listed, published_split
-from ..simulate import recordings as simulate
-from ..store.signals import open_store, write
+from ..simulate.dataset import write_dataset
+from ..store.ingest import write
+from ..store.signals import open_store
 from ..data.config import DataConfig
 from .study import data_key, fingerprint
 
-# %% ../../nbs/95_study/10_prepare.ipynb #65561d62
+# %% ../../nbs/95_study/10_prepare.ipynb #1b2de670
 def prepare(
     config: DataConfig,  # settings
     folder: str | Path,  # where index, audit, splits and store go
@@ -44,7 +45,7 @@ def prepare(
         return read_json(folder / 'summary.json')
     root = Path(config.root or folder.parent / 'recordings')
     if not config.root:
-        simulate.write(root, config.simulate, seed=config.simulate_seed, jobs=cores())
+        write_dataset(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = recognise(root) if config.kind == 'auto' else config.kind
     stored = dict(fs=config.fs, seconds=config.seconds, compress=config.compress)
     listing = load_dataset(root, kind=kind, signal=config.signal)

@@ -34,7 +34,7 @@ from ecgvis.study.study import (
 if TYPE_CHECKING:
     import pandas as pd
 
-# %% ../../nbs/95_study/20_run.ipynb #ddfead83
+# %% ../../nbs/95_study/20_run.ipynb #03c61c8e
 Stop = Callable[[], bool]  # asked after every step of a training; True saves its state
 WORK: dict[str, Callable[[Study, Step, Stop], list[Path]]] = {}  # by kind of step
 
@@ -63,12 +63,9 @@ def _prepare(study: Study, step: Step, stop: Stop) -> list[Path]:
 
 @_does('check')
 def _check(study: Study, step: Step, stop: Stop) -> list[Path]:
-    from ecgvis.store.signals import open_store
+    from ecgvis.store.integrity import check_store
 
-    path = study.dataset / 'store.lmdb'
-    if damaged := open_store(path).verify():
-        remedy = 'delete it and run `ecgvis prepare`'
-        raise EcgvisError(f'{len(damaged)} records are damaged', path, remedy=remedy)
+    check_store(study.dataset / 'store.lmdb')
     return []
 
 # %% ../../nbs/95_study/20_run.ipynb #ce541e5d
@@ -139,7 +136,7 @@ def _cross(study: Study, step: Step, stop: Stop) -> list[Path]:
     pool(step.folder, study.cross)
     return [step.folder / name for name in ('cross.json', 'predictions.parquet')]
 
-# %% ../../nbs/95_study/20_run.ipynb #cba2541d
+# %% ../../nbs/95_study/20_run.ipynb #8982041c
 @_does('evaluate')
 def _evaluate(study: Study, step: Step, stop: Stop) -> list[Path]:
     from ecgvis.evaluate.metrics import evaluate
@@ -153,7 +150,7 @@ def _evaluate(study: Study, step: Step, stop: Stop) -> list[Path]:
 
 @_does('costs')
 def _costs(study: Study, step: Step, stop: Stop) -> list[Path]:
-    from ecgvis.costs import profile
+    from ecgvis.costs.profiling import profile
 
     profile(study.costs, step.folder)
     return [step.folder / 'costs.json']
