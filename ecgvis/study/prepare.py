@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['prepare']
 
-# %% ../../nbs/95_study/10_prepare.ipynb #d3e64337
+# %% ../../nbs/95_study/10_prepare.ipynb #7eda0077
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from ecgvis.core import (
 from ..data import audit
 from ..data.classes import choose_classes
 from ..data.datasets import load_dataset, recognise
-from ..data.split import assign, listed, published_split
+from ..data.split import assign, published_split, read_ids
 from ..simulate.dataset import write_dataset
 from ..store.ingest import write
 from ..store.signals import open_store
@@ -119,12 +119,12 @@ def _write_examples(shown: pd.DataFrame, fs: float, folder: Path) -> None:
     with atomic(folder / 'examples.npz') as tmp:
         np.savez(tmp, **names, signal=signals, fs=np.float32(fs))
 
-# %% ../../nbs/95_study/10_prepare.ipynb #fb761e0a
+# %% ../../nbs/95_study/10_prepare.ipynb #a2313f92
 def _listed_only(index: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
     "Exclude usable recordings that no list of a published split names."
     if not config.train_ids:
         return index
-    lists = [listed(f, config.ids_column) for f in (config.train_ids, config.test_ids)]
+    lists = [read_ids(f, config.ids_column) for f in (config.train_ids, config.test_ids)]
     named = set().union(*lists)
     out = (index['status'] == 'ok') & ~index['id'].astype(str).isin(named)
     return index.assign(
