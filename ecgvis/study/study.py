@@ -47,7 +47,7 @@ from ..report.assemble import report
 from ..runs import last_attempt
 from ..saliency.config import SaliencyConfig
 from ..saliency.holdout import explain_run
-from ..search.config import SearchPlan, read_plan
+from ..search.config import SearchPlan, search_plan
 from ..search.stages import search_model
 from ..search.status import StepStatus, step_status, time_text
 from ..train.loop import TrainConfig, fit, pick_device
@@ -89,7 +89,7 @@ class Study:
 
     @property
     def plan(self) -> SearchPlan:
-        return read_plan(self.search)
+        return search_plan(self.search)
 
 # %% ../../nbs/95_study/10_study.ipynb #79d45f0e
 def from_dict(values: dict[str, Any], source: str | Path = 'study') -> Study:
@@ -190,7 +190,7 @@ def check(study: Study, source: str | Path = 'study') -> None:
             field='name',
             expected='a plain name',
         )
-    read_plan(study.search, source)
+    search_plan(study.search, source)
     allowed = {f.name for f in fields(TrainConfig)} - {'architecture', 'classes', 'layouts', 'seed'}
     for group in ('train', 'published'):
         for name in getattr(study, group):
