@@ -22,7 +22,7 @@ from . import __version__
 
 from .data import audit
 
-from .simulate import recordings as simulate
+from .simulate.dataset import write_dataset
 from .render.variation import AUGMENTS
 from .study.slurm import load_site, slurm_text, submit
 from .core import EcgvisError, cores, progress, read_json, write_table
@@ -211,7 +211,7 @@ def study_of(args: argparse.Namespace) -> Study:
 # %% ../nbs/99_cli.ipynb #a8829e9b
 def run_simulate(args: argparse.Namespace) -> int:
     "Simulate a data set of WFDB recordings with their truth."
-    simulate.write(args.folder, args.n, seed=args.seed, rhythms=args.rhythms, jobs=args.jobs)
+    write_dataset(args.folder, args.n, seed=args.seed, rhythms=args.rhythms, jobs=args.jobs)
     print(f'{args.n} recordings in {args.folder}')
     return 0
 

@@ -6,9 +6,8 @@
 __all__ = ['AMPLITUDE', 'UNITS', 'amplitude', 'check_amplitude', 'Header', 'parse_age', 'parse_sex', 'read_header',
            'read_recording']
 
-# %% ../../nbs/10_data/10_files.ipynb #644d1b76
+# %% ../../nbs/10_data/10_files.ipynb #1de175fd
 import math, os, re, shutil, tempfile
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import wfdb
 from pyarrow import csv
 
 from ..core import EcgvisError, disk_errors
-from .recording import LEADS, BadRecording, Recording, lead_order, snomed_rhythms
+from .recording import BadRecording, Recording, lead_order, snomed_rhythms
 
 # %% ../../nbs/10_data/10_files.ipynb #6cd6e2f6
 AMPLITUDE = (0.005, 30.0)  # plausible range of the typical amplitude, mV

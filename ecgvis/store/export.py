@@ -23,6 +23,7 @@ import pandas as pd
 from .. import __version__
 from ecgvis.core import (
     EcgvisError,
+    atomic,
     cores,
     digest,
     disk_errors,
@@ -36,7 +37,6 @@ from ..data.recording import LEADS, SNOMED
 from ..render.layout import Layout, Size, get_layout, shape_of
 from ..render.raster import chart
 from .signals import Store
-from ..simulate.recordings import _put
 
 # %% ../../nbs/30_store/30_export.ipynb #52a5f6fc
 def _sha(text: str, n: int) -> str:
@@ -348,7 +348,8 @@ def _draw(sheet: Sheet, names: Mapping[str, str], found: Mapping[str, Any], fs: 
     if missing:
         pictures = chart(np.stack([found[id][1] for id in missing]), fs, sheet.layout, sheet.size)
         for id, picture in zip(missing, pictures, strict=True):
-            _put(files[id], png(picture, sources[id]))
+            with atomic(files[id]) as temporary:
+                temporary.write_bytes(png(picture, sources[id]))
     return set(missing)
 
 
@@ -468,7 +469,8 @@ def _wfdb_block(items: list[tuple[str, str]], store: Store, folder: Path) -> lis
         }
         missing = [s for s, data in files.items() if not _same(folder / f'{names[id]}{s}', data)]
         for s in missing:
-            _put(folder / f'{names[id]}{s}', files[s])
+            with atomic(folder / f'{names[id]}{s}') as temporary:
+                temporary.write_bytes(files[s])
         outcomes.append(
             Outcome(id, [_row(id, header, Path(folder.name) / f'{names[id]}.hea')], bool(missing))
         )

@@ -19,13 +19,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..core import EcgvisError, Stopped, digest, read_json, read_table, write_json
-from ..costs import CostConfig, profile
+from ..costs.profiling import profile
+from ..evaluate.config import CostConfig
 from ..evaluate.metrics import evaluate
 from ..search.head import rank_points
 from .job import Wish
 from ..data.config import DataConfig
 from ..render.raster import chart
-from ..report.assemble import confusion_figure, learning_figures, report
+from ..report.assemble import report
+from ..report.figures import confusion_figure
+from ..report.record import learning_figures
 from ..runs import missing, open_study
 from ..saliency.config import PUBLISHED, SaliencyConfig
 from ..saliency.holdout import explain_run

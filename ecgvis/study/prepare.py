@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..data import audit
 
-from ..simulate import recordings as simulate
+from ..simulate.dataset import write_dataset
 from ecgvis.core import (
     EcgvisError,
     Stage,
@@ -54,7 +54,7 @@ def prepare(
     folder = Path(folder)
     root = Path(config.root or folder.parent / 'recordings')
     if not config.root:
-        simulate.write(root, config.simulate, seed=config.simulate_seed, jobs=cores())
+        write_dataset(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = recognise(root) if config.kind == 'auto' else config.kind
     stage = Stage(
         folder, digest(asdict(config), str(root.resolve()), fingerprint(root), *_lists(config))

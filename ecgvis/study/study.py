@@ -33,7 +33,8 @@ from ecgvis.core import (
     to_plain,
     write_json,
 )
-from ..costs import CostConfig, profile
+from ..costs.profiling import profile
+from ..evaluate.config import CostConfig
 from ..evaluate.cross import CrossConfig, cross_dataset, pool
 from ..evaluate.metrics import evaluate
 from ..saliency.catalog import get_method
