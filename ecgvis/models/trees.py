@@ -158,5 +158,5 @@ def fit_trees(
     stage.finish()
     return record
 
-# %% ../../nbs/40_models/35_trees.ipynb #5h1mf2fd
+# %% ../../nbs/40_models/35_trees.ipynb #5h1mef41
 fit = fit_trees  # SHIM

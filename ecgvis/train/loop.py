@@ -339,8 +339,8 @@ def _restarted(l: Learner, epoch: int, reason: str, to: Checkpoints) -> Learner:
     "A second attempt, saved before its first step."
     lr = l.config.lr / _SLOWER
     restarts = [*l.restarts, dict(epoch=epoch, reason=reason, lr=lr)]
-    told = f'beginning again at a learning rate of {lr:.3g}'
-    print(f'  epoch {epoch:3}  {reason}: {told}', flush=True)
+    next_step = f'beginning again at a learning rate of {lr:.3g}'
+    print(f'  epoch {epoch:3}  {reason}: {next_step}', flush=True)
     new = learner(_slower(l.config, restarts), l.steps)
     new.history = l.history
     new.restarts = restarts
@@ -624,7 +624,7 @@ def predictions(l: Learner, data: Data, part: str, patients: pd.Series) -> pd.Da
     columns |= {f'p_{c}': p[:, k] for k, c in enumerate(l.config.classes)}
     return pd.DataFrame(columns)
 
-# %% ../../nbs/50_train/40_loop.ipynb #5h1mbe9b
+# %% ../../nbs/50_train/40_loop.ipynb #5h1mb714
 from .config import run_config  # noqa: F401
 from .parts import load_parts as parts  # noqa: F401
 from .setup import HEADS, load_start  # noqa: F401
