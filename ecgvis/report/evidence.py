@@ -128,7 +128,7 @@ def calibration_section(study: StudyFiles) -> Section | None:
     text = 'A probability can be taken at its word where the points lie on the dotted line.'
     return Section('Calibration', text, [plot, table] if plot else [table])
 
-# %% ../../nbs/90_report/55_evidence.ipynb #fdc3935e
+# %% ../../nbs/90_report/55_evidence.ipynb #82db46ea
 def _names(study: StudyFiles, models: Iterable[str]) -> dict[str, str]:
     "`config/architecture` in words."
     parts = {m: str(m).split('/', 1) for m in models}
@@ -141,7 +141,7 @@ def _model_rows(study: StudyFiles, models: pd.DataFrame) -> list[Row]:
     rows = list[Row]()
     for x in each(models):
         f1 = number(x.value, x.low, x.high)
-        row = {'Model': names[x.model], 'Seeds': int(x.seeds), 'Macro-F1': f1}
+        row: Row = {'Model': names[x.model], 'Seeds': int(x.seeds), 'Macro-F1': f1}
         row |= {'SD of seeds': number(x.seed_sd), 'Best in': f'{100 * x.best:.0f} %'}
         rows.append(row | {'n': int(x.recordings)})
     return rows
@@ -153,7 +153,7 @@ def _pair_rows(study: StudyFiles, pairs: pd.DataFrame) -> list[Row]:
     rows = list[Row]()
     for x in each(pairs):
         difference = number(x.difference, x.low, x.high)
-        row = {'A': names[x.a], 'B': names[x.b], 'A less B': difference}
+        row: Row = {'A': names[x.a], 'B': names[x.b], 'A less B': difference}
         row |= {'p': float(x.p), 'p, corrected': float(x.p_holm)}
         rows.append(row | {'Holds': 'yes' if x.p_holm < 0.05 else 'no'})
     return rows
