@@ -45,7 +45,7 @@ from .render.raster import clipped, ink
 from .report.assemble import report
 from .saliency.config import METHODS
 from .saliency.explainer import explain
-from .store.charts import open_store
+from .store.signals import check_index, open_store, verify
 from .search.config import SEARCHES
 from ecgvis.study.study import (
     OWN,
@@ -347,18 +347,20 @@ def run_render(args: argparse.Namespace) -> int:
 # %% ../nbs/99_cli.ipynb #d6e57287
 def run_store_info(args: argparse.Namespace) -> int:
     "What a store holds: recordings, patients, rhythms, bytes."
-    print(store_info_text(open_store(find_store(args.store))))
+    path = find_store(args.store)
+    check_index(path)
+    print(store_info_text(open_store(path)))
     return 0
 
 
 def run_store_verify(args: argparse.Namespace) -> int:
-    "Check every record of a store against its checksum."
-    store = open_store(find_store(args.store))
-    damaged = store.verify()
-    for id in damaged:
+    "Compare a store with its digest; name every record that is damaged."
+    path = find_store(args.store)
+    found = verify(path)
+    for id in found.damaged:
         print(f'damaged: {id}', file=sys.stderr)
-    print(f'{len(store):,} recordings, {len(damaged):,} damaged: {store.path}')
-    return bool(damaged)
+    print(f'{found.recordings:,} recordings, {len(found.damaged):,} damaged: {path}')
+    return bool(found.damaged)
 
 
 def run_store_export(args: argparse.Namespace) -> int:
@@ -380,7 +382,7 @@ def run_store_export(args: argparse.Namespace) -> int:
         png=export_png, wfdb=export_wfdb, index=export_index
     )
     done = exports[kind](store, out, ids=args.ids, jobs=args.jobs, **pictures)
-    print(f'{done.told}\n{kind}: {out}', file=sys.stderr if done.failed else sys.stdout)
+    print(f'{done.summary}\n{kind}: {out}', file=sys.stderr if done.failed else sys.stdout)
     return bool(done.failed)
 
 # %% ../nbs/99_cli.ipynb #78993994

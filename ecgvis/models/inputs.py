@@ -29,7 +29,8 @@ from ..render.augment import generators, vary_signals
 from ..render.layout import Layout
 from ..render.raster import ink, paper, trace_colour
 from ..render.variation import Augment, get_augment
-from ..store.charts import ByPatient, Store
+from ..store.charts import ByPatient
+from ..store.signals import Store
 
 # %% ../../nbs/40_models/10_inputs.ipynb #93cb345f
 class ChartInput(nn.Module):

@@ -22,7 +22,7 @@ from .page import Group, Item, Panel, Plot, Row, Section, Table
 from .style import data_name, label, number, run_ids, source, system
 from .training import compared
 from ..runs import Run, StudyFiles, layout_names
-from ..store.charts import open_store
+from ..store.signals import open_store
 
 # %% ../../nbs/90_report/70_explanations.ipynb #239d6061
 @dataclass(frozen=True, eq=False)

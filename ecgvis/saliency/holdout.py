@@ -22,7 +22,7 @@ from ..evaluate.metrics import average_layouts, read_predictions
 from .attribution import attributions, chart_agreement, chart_of
 from .config import SaliencyConfig
 from .explainer import called_run, explain_recording, ink_network, save_explanation
-from ..store.charts import Store, open_store
+from ..store.signals import Store, open_store
 from ..train.config import run_config
 from ..train.loop import fit
 from ..train.predict import FinishedRun, open_run

@@ -33,7 +33,7 @@ from ..runs import missing, open_study
 from ..saliency.config import PUBLISHED, SaliencyConfig
 from ..saliency.holdout import explain_run
 from ..search.stages import search_model
-from ..store.charts import open_store
+from ..store.signals import open_store
 from ..report.style import model_colour
 from ecgvis.study.study import (
     Entry,

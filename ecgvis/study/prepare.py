@@ -31,7 +31,8 @@ from ..data.classes import choose_classes
 from ..data.config import DataConfig
 from ..data.datasets import load_dataset, recognise
 from ..data.split import assign, listed, published_split
-from ..store.charts import open_store, write
+from ..store.ingest import write
+from ..store.signals import open_store
 
 # %% ../../nbs/95_study/00_prepare.ipynb #2b2cf20a
 def fingerprint(root: str | Path) -> str:

@@ -37,7 +37,7 @@ from ecgvis.core import (
 from ..models.catalog import architecture
 from ..models.inputs import ChartInput, input_transform, unusable_recordings
 from ..models.weights import resolve_weights
-from ..store.charts import Loader, ahead, cuts, loader
+from ..store.batches import Loader, ahead, cuts, loader
 from ecgvis.train.checkpoints import (
     Checkpoints,
     EpochBuffer,
