@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Explanation', 'explanations', 'explanations_section', 'failures_section']
 
-# %% ../../nbs/90_report/70_explanations.ipynb #49946e22
+# %% ../../nbs/90_report/70_explanations.ipynb #df3ece2c
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache

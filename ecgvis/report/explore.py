@@ -7,7 +7,7 @@ __all__ = ['CONDITIONS', 'Explored', 'open_set', 'rhythm_counts', 'grouped', 'co
            'read_signals', 'quality', 'rhythms_figure', 'conditions_figure', 'ages_figure', 'boxes_figure',
            'measurement_figures']
 
-# %% ../../nbs/90_report/85_explore.ipynb #422319e2
+# %% ../../nbs/90_report/85_explore.ipynb #2f3a5ae0
 import re, tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from ..data.files import read_header, read_recording
 from ..data.recording import GROUP_OF, GROUPS, RHYTHMS, SNOMED, SNOMED_OTHER, SNOMED_SYNONYMS
 from .page import Row
 from .style import PALETTE, axes, write_in_cells
-from ..simulate import recordings as simulate
+from ..simulate.dataset import write_dataset
 
 # %% ../../nbs/90_report/85_explore.ipynb #f8bfa3e1
 # SNOMED-CT codes of the PhysioNet/CinC Challenge 2021, doi 10.23919/CinC53138.2021.9662687
@@ -114,7 +114,7 @@ _READ_CONDITIONS: dict[str, Callable[[Path, pd.DataFrame], _Pairs]] = dict(
     chapman=_chapman, wfdb=_wfdb, ptbxl=_ptbxl
 )
 
-# %% ../../nbs/90_report/85_explore.ipynb #a0254605
+# %% ../../nbs/90_report/85_explore.ipynb #ac800d58
 _MEASURED = (
     'VentricularRate',
     'AtrialRate',
@@ -149,7 +149,7 @@ def open_set(
 ) -> Explored:
     "Read the tables of a data set. Raises EcgvisError where there is none."
     if not root:
-        simulate.write(root := Path(tempfile.mkdtemp(prefix='ecgvis-')), 60, seed=1)
+        root = write_dataset(tempfile.mkdtemp(prefix='ecgvis-'), 60, seed=1)
     root = Path(root)
     kind = recognise(root) if kind == 'auto' else kind
     index = load_dataset(root, kind, signal)
