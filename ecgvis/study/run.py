@@ -121,7 +121,7 @@ def _fold_dataset(study: Study, step: Step) -> Path:
 
 def _fit_trees(model: Model, seed: int, folder: Path, dataset: Path) -> None:
     "Trees on features, on those of Diagnostics.xlsx where there is one."
-    from ecgvis.models.trees import fit as fit_trees
+    from ecgvis.models.trees import fit_trees
 
     root = model.study.data.root
     measured = Path(root) / 'Diagnostics.xlsx'
