@@ -106,6 +106,7 @@ def disk_errors(path: str | Path) -> Iterator[None]:
 @contextmanager
 def atomic(
     path: str | Path,  # the final name; its folder is made if missing
+    sync: bool = True,  # wait for the disk; else who writes many files has to, when all are there
 ) -> Iterator[Path]:
     "Gives a temporary name in the same folder, renamed to `path` when the block ends well."
     path = Path(path)
@@ -117,8 +118,9 @@ def atomic(
         temporary = Path(name)
         try:
             yield temporary
-            with open(temporary, 'rb+') as f:
-                os.fsync(f.fileno())
+            if sync:
+                with open(temporary, 'rb+') as f:
+                    os.fsync(f.fileno())
             temporary.chmod(0o666 & ~_umask())
             os.replace(temporary, path)
         finally:

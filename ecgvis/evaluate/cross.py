@@ -18,15 +18,15 @@ from ..data.split import cross_parts
 from .config import CrossConfig
 from .metrics import evaluate
 
-# %% ../../nbs/70_evaluate/30_cross.ipynb #c91abfb6
+# %% ../../nbs/70_evaluate/30_cross.ipynb #b7474f2e
 def cross_dataset(
     dataset: str | Path,  # folder of a prepared data set
     out: str | Path,  # folder of the new one
     c: CrossConfig,
     repeat: int,
     fold: int,  # from 1
-) -> Path:  # `out`
-    "The data set of one fold: its own parts, the signals by a link."
+) -> Path:
+    "The data set of one fold, in `out`: its own parts, the signals by a link."
     dataset = Path(dataset).absolute()
     out = Path(out)
     key = digest(read_json(dataset / 'done.json')['key'], asdict(c), repeat, fold)
@@ -40,32 +40,26 @@ def cross_dataset(
     write_json(dict(key=key), out / 'done.json')
     return out
 
-# %% ../../nbs/70_evaluate/30_cross.ipynb #8e8cf2a5
+# %% ../../nbs/70_evaluate/30_cross.ipynb #1f34b99a
 def pool(
     folder: str | Path,  # of the folds, each with its predictions
     c: CrossConfig,
-) -> dict[
-    str, Any
-]:  # as in `cross.json`: folds, repeats, seed, test (metrics), each (macro-F1 of the repeats)
-    "Measure all folds together."
+) -> dict[str, Any]:
+    """Measure all folds together, into `cross.json`: folds, repeats, seed, test (metrics), each
+    (macro-F1 of the repeats), classes, draws and title."""
     folder = Path(folder)
     parts = list[pd.DataFrame]()
     for r, k in c.each:
         rows = read_table(folder / f'{r}-{k}' / 'predictions.parquet')
         parts.append(rows[rows['part'] == 'test'].assign(layout=f'repeat {r}'))
-    first = read_json(folder / '1-1' / 'config.json')
     write_table(pd.concat(parts, ignore_index=True), folder / 'predictions.parquet')
-    found = evaluate(first, folder)
-    record = read_json(folder / '1-1' / 'run.json')
+    found = evaluate(read_json(folder / '1-1' / 'config.json'), folder)
     test = found['parts']['test']
+    repeats = [f'repeat {r + 1}' for r in range(c.repeats)]
     # one repeat is the whole
-    each = [found['layouts'].get(f'repeat {r + 1}', test)['macro']['f1'] for r in range(c.repeats)]
-    told = asdict(c) | dict(
-        test=test,
-        each=each,
-        classes=found['classes'],
-        draws=found['draws'],
-        title=record.get('title', ''),
-    )
-    write_json(told, folder / 'cross.json')
-    return told
+    each = [found['layouts'].get(name, test)['macro']['f1'] for name in repeats]
+    title = read_json(folder / '1-1' / 'run.json').get('title', '')
+    about = dict(classes=found['classes'], draws=found['draws'], title=title)
+    pooled = asdict(c) | dict(test=test, each=each) | about
+    write_json(pooled, folder / 'cross.json')
+    return pooled

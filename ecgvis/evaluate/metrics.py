@@ -6,9 +6,9 @@
 __all__ = ['METRICS', 'AVERAGED', 'checked', 'numbered', 'scores', 'areas', 'metrics', 'read_predictions', 'average_layouts',
            'evaluate']
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #10a35dd4
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #338dc2ff
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ecgvis.intervals import (
     weights,
 )
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #db29d470
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #191e272c
 def _first(bad: np.ndarray) -> int | None:
     "The first true row, if any."
     return int(bad.argmax()) if bad.any() else None
@@ -34,68 +34,57 @@ def checked(
     labels: Any,  # class numbers [n]
     probabilities: Any,  # [n, K]
     classes: Sequence[str],  # K names
-) -> tuple[np.ndarray, np.ndarray]:  # int64 [n], float64 [n, K]
-    "Labels and probabilities fit for a metric, or an EcgvisError that names the first bad row."
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels int64 [n] and probabilities float64 [n, K] fit for a metric, or an EcgvisError that
+    names the first bad row."""
     y = np.asarray(labels)
     p = np.asarray(probabilities, dtype=float)
     k = len(classes)
     if not len(y):
-        raise EcgvisError(
-            'no predictions to evaluate',
-            expected='at least one row',
-            remedy='check the split: this part is empty',
-        )
+        remedy = 'check the split: this part is empty'
+        raise EcgvisError('no predictions to evaluate', expected='at least one row', remedy=remedy)
     if p.shape != (len(y), k):
-        raise EcgvisError(
-            f'probabilities have shape {p.shape}',
-            expected=f'({len(y)}, {k}): a row per label, a column per class',
-        )
+        expected = f'({len(y)}, {k}): a row per label, a column per class'
+        raise EcgvisError(f'probabilities have shape {p.shape}', expected=expected)
     bad = np.asarray(pd.isna(y)) | ~np.isin(y, np.arange(k))
     if (i := _first(bad)) is not None:
-        raise EcgvisError(
-            f'label {y[i]!s} in row {i} is no class',
-            field='label',
-            expected=f'a class number 0 to {k - 1} ({", ".join(classes)})',
-        )
-    if (i := _first(~np.isfinite(p).all(1))) is not None:
-        raise EcgvisError(
-            f'a probability in row {i} is not finite',
-            field='probabilities',
-            remedy='train again; the model diverged',
-        )
-    if (i := _first((p < 0).any(1) | (abs(p.sum(1) - 1) > 1e-3))) is not None:
-        raise EcgvisError(
-            f'probabilities of row {i} are negative or sum to {p[i].sum():.4g}',
-            field='probabilities',
-            expected='numbers from 0 to 1 that sum to 1',
-        )
+        expected = f'a class number 0 to {k - 1} ({", ".join(classes)})'
+        raise EcgvisError(f'label {y[i]!s} in row {i} is no class', None, 'label', expected)
+    _check_rows(p)
     return y.astype(np.int64), p
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #f1a7cd39
+
+def _check_rows(p: np.ndarray) -> None:
+    "Refuse rows that are no probabilities."
+    field = 'probabilities'
+    if (i := _first(~np.isfinite(p).all(1))) is not None:
+        what, remedy = f'a probability in row {i} is not finite', 'train again; the model diverged'
+        raise EcgvisError(what, field=field, remedy=remedy)
+    if (i := _first((p < 0).any(1) | (abs(p.sum(1) - 1) > 1e-3))) is not None:
+        what = f'probabilities of row {i} are negative or sum to {p[i].sum():.4g}'
+        raise EcgvisError(what, field=field, expected='numbers from 0 to 1 that sum to 1')
+
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #d25e102c
 def numbered(
     patients: Any,  # who each row belongs to [n]; None: each row is a patient
     n: int,  # rows
-) -> np.ndarray:  # int64 [n], 0 to patients - 1
-    "Patients as numbers, or an EcgvisError that names the row without one."
+) -> np.ndarray:
+    "Patients as numbers from 0 on, int64 [n], or an EcgvisError that names the row without one."
     who = pd.factorize(np.arange(n) if patients is None else np.asarray(patients))[0]
     if len(who) != n:
-        raise EcgvisError(
-            f'{len(who)} patients for {n} labels', field='patients', expected='one per label'
-        )
+        what = f'{len(who)} patients for {n} labels'
+        raise EcgvisError(what, field='patients', expected='one per label')
     if (i := _first(who < 0)) is not None:
-        raise EcgvisError(
-            f'row {i} has no patient', field='patients', remedy='give each row a patient'
-        )
+        remedy = 'give each row a patient'
+        raise EcgvisError(f'row {i} has no patient', field='patients', remedy=remedy)
     return who.astype(np.int64)
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #2e14e4ff
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #a0b3b1b1
 def scores(
-    confusion: np.ndarray,  # [..., K, K], rows are true classes, columns are predicted ones; counts or weights
-) -> dict[
-    str, np.ndarray
-]:  # accuracy [...]; precision, recall, f1 [..., K], NaN for classes without a row
-    """Ratios of counts for a stack of confusion matrices; as in scikit-learn with
-    `zero_division=0`, but for absent classes."""
+    confusion: np.ndarray,  # counts or weights [..., K, K]; rows are true classes
+) -> dict[str, np.ndarray]:
+    """Accuracy [...] and precision, recall and f1 [..., K] for a stack of confusion matrices; as in
+    scikit-learn with `zero_division=0`, but NaN for classes without a row."""
     c = np.asarray(confusion, dtype=float)
     hit = np.diagonal(c, axis1=-2, axis2=-1)
     true = c.sum(-1)
@@ -142,33 +131,26 @@ def _areas(
         out[d, 0] = area / (tp * fp) if tp > 0 and fp > 0 else np.nan
         out[d, 1] = precision / tp if tp > 0 else np.nan
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #2a6666e2
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #cbed6f08
 def areas(
     scores: np.ndarray,  # [n], higher means more positive
     positive: np.ndarray,  # bool [n]
     weights: np.ndarray,  # [draws, patients], how often each patient counts
-    patients: np.ndarray
-    | None = None,  # number of the patient of each row [n]; None: each row is a patient
-) -> tuple[
-    np.ndarray, np.ndarray
-]:  # AUROC and AUPRC, each [draws]; NaN where a draw lacks what they need
+    patients: np.ndarray | None = None,  # number of each row's patient [n]; None: one per row
+) -> tuple[np.ndarray, np.ndarray]:
     """AUROC (Mann-Whitney, ties count one half) and AUPRC (average precision) of each weighting of
-    the same scores."""
+    the same scores, each [draws]; NaN where a draw lacks what they need."""
     order = np.argsort(-np.asarray(scores), kind='stable')
     positive = np.asarray(positive, bool)
     s = np.asarray(scores)[order]
     who = order if patients is None else np.asarray(patients)[order]
     out = np.empty((len(weights), 2))
-    _areas(
-        who.astype(np.int64),
-        np.r_[True, s[1:] != s[:-1]],
-        positive[order],
-        np.ascontiguousarray(weights, np.float64),
-        out,
-    )
+    starts = np.r_[True, s[1:] != s[:-1]]
+    by_draw = np.ascontiguousarray(weights, np.float64)
+    _areas(who.astype(np.int64), starts, positive[order], by_draw, out)
     return out[:, 0], out[:, 1]
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #8d48b048
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #112d0a9a
 METRICS = ('precision', 'recall', 'f1', 'auroc', 'auprc')
 
 
@@ -181,46 +163,16 @@ def _block(
     cells = np.zeros((counts.shape[1], k * k))
     np.add.at(cells, (patient, y * k + p.argmax(1)), 1)
     found = scores((counts @ cells).reshape(-1, k, k))
-    none = np.full(len(counts), np.nan)
-    both = [areas(p[:, j], y == j, counts, patient) if ranked else (none, none) for j in range(k)]
-    found |= dict(
-        auroc=np.stack([a for a, _ in both], axis=1), auprc=np.stack([b for _, b in both], axis=1)
-    )
+    both = np.full((2, len(counts), k), np.nan)
+    for j in range(k if ranked else 0):
+        both[:, :, j] = areas(p[:, j], y == j, counts, patient)
+    found['auroc'], found['auprc'] = both
     with np.errstate(invalid='ignore'):
-        return found | {
-            f'macro {m}': np.nansum(found[m], 1) / (~np.isnan(found[m])).sum(1) for m in METRICS
-        }
+        for m in METRICS:
+            found[f'macro {m}'] = np.nansum(found[m], 1) / (~np.isnan(found[m])).sum(1)
+    return found
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #6a9c2021
-def metrics(
-    labels: Any,  # class numbers [n]
-    probabilities: Any,  # [n, K], each row sums to 1
-    classes: Sequence[str],  # K names
-    patients: Any = None,  # who each row belongs to [n]; None: each row is a patient
-    draws: int = 2000,  # bootstrap resamples; 0 leaves the intervals empty
-    seed: int = 0,  # of the resamples
-    percentile: bool = False,  # intervals from 2.5 to 97.5 % of the draws instead
-    ranked: bool = True,  # AUROC and AUPRC too, which take most of the time
-) -> dict[
-    str, Any
-]:  # n, patients, absent, macro_classes, accuracy, macro, per_class, confusion; a number is {value, low, high} or None
-    """Accuracy, macro and per-class precision, recall, F1, one-versus-rest AUROC and AUPRC with 95
-    % intervals. Raises EcgvisError on bad input."""
-    y, p = checked(labels, probabilities, classes)
-    who = numbered(patients, len(y))
-    m = who.max() + 1
-    blocks = weights(m, draws, seed, rows=max(1, 2_000_000 // len(y)))
-    parts = [_block(y, p, who, b, ranked) for b in blocks]
-    return _assemble(
-        y,
-        p,
-        who,
-        {k: np.concatenate([part[k] for part in parts]) for k in parts[0]},
-        list(classes),
-        percentile,
-    )
-
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #180667f6
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #a04d2fd2
 def _number(column: np.ndarray, patients: int, percentile: bool) -> dict[str, float | None] | None:
     """{value, low, high} of [1 + draws], the measured value first; draws in which it does not exist
     are left out. None where it does not."""
@@ -249,12 +201,11 @@ def _macro(
         return number
     drawn_classes = drawn[name][1:, there]
     parts = [each[j][name] for j in there]
-    low, high = average_interval(
-        column[0], column[1:][~np.isnan(column[1:])], drawn_classes, parts, patients
-    )
+    finite = column[1:][~np.isnan(column[1:])]
+    low, high = average_interval(column[0], finite, drawn_classes, parts, patients)
     return number | dict(low=low, high=high)
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #9b20dcce
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #db0694e0
 def _assemble(
     y: np.ndarray,
     p: np.ndarray,
@@ -274,10 +225,8 @@ def _assemble(
 
     def one(j: int) -> dict[str, Any]:
         has, got = (len(np.unique(who[x == j])) for x in (y, said))
-        numbers = {
-            x: _number(drawn[x][:, j], got or has if x == 'precision' else has, percentile)
-            for x in METRICS
-        }
+        about = dict.fromkeys(METRICS, has) | dict(precision=got or has)
+        numbers = {x: _number(drawn[x][:, j], about[x], percentile) for x in METRICS}
         return dict(support=int(support[j]), predicted=int(predicted[j]), patients=has, **numbers)
 
     each = [one(j) for j in range(k)]
@@ -292,126 +241,110 @@ def _assemble(
         confusion=confusion.tolist(),
     )
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #4b4e21da
-AVERAGED = 'all layouts averaged'
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #a007b0a3
+def metrics(
+    labels: Any,  # class numbers [n]
+    probabilities: Any,  # [n, K], each row sums to 1
+    classes: Sequence[str],  # K names
+    patients: Any = None,  # who each row belongs to [n]; None: each row is a patient
+    draws: int = 2000,  # bootstrap resamples; 0 leaves the intervals empty
+    seed: int = 0,  # of the resamples
+    percentile: bool = False,  # intervals from 2.5 to 97.5 % of the draws instead
+    ranked: bool = True,  # AUROC and AUPRC too, which take most of the time
+) -> dict[str, Any]:
+    """Accuracy, macro and per-class precision, recall, F1, one-versus-rest AUROC and AUPRC with 95
+    % intervals. Gives n, patients, absent, macro_classes, accuracy, macro, per_class and confusion;
+    a number is {value, low, high}, or None. Raises EcgvisError on bad input."""
+    y, p = checked(labels, probabilities, classes)
+    who = numbered(patients, len(y))
+    m = who.max() + 1
+    blocks = weights(m, draws, seed, rows=max(1, 2_000_000 // len(y)))
+    parts = [_block(y, p, who, b, ranked) for b in blocks]
+    drawn = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+    return _assemble(y, p, who, drawn, list(classes), percentile)
+
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #d48fc1f9
+AVERAGED = 'all layouts averaged'  # in the place of a layout
 
 
 def read_predictions(
     run: Path,  # a folder with predictions.parquet
     classes: Sequence[str],  # names, in the order of the labels
-) -> pd.DataFrame:  # columns id, patient, layout, part, label, p_<CLASS>...
-    "The predictions of a run, or an error that names the column that is missing."
+) -> pd.DataFrame:
+    """The predictions of a run, with columns id, patient, layout, part, label and p_<CLASS>, or an
+    error that names the column that is missing."""
     path = Path(run) / 'predictions.parquet'
     table = read_table(path)
-    lacking = [
-        c
-        for c in ('id', 'patient', 'layout', 'part', 'label', *(f'p_{c}' for c in classes))
-        if c not in table
-    ]
-    if lacking:
-        raise EcgvisError(
-            'predictions lack a column',
-            file=path,
-            field=', '.join(lacking),
-            remedy='predict again with the classes of config.json',
-        )
+    needed = ['id', 'patient', 'layout', 'part', 'label', *(f'p_{c}' for c in classes)]
+    if lacking := ', '.join(c for c in needed if c not in table):
+        remedy = 'predict again with the classes of config.json'
+        raise EcgvisError('predictions lack a column', path, lacking, remedy=remedy)
     if table.empty:
-        raise EcgvisError(
-            'no predictions in the file',
-            file=path,
-            expected='a row per chart',
-            remedy='run the training stage again',
-        )
+        expected, remedy = 'a row per chart', 'run the training stage again'
+        raise EcgvisError('no predictions in the file', path, None, expected, remedy)
     return table
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #04624a69
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #c4966b73
 def average_layouts(
     predictions: pd.DataFrame,  # as from `read_predictions`, one part
     classes: Sequence[str],
-) -> pd.DataFrame:  # one row per recording, layout `all layouts averaged`
-    "The mean of each recording's probabilities over its layouts: one answer per recording."
-    named = {c: 'first' for c in ('patient', 'part', 'label')}
-    table = predictions.groupby('id', sort=False, as_index=False).agg(
-        {**named, **{f'p_{c}': 'mean' for c in classes}}
-    )
+) -> pd.DataFrame:
+    "The mean of each recording's probabilities over its layouts: one row per recording."
+    how = dict.fromkeys(['patient', 'part', 'label'], 'first')
+    how |= dict.fromkeys([f'p_{c}' for c in classes], 'mean')
+    table = predictions.groupby('id', sort=False, as_index=False).agg(how)
     return table.assign(layout=AVERAGED)
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #66fe7e8e
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #b1f88270
 def _measure(
     table: pd.DataFrame, classes: list[str], draws: int, seed: int, file: Path
 ) -> dict[str, Any]:
     "`metrics` of rows of predictions; errors name the file."
+    y, who = table['label'].to_numpy(), table['patient'].to_numpy()
     p = table[[f'p_{c}' for c in classes]].to_numpy()
     try:
-        return dict(recordings=int(table.id.nunique())) | metrics(
-            table.label.to_numpy(), p, classes, table.patient.to_numpy(), draws, seed
-        )
+        found = metrics(y, p, classes, who, draws, seed)
     except EcgvisError as e:
-        raise EcgvisError(
-            e.what,
-            file=file,
-            field=e.field,
-            expected=e.expected,
-            remedy=e.remedy or 'predict again',
-        ) from e
+        remedy = e.remedy or 'predict again'
+        raise EcgvisError(e.what, file, e.field, e.expected, remedy) from e
+    return dict(recordings=int(table['id'].nunique())) | found
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #74af13b3
+
 def _layouts(test: pd.DataFrame, classes: list[str]) -> dict[str, pd.DataFrame]:
     "The test rows per layout and averaged over layouts; empty where there is only one layout."
-    names = list(dict.fromkeys(test.layout))
+    names = list(dict.fromkeys(test['layout']))
     if len(names) < 2:
         return {}
-    return {
-        **{name: test[test.layout == name] for name in names},
-        AVERAGED: average_layouts(test, classes),
-    }
+    found = {name: test[test['layout'] == name] for name in names}
+    return found | {AVERAGED: average_layouts(test, classes)}
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #46622d50
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #557178f3
 def evaluate(
-    config: Mapping[str, Any]
-    | None,  # settings with `classes`; None: read them from the run's config.json
+    config: Mapping[str, Any] | None,  # with `classes`; None: those of the run's config.json
     run: Path,  # the run's folder, with predictions.parquet
     draws: int = 2000,  # bootstrap resamples
     seed: int = 0,  # of the resamples
-) -> dict[str, Any]:  # what is written: classes, parts, layouts, draws, interval
-    """Measure the predictions of a run, part by part and layout by layout, into `metrics.json`.
-    EcgvisError where a file is missing or broken."""
+) -> dict[str, Any]:
+    """Measure the predictions of a run, part by part and layout by layout, into `metrics.json`:
+    classes, parts, layouts, draws, seed and interval. EcgvisError where a file is missing or
+    broken."""
     run = Path(run)
     settings = read_json(run / 'config.json') if config is None else config
     if not settings.get('classes'):
-        raise EcgvisError(
-            'settings name no classes',
-            file=run / 'config.json',
-            field='classes',
-            expected='a list of names',
-        )
+        what, expected = 'settings name no classes', 'a list of names'
+        raise EcgvisError(what, run / 'config.json', 'classes', expected)
     classes = [str(c) for c in settings['classes']]
     table = read_predictions(run, classes)
     path = run / 'predictions.parquet'
-    key = hashlib.sha256(
-        path.read_bytes() + repr((classes, draws, seed, INTERVAL)).encode()
-    ).hexdigest()[:16]
-    if (run / 'metrics.json').exists() and (done := read_json(run / 'metrics.json')).get(
-        'key'
-    ) == key:
+    asked = repr((classes, draws, seed, INTERVAL)).encode()
+    key = hashlib.sha256(path.read_bytes() + asked).hexdigest()[:16]
+    file = run / 'metrics.json'
+    if file.exists() and (done := read_json(file)).get('key') == key:
         return done
-    parts = {
-        part: _measure(rows, classes, draws, seed, path) for part, rows in table.groupby('part')
-    }
-    layouts = {
-        name: _measure(rows, classes, draws, seed, path)
-        for name, rows in _layouts(table[table.part == 'test'], classes).items()
-    }
-    write_json(
-        dict(
-            key=key,
-            classes=classes,
-            draws=draws,
-            seed=seed,
-            interval=INTERVAL,
-            parts=parts,
-            layouts=layouts,
-        ),
-        run / 'metrics.json',
-    )
-    return read_json(run / 'metrics.json')
+    measure = lambda rows: _measure(rows, classes, draws, seed, path)
+    parts = {part: measure(rows) for part, rows in table.groupby('part')}
+    test = _layouts(table[table['part'] == 'test'], classes)
+    layouts = {name: measure(rows) for name, rows in test.items()}
+    how = dict(key=key, classes=classes, draws=draws, seed=seed, interval=INTERVAL)
+    write_json(how | dict(parts=parts, layouts=layouts), file)
+    return read_json(file)

@@ -6,7 +6,7 @@
 __all__ = ['PALETTES', 'generators', 'vary_signals', 'moves', 'shifted', 'recoloured', 'vary_layout', 'Scan', 'draw_scan',
            'vary_pictures']
 
-# %% ../../nbs/20_render/30_augment.ipynb #dc6ccf3f
+# %% ../../nbs/20_render/30_augment.ipynb #90c22e27
 import io
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,8 @@ from ..data.recording import LEADS
 from .layout import Layout
 from .variation import Augment
 
-cv2.setNumThreads(1)  # loader workers are many already, and forked, which a pool of threads is not
+# %% ../../nbs/20_render/30_augment.ipynb #a6ce8e63
+cv2.setNumThreads(1)
 
 # %% ../../nbs/20_render/30_augment.ipynb #7b47b77f
 _Numbers = Sequence[int] | np.ndarray

@@ -341,7 +341,7 @@ def _draw_thin(
             _thin(a, b, w, scale, radius, 2 * reach)
             _deposit(a, b, w, sub, x0, columns, cover, out[n])
 
-# %% ../../nbs/20_render/10_raster.ipynb #b838a19d
+# %% ../../nbs/20_render/10_raster.ipynb #70b38ef4
 @compiled
 def _draw_thick(
     signals: np.ndarray,
@@ -355,7 +355,7 @@ def _draw_thick(
     frac: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    "The same by a wider pen; apart, so that it is compiled only where it is used."
+    "The same by a wider pen."
     most = table[:, 2].max() * sub
     low = np.empty(most, _F)
     high = np.empty(most, _F)

@@ -33,7 +33,9 @@ from ecgvis.core import (
 from ..models.weights import Weights, resolve_weights
 from ..models.registry import create
 from ..render.layout import get_layout
-from ..store.charts import ChartDataset, loader, open_store
+from ..store.batches import loader
+from ..store.charts import ChartDataset
+from ..store.signals import open_store
 from ..models.inputs import ChartInput
 from ..train.setup import pick_device
 

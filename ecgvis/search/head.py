@@ -31,7 +31,7 @@ from ecgvis.core import (
 from .config import HeadPoint
 from .features import Features
 from .heads import first_head, score_heads, train_heads, with_ones
-from ..store.charts import cuts
+from ..store.batches import cuts
 from ..train.setup import pick_device
 
 # %% ../../nbs/60_search/60_head.ipynb #e4331d5f

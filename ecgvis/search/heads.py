@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from ..models.registry import new_head
 from .config import HeadPoint
-from ..store.charts import cuts
+from ..store.batches import cuts
 from ..train.setup import HEADS, OPTIMIZERS, SCHEDULERS
 from ..train.config import TrainConfig
 from ..train.loop import score
