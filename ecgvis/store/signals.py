@@ -21,7 +21,7 @@ from .codec import VERSION, metadata, scale, steps_into, unseal
 from .environment import Opened, close, is_current, known, reading
 from .integrity import REMEDY, check_store, data_file, file_digest, read_digest
 
-# %% ../../nbs/30_store/10_signals.ipynb #0ef29424
+# %% ../../nbs/30_store/10_signals.ipynb #a194ba94
 def to_key(id: str) -> bytes:
     "The key of an id."
     return id.encode('utf-8', 'surrogateescape')
@@ -37,8 +37,10 @@ def _record(opened: Opened, txn: lmdb.Transaction, id: str, path: Path) -> memor
     return memoryview(found)
 
 
-def _entries(txn: lmdb.Transaction, db: Any, path: Path) -> Iterator[tuple[str, memoryview]]:
-    "Ids and values of a database. Keys must be in order: a damaged index might go round in circles."
+def _entries(
+    txn: lmdb.Transaction, db: Any, path: Path
+) -> Iterator[tuple[str, bytes | memoryview]]:
+    "Ids and values, in order; a damaged index, which might go round in circles, is refused."
     before = b''
     with txn.cursor(db) as cursor:
         for key, value in cursor:
@@ -55,7 +57,7 @@ def read_outcomes(opened: Opened, txn: lmdb.Transaction, path: Path) -> dict[str
     found = {id: unseal(to_key(id), bytes(value)) for id, value in entries}
     return {id: outcome for id, outcome in found.items() if outcome is not None}
 
-# %% ../../nbs/30_store/10_signals.ipynb #7345d4f0
+# %% ../../nbs/30_store/10_signals.ipynb #e9ccd105
 class Store:
     "A read-only store of signals by id; safe to pickle, fork and spawn."
 
@@ -116,7 +118,8 @@ class Store:
         fs, seconds, leads, and what `_summary` counts."""
         n = len(self)
         size = data_file(self.path).stat().st_size
-        facts = dict(recordings=n, bytes=size, bytes_per_recording=size / max(n, 1))
+        facts: dict[str, Any] = dict(recordings=n, bytes=size)
+        facts['bytes_per_recording'] = size / max(n, 1)
         facts |= {name: self.meta[name] for name in ('fs', 'seconds', 'leads')}
         facts |= dict(codec='zstd' if self.meta['compress'] else 'int16', format=VERSION)
         return facts | _summary(list(self.outcomes().values()))
