@@ -32,9 +32,8 @@ def _judge(
         return '', ''
     return 'another rhythm', f'{codes[0]} is not one of {", ".join(RHYTHMS)}'
 
-# %% ../../nbs/10_data/20_datasets.ipynb #df6fdf4b
-_COLUMNS = ('id', 'path', 'patient', 'age', 'sex', 'rhythm', 'group', 'status', 'reason', 'detail')
-_COLUMNS += ('source', 'fs', 'samples')
+# %% ../../nbs/10_data/20_datasets.ipynb #7b5fd7bf
+_COLUMNS = 'id path patient age sex rhythm group status reason detail source fs samples'.split()
 
 
 def _row(
@@ -377,7 +376,7 @@ def _sets_below(root: Path, tree: list[tuple[Path, list[str]]]) -> list[str]:
     apart = {h for h in headers if not any(t.is_relative_to(h) for t in tables)}
     return sorted(map(str, tables | apart))
 
-# %% ../../nbs/10_data/20_datasets.ipynb #c922e540
+# %% ../../nbs/10_data/20_datasets.ipynb #8ef47d4c
 def load_dataset(
     root: str | Path,  # the folder of the data set
     kind: str = 'auto',  # auto, chapman, wfdb, ptbxl
@@ -394,7 +393,7 @@ def load_dataset(
         expected = f'a data set of kind {found}'
         remedy = 'check the path'
         raise EcgvisError(f'{needed} is missing', root, expected=expected, remedy=remedy)
-    table = pd.DataFrame(_LOADERS[found](root, signal), columns=list(_COLUMNS))
+    table = pd.DataFrame(_LOADERS[found](root, signal), columns=_COLUMNS)
     if table.empty:
         raise EcgvisError('the data set lists no recordings', root, remedy='check the path')
     return table

@@ -267,9 +267,9 @@ def read_header(
     specs = tuple(tuple(s[1:8]) for s in signals)
     return Header(path, fs, samples, files, specs, order, comments)
 
-# %% ../../nbs/10_data/10_files.ipynb #749e0888
-_BYTES = {'8': 1, '16': 2, '24': 3, '32': 4, '61': 2, '80': 1}  # per sample, by format
-_BYTES |= {'160': 2, '212': 1.5, '310': 4 / 3, '311': 4 / 3}
+# %% ../../nbs/10_data/10_files.ipynb #cf2c66bb
+_BYTES: dict[str, float] = {'8': 1, '16': 2, '24': 3, '32': 4, '61': 2}  # per sample
+_BYTES |= {'80': 1, '160': 2, '212': 1.5, '310': 4 / 3, '311': 4 / 3}
 
 
 def _check_size(header: Header) -> None:

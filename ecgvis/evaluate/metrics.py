@@ -172,28 +172,6 @@ def _block(
             found[f'macro {m}'] = np.nansum(found[m], 1) / (~np.isnan(found[m])).sum(1)
     return found
 
-# %% ../../nbs/70_evaluate/00_metrics.ipynb #a007b0a3
-def metrics(
-    labels: Any,  # class numbers [n]
-    probabilities: Any,  # [n, K], each row sums to 1
-    classes: Sequence[str],  # K names
-    patients: Any = None,  # who each row belongs to [n]; None: each row is a patient
-    draws: int = 2000,  # bootstrap resamples; 0 leaves the intervals empty
-    seed: int = 0,  # of the resamples
-    percentile: bool = False,  # intervals from 2.5 to 97.5 % of the draws instead
-    ranked: bool = True,  # AUROC and AUPRC too, which take most of the time
-) -> dict[str, Any]:
-    """Accuracy, macro and per-class precision, recall, F1, one-versus-rest AUROC and AUPRC with 95
-    % intervals. Gives n, patients, absent, macro_classes, accuracy, macro, per_class and confusion;
-    a number is {value, low, high}, or None. Raises EcgvisError on bad input."""
-    y, p = checked(labels, probabilities, classes)
-    who = numbered(patients, len(y))
-    m = who.max() + 1
-    blocks = weights(m, draws, seed, rows=max(1, 2_000_000 // len(y)))
-    parts = [_block(y, p, who, b, ranked) for b in blocks]
-    drawn = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
-    return _assemble(y, p, who, drawn, list(classes), percentile)
-
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #a04d2fd2
 def _number(column: np.ndarray, patients: int, percentile: bool) -> dict[str, float | None] | None:
     """{value, low, high} of [1 + draws], the measured value first; draws in which it does not exist
@@ -262,6 +240,28 @@ def _assemble(
         per_class=dict(zip(classes, each)),
         confusion=confusion.tolist(),
     )
+
+# %% ../../nbs/70_evaluate/00_metrics.ipynb #a007b0a3
+def metrics(
+    labels: Any,  # class numbers [n]
+    probabilities: Any,  # [n, K], each row sums to 1
+    classes: Sequence[str],  # K names
+    patients: Any = None,  # who each row belongs to [n]; None: each row is a patient
+    draws: int = 2000,  # bootstrap resamples; 0 leaves the intervals empty
+    seed: int = 0,  # of the resamples
+    percentile: bool = False,  # intervals from 2.5 to 97.5 % of the draws instead
+    ranked: bool = True,  # AUROC and AUPRC too, which take most of the time
+) -> dict[str, Any]:
+    """Accuracy, macro and per-class precision, recall, F1, one-versus-rest AUROC and AUPRC with 95
+    % intervals. Gives n, patients, absent, macro_classes, accuracy, macro, per_class and confusion;
+    a number is {value, low, high}, or None. Raises EcgvisError on bad input."""
+    y, p = checked(labels, probabilities, classes)
+    who = numbered(patients, len(y))
+    m = who.max() + 1
+    blocks = weights(m, draws, seed, rows=max(1, 2_000_000 // len(y)))
+    parts = [_block(y, p, who, b, ranked) for b in blocks]
+    drawn = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+    return _assemble(y, p, who, drawn, list(classes), percentile)
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #d48fc1f9
 AVERAGED = 'all layouts averaged'  # in the place of a layout

@@ -19,7 +19,7 @@ from .comparison import compare_study
 from .metrics import evaluate
 from ..runs import open_study
 
-# %% ../../nbs/70_evaluate/40_study.ipynb #d6569d6d
+# %% ../../nbs/70_evaluate/40_study.ipynb #b3e7988f
 # what reading a file that was damaged ends with
 _DAMAGED = (ArithmeticError, ArrowException, AttributeError, LookupError, TypeError, ValueError)
 
@@ -46,9 +46,9 @@ def evaluate_study_files(
     runs = [r for r in open_study(folder).runs if (r.folder / 'predictions.parquet').exists()]
     notes = list[str]()
     for run in progress(runs, 'evaluating', 'runs'):
-        evaluate(None, run.folder, draws, seed)
-        ask = partial(calibrate, None, run.folder, draws=draws, seed=seed)
-        notes += _tried(f'calibration of {run.id}', ask)
+        for what, measure in (('metrics', evaluate), ('calibration', calibrate)):
+            ask = partial(measure, None, run.folder, draws=draws, seed=seed)
+            notes += _tried(f'{what} of {run.id}', ask)
     if runs:
         ask = partial(compare_study, folder, pairs, seed)
         notes += _tried('comparison of the runs', ask)

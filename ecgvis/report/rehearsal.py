@@ -279,7 +279,9 @@ def rehearse(
     r = r or Rehearsal()
     folder = Path(folder)
     splits = _dataset(r, folder / 'dataset')
-    settings = dict(name=folder.name, data=dict(simulate=r.recordings, fs=500, seconds=10))
+    settings: dict[str, Any] = dict(
+        name=folder.name, data=dict(simulate=r.recordings, fs=500, seconds=10)
+    )
     settings |= dict(configurations=dict(r.configurations), architectures=r.architectures)
     settings |= dict(seeds=r.seeds, rehearsal=asdict(r))
     with atomic(folder / 'study.yaml') as tmp:

@@ -30,7 +30,7 @@ from ecgvis.core import (
 from ..data.classes import choose_classes
 from ..data.config import DataConfig
 from ..data.datasets import load_dataset, recognise
-from ..data.split import assign, listed, published_split
+from ..data.split import assign, published_split, read_ids
 from ..store.ingest import write
 from ..store.signals import open_store
 
@@ -125,7 +125,7 @@ def _listed_only(index: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
     if not config.train_ids:
         return index
     named = set().union(
-        *(listed(f, config.ids_column) for f in (config.train_ids, config.test_ids))
+        *(read_ids(f, config.ids_column) for f in (config.train_ids, config.test_ids))
     )
     out = (index['status'] == 'ok') & ~index['id'].astype(str).isin(named)
     return index.assign(
