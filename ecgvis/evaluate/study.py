@@ -46,10 +46,9 @@ def evaluate_study_files(
     runs = [r for r in open_study(folder).runs if (r.folder / 'predictions.parquet').exists()]
     notes = list[str]()
     for run in progress(runs, 'evaluating', 'runs'):
-        for what, measure in (('metrics', evaluate), ('calibration', calibrate)):
-            ask = partial(measure, None, run.folder, draws=draws, seed=seed)
+        for what, do in (('metrics', evaluate), ('calibration', calibrate)):
+            ask = partial(do, None, run.folder, draws=draws, seed=seed)
             notes += _tried(f'{what} of {run.id}', ask)
     if runs:
-        ask = partial(compare_study, folder, pairs, seed)
-        notes += _tried('comparison of the runs', ask)
+        notes += _tried('comparison of the runs', partial(compare_study, folder, pairs, seed))
     return notes

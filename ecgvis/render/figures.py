@@ -75,8 +75,8 @@ def _marks(l: Layout) -> Iterator[_Element]:
         yield _path('separators', points.reshape(-1, 2), l.trace_colour, l.pen)
     if l.calibration:
         seconds, mv = np.vstack([PULSE, (np.nan, np.nan)]).T
-        points = [(s.x + seconds * l.speed, s.base - mv * l.gain) for s in pulse_strips(l)]
-        x, y = np.moveaxis(np.array(points), 1, 0)
+        waves = [(s.x + seconds * l.speed, s.base - mv * l.gain) for s in pulse_strips(l)]
+        x, y = np.moveaxis(np.array(waves), 1, 0)
         y = np.clip(y, l.pen / 2, l.height - l.pen / 2)
         yield _path('pulses', np.column_stack([x.ravel(), y.ravel()]), l.trace_colour, l.pen, 1)
 

@@ -90,13 +90,14 @@ def _plan(
     down, across = h / layout.height, w / layout.width  # pixels per mm
     pen_across, pen_down = pen_width(layout, size)
     sub, reach, pen = _pen(pen_across, pen_down)
-    table, levels, edges = [], [], []
+    table, levels = [], []
+    edges = list[np.ndarray]()
     for s in where or strips(layout):
         x0, x1 = centres(s.x, s.x + s.seconds * layout.speed, across, w)
         y0, y1 = centres(s.top, s.bottom, down, h)
         mm = (x0 + np.arange((x1 - x0) * sub + 1) / sub) / across - s.x  # of the sub-columns' edges
         seconds = np.clip(mm, 0, s.seconds * layout.speed) / layout.speed
-        table.append((s.lead, x0, x1 - x0, y0, y1, sum(map(len, edges))))
+        table.append((s.lead, x0, x1 - x0, y0, y1, sum(len(e) for e in edges)))
         levels.append((s.base * down, s.sign * layout.gain * down))
         edges.append(np.clip((s.start + seconds) * fs, 0, samples - 1))
     at = np.concatenate(edges)
