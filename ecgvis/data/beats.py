@@ -40,16 +40,6 @@ def find_qrs(
     found, _ = find_peaks(speed, height=0.35 * top, distance=apart, prominence=0.25 * top)
     return found
 
-# %% ../../nbs/10_data/40_beats.ipynb #25a837ca
-@dataclass(frozen=True, eq=False)
-class Beats:
-    "Windows of a recording's beats, onset and offset in s, each [B, 2]; NaN for none."
-
-    p: np.ndarray
-    qrs: np.ndarray
-    t: np.ndarray
-    source: str  # `truth` or `detected`
-
 # %% ../../nbs/10_data/40_beats.ipynb #02e1d693
 def _edges(speed: np.ndarray, peak: int, reach: int) -> tuple[int, int]:
     "Where the speed around a peak rises from and falls to a sixth of it, `reach` away at most."
@@ -62,7 +52,7 @@ def _edges(speed: np.ndarray, peak: int, reach: int) -> tuple[int, int]:
     offset = peak + int(after[0]) if len(after) else last
     return onset, offset
 
-# %% ../../nbs/10_data/40_beats.ipynb #867d8261
+# %% ../../nbs/10_data/40_beats.ipynb #d7ddd73e
 def _around(qrs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     "Windows of P and T for QRS complexes [B, 2], s."
     rr = np.diff(qrs[:, 0], append=np.nan) if len(qrs) > 1 else np.full(len(qrs), 0.8)
@@ -73,6 +63,16 @@ def _around(qrs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     p = np.column_stack([start, qrs[:, 0] - 0.02])
     room = p[:, 1] > p[:, 0] + 0.03
     return np.where(room[:, None], p, np.nan), t
+
+# %% ../../nbs/10_data/40_beats.ipynb #0933ba80
+@dataclass(frozen=True, eq=False)
+class Beats:
+    "Windows of a recording's beats, onset and offset in s, each [B, 2]; NaN for none."
+
+    p: np.ndarray
+    qrs: np.ndarray
+    t: np.ndarray
+    source: str  # `truth` or `detected`
 
 
 def detect_beats(

@@ -267,6 +267,27 @@ def read_header(
     specs = tuple(tuple(s[1:8]) for s in signals)
     return Header(path, fs, samples, files, specs, order, comments)
 
+# %% ../../nbs/10_data/10_files.ipynb #a4036311
+def _check_bytes(file: Path, need: int, leads: int, header: Header) -> None:
+    "Raise `BadRecording` where a signal file is empty, or has fewer bytes than it needs."
+    have = file.stat().st_size
+    if have == 0:
+        raise BadRecording('the signal file is empty', file)
+    if have < need:
+        what = f'the signal file is cut off: {have} of {need} bytes'
+        raise BadRecording(what, file, expected=f'{leads} leads x {header.samples} samples')
+
+
+def _check_matrix(file: Path, leads: int, samples: int) -> None:
+    """Raise `BadRecording` unless a file starts like a MATLAB level 4 matrix of `leads` x
+    `samples`, which WFDB reads past its first 24 bytes."""
+    with open(file, 'rb') as f:
+        rows, columns = (int(x) for x in np.frombuffer(f.read(12)[4:], '<i4'))
+    if (rows, columns) != (leads, samples) and samples:
+        what = 'the .mat file does not match its header'
+        expected = f'a MATLAB level 4 matrix of {leads} x {samples}'
+        raise BadRecording(what, file, expected=expected)
+
 # %% ../../nbs/10_data/10_files.ipynb #cf2c66bb
 _BYTES: dict[str, float] = {'8': 1, '16': 2, '24': 3, '32': 4, '61': 2}  # per sample
 _BYTES |= {'80': 1, '160': 2, '212': 1.5, '310': 4 / 3, '311': 4 / 3}
@@ -292,27 +313,6 @@ def _check_size(header: Header) -> None:
         _check_bytes(file, start + math.floor(width * header.samples), len(parts), header)
         if start == 24 and file.suffix.lower() == '.mat':
             _check_matrix(file, len(parts), header.samples)
-
-# %% ../../nbs/10_data/10_files.ipynb #a4036311
-def _check_bytes(file: Path, need: int, leads: int, header: Header) -> None:
-    "Raise `BadRecording` where a signal file is empty, or has fewer bytes than it needs."
-    have = file.stat().st_size
-    if have == 0:
-        raise BadRecording('the signal file is empty', file)
-    if have < need:
-        what = f'the signal file is cut off: {have} of {need} bytes'
-        raise BadRecording(what, file, expected=f'{leads} leads x {header.samples} samples')
-
-
-def _check_matrix(file: Path, leads: int, samples: int) -> None:
-    """Raise `BadRecording` unless a file starts like a MATLAB level 4 matrix of `leads` x
-    `samples`, which WFDB reads past its first 24 bytes."""
-    with open(file, 'rb') as f:
-        rows, columns = (int(x) for x in np.frombuffer(f.read(12)[4:], '<i4'))
-    if (rows, columns) != (leads, samples) and samples:
-        what = 'the .mat file does not match its header'
-        expected = f'a MATLAB level 4 matrix of {leads} x {samples}'
-        raise BadRecording(what, file, expected=expected)
 
 # %% ../../nbs/10_data/10_files.ipynb #3721efde
 def _interleaved(header: Header) -> bool:
