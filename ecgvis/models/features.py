@@ -56,20 +56,24 @@ def _ratios(t: pd.DataFrame) -> pd.DataFrame:
 ATTRIBUTES = ('age', 'male', *MEASUREMENTS, *RATIOS)
 
 
+def _number(column: pd.Series) -> pd.Series:
+    "A column as numbers, NaN where there is none."
+    return pd.to_numeric(column, errors='coerce').astype(float)
+
+
 def attributes(
     file: str | Path,  # Diagnostics.xlsx
 ) -> pd.DataFrame:  # id, rhythm, group, alone, and `ATTRIBUTES`, NaN where not known
     "A row per recording of the table; `alone` where there is no other condition."
     table = read_diagnostics(file, ('Beat', *MEASUREMENTS))
-    number = lambda column: pd.to_numeric(column, errors='coerce').astype(float)
-    measured = table[list(MEASUREMENTS)].apply(number)
+    measured = table[list(MEASUREMENTS)].apply(_number)
     rhythm = table['Rhythm'].replace('SA', 'SI')
     known = dict(
         id=table['FileName'],
         rhythm=rhythm,
         group=rhythm.map(GROUP_OF),
         alone=table['Beat'].eq('NONE'),
-        age=number(table['PatientAge']),
+        age=_number(table['PatientAge']),
         male=table['Gender'].map(parse_sex).map(_MALE),
     )
     return pd.DataFrame(known).join(measured).join(_ratios(measured))

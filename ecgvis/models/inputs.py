@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,8 @@ class InputTransform(ABC):
                 lost.append(lead)
             elif np.ptp(v) < 1e-3:
                 flat.append(lead)
-        told = [f'samples missing in {", ".join(lost)}'] * bool(lost)
-        return '; '.join(told + [f'flat {", ".join(flat)}'] * bool(flat))
+        found = [f'samples missing in {", ".join(lost)}'] * bool(lost)
+        return '; '.join(found + [f'flat {", ".join(flat)}'] * bool(flat))
 
     @abstractmethod
     def __call__(
@@ -271,9 +271,9 @@ class BeatInput(StripInput):
     most: int = 8  # beats of a recording
 
     def problem(self, signal: np.ndarray, fs: float) -> str:
-        told = super().problem(signal, fs)
-        if told or len(find_qrs(signal[self.rows[0]], fs)):
-            return told
+        problem = super().problem(signal, fs)
+        if problem or len(find_qrs(signal[self.rows[0]], fs)):
+            return problem
         return f'no beat found in {self.leads[0]}'
 
     def __call__(
@@ -389,8 +389,8 @@ def find_unusable(
     for k in range(0, len(ids), 64):
         part = list(ids[k : k + 64])
         for id, x in zip(part, store.signals(part), strict=True):
-            if told := transform.problem(x, store.meta['fs']):
-                out[id] = told
+            if problem := transform.problem(x, store.meta['fs']):
+                out[id] = problem
     return out
 
 
@@ -401,7 +401,7 @@ def unusable_recordings(
 ) -> dict[str, str]:  # id: what is wrong
     "`find_unusable` for all recordings of a dataset, found out once and kept in `unusable/`."
     made_of = read_json(dataset / 'done.json')['key']
-    key = digest(made_of, transform.name, asdict(transform))
+    key = digest(made_of, transform.name, vars(transform))
     file = dataset / 'unusable' / f'{transform.name}-{key}.json'
     if not file.exists():
         write_json(find_unusable(store, store.ids(), transform), file)

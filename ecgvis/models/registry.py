@@ -112,7 +112,7 @@ def create(
     input transform makes, to logits [N, num_classes]."""
     source = weights if isinstance(weights, Weights) else resolve_weights(name, weights)
     if architecture(name).input == 'features':
-        remedy = 'train it with models.trees.fit'
+        remedy = 'train it with models.trees.fit_trees'
         raise EcgvisError(f'{name} is no network', field='architecture', remedy=remedy)
     model = _BUILDERS[name]()
     if source.kind == 'imagenet':
@@ -136,6 +136,3 @@ def example_input(
         return torch.zeros(n, 3, side, side)
     shown = transform(np.zeros((n, len(LEADS), 5000), np.float32), 500.0)
     return torch.zeros_like(torch.from_numpy(shown))
-
-# %% ../../nbs/40_models/25_registry.ipynb #5h1ma92b
-from .weights import cached_file, fetch_weights, weights_table  # noqa: F401

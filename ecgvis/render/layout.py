@@ -307,8 +307,9 @@ def signals_for(
         raise EcgvisError(f'a sampling rate of {fs!r}', field='fs', expected='0 to 1e6 Hz')
     if x.shape[2] < layout.duration * fs - 1:
         most = x.shape[2] / fs * layout.seconds / layout.duration
+        lasts = f'the recording lasts {x.shape[2] / fs:g} s'
         raise EcgvisError(
-            f'layout {layout.name!r} shows {layout.duration:g} s, the recording lasts {x.shape[2] / fs:g} s',
+            f'layout {layout.name!r} shows {layout.duration:g} s, {lasts}',
             field='seconds',
             expected=f'strips of 0.1 to {most:g} s',
             remedy='choose a shorter layout, or pad the signal with NaN',

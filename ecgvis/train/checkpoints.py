@@ -82,9 +82,9 @@ def write_state(
     path = to.folder / f'checkpoint-{name}.safetensors'
     text = json.dumps(facts)
     plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    told = dict(key=to.key, facts=text, sum=checksum(plain, to.key + text))
+    metadata = dict(key=to.key, facts=text, sum=checksum(plain, to.key + text))
     with atomic(path) as tmp:
-        save_file(plain, tmp, metadata=told)
+        save_file(plain, tmp, metadata=metadata)
     for old in to.files[: -to.keep]:
         old.unlink(missing_ok=True)
     return path
@@ -210,7 +210,3 @@ class EpochBuffer:
             self.losses = list(state['epoch.losses'].to(device))
             self.answers = [state['epoch.answers'].to(device)]
             self.truth = [state['epoch.truth']]
-
-# %% ../../nbs/50_train/20_checkpoints.ipynb #5h1mb2bb
-from .config import LIMITS, TrainConfig  # noqa: F401
-from .guard import NonFinite  # noqa: F401

@@ -7,7 +7,7 @@ __all__ = ['RUN_FILES', 'FinishedRun', 'check_finished', 'open_run', 'newest_run
            'save_charts']
 
 # %% ../../nbs/50_train/50_predict.ipynb #a5d6ce7a
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,15 @@ class FinishedRun:
         mean over the layouts of the run, or the answer to what its transform makes."""
         return _answers(self, np.asarray(x, np.float32)).mean(0)
 
-    def predict(self, recordings: Iterable[Recording | str | Path]) -> Iterator['Prediction']:
+    def predict(
+        self,
+        recordings: Iterable[Recording | str | Path] | Mapping[str, str],  # or files by id
+    ) -> Iterator['Prediction']:
         "What the network answers to recordings or to files of them, one after another."
-        for recording in recordings:
-            yield _answer(self, recording)
+        if isinstance(recordings, Mapping):
+            yield from (_answer(self, file, id) for id, file in recordings.items())
+        else:
+            yield from (_answer(self, recording) for recording in recordings)
 
 # %% ../../nbs/50_train/50_predict.ipynb #1a759a8b
 _AGAIN = 'train the run again'
@@ -114,16 +119,16 @@ def open_run(
     try:
         l.model.load_state_dict(load_file(run / 'model.safetensors'))
     except (SafetensorError, RuntimeError, OSError) as e:
-        told = f'the weights cannot be used: {str(e).splitlines()[0]}'
-        raise _broken(run / 'model.safetensors', told, 'weights') from e
+        message = f'the weights cannot be used: {str(e).splitlines()[0]}'
+        raise _broken(run / 'model.safetensors', message, 'weights') from e
     l.model.eval()
     return FinishedRun(run, l, record)
 
 
-def _broken(file: Path, told: str, field: str) -> EcgvisError:
+def _broken(file: Path, message: str, field: str) -> EcgvisError:
     "The error for a file of a run that cannot be used."
     expected = 'what training writes there'
-    return EcgvisError(told, file, field, expected, remedy=_AGAIN)
+    return EcgvisError(message, file, field, expected, remedy=_AGAIN)
 
 # %% ../../nbs/50_train/50_predict.ipynb #af937172
 def newest_run(
@@ -158,19 +163,21 @@ class Prediction:
     signal: np.ndarray | None = None  # float32 [12, T] mV, as the network got it
 
 
-def _answer(run: FinishedRun, recording: Recording | str | Path) -> Prediction:
+def _answer(run: FinishedRun, source: Recording | str | Path, id: str = '') -> Prediction:
     "The answer to one recording."
-    given = isinstance(recording, Recording)
-    id, path = (recording.id, '') if given else (Path(recording).stem, str(recording))
+    if isinstance(source, Recording):
+        id, path = id or source.id, ''
+    else:
+        id, path = id or Path(source).stem, str(source)
     try:
-        read = recording if given else read_recording(recording)
+        read = source if isinstance(source, Recording) else read_recording(source)
         signal, _ = standard_signal(read, **run.signals)
     except EcgvisError as e:
         return Prediction(id, path, problem=e.line)
     problem = run.transform.problem(signal, run.signals['fs']) if run.transform else ''
     if problem:
-        told = f'{run.config.architecture} cannot use it: {problem}'
-        return Prediction(id, path, problem=told, recording=read, signal=signal)
+        message = f'{run.config.architecture} cannot use it: {problem}'
+        return Prediction(id, path, problem=message, recording=read, signal=signal)
     p = run.probabilities(signal[None])[0]
     return Prediction(id, path, run.classes[int(p.argmax())], p, '', read, signal)
 

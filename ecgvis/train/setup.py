@@ -98,8 +98,8 @@ def load_start(model: nn.Module, file: str | Path) -> None:
     try:
         state = load_file(file)
     except (SafetensorError, OSError) as e:
-        told = f'cannot read the weights to begin from: {e}'
-        raise refuse(told, 'a .safetensors file') from e
+        message = f'cannot read the weights to begin from: {e}'
+        raise refuse(message, 'a .safetensors file') from e
     own = model.state_dict()
     for k, v in state.items():
         if k not in own:
