@@ -168,7 +168,7 @@ def run_train(args: Args) -> int:
     prepare_study(study)
     return bool(train_study(study, ('head', 'bayes', 'refine', 'final')))
 
-# %% ../nbs/99_cli.ipynb #aa215f5c
+# %% ../nbs/99_cli.ipynb #e7ae9fb8
 @_verb('evaluate', _study_options)
 def run_evaluate(args: Args) -> int:
     "Metrics with intervals for every finished run."
@@ -189,7 +189,7 @@ def _measure(args: Args, kind: str) -> int:
     study = study_of(args)
     failed = run.measure_study(study, [kind])
     steps = run.measure_steps(study, [kind])
-    table = run.result_table(steps) if kind == 'evaluate' else run.cost_table(steps)
+    table = run.result_table(steps) if kind == 'evaluate' else run.costs_table(steps)
     if table.empty and not failed:
         remedy = 'run `ecgvis train` first'
         raise EcgvisError('no run is finished', study.folder, remedy=remedy)

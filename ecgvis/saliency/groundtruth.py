@@ -173,7 +173,7 @@ class TruthConfig:
             start = hashlib.sha256(begun.file.read_bytes()).hexdigest()
         return digest(self.layouts, self.size, self.train, self.epochs, self.lr, start, *parts)
 
-# %% ../../nbs/80_saliency/70_groundtruth.ipynb #7759e3f2
+# %% ../../nbs/80_saliency/70_groundtruth.ipynb #5bde769f
 def task_file(
     c: TruthConfig,  # settings
     task: str,
@@ -191,8 +191,8 @@ def task_net(
     "A network that has learnt a task: from `task_file`, or trained and kept."
     file = task_file(c, task, name, seed, folder)
     if not file.exists():
-        how = dict(n=c.train, epochs=c.epochs, seed=seed, lr=c.lr, weights=c.weights)
-        model = train_task(name, task, c.layouts, c.size, **how).model
+        how = (c.layouts, c.size, c.train, c.epochs, seed)
+        model = train_task(name, task, *how, lr=c.lr, weights=c.weights).model
         with atomic(file) as tmp:
             save_file({k: v.contiguous() for k, v in model.state_dict().items()}, tmp)
     net = InkNet(create(name, 2, 'none'), ChartInput(c.layouts, c.size))
@@ -242,7 +242,7 @@ def localisation(
             found.append(row | dict(recordings=len(one), seeds=part.seed.nunique()))
     return pd.DataFrame(found)
 
-# %% ../../nbs/80_saliency/70_groundtruth.ipynb #ce962b1c
+# %% ../../nbs/80_saliency/70_groundtruth.ipynb #0a5983f5
 def trust(
     table: pd.DataFrame,  # of `localisation`
 ) -> pd.DataFrame:
@@ -252,7 +252,7 @@ def trust(
     rows = list[dict[str, Any]]()
     asked = table[(table.right >= LEARNT) & (table.method != INK)]
     for (a, m), part in asked.groupby(['architecture', 'method'], sort=False):
-        found = (part.auc_low > 0.5) & (part.per_ink_low > 0.5)
+        better = (part.auc_low > 0.5) & (part.per_ink_low > 0.5)
         rows.append(
             dict(
                 architecture=a,
@@ -261,14 +261,15 @@ def trust(
                 worst=part.auc.min(),
                 per_ink=part.per_ink.mean(),
                 pointing=part.pointing.mean(),
-                finds=', '.join(part.task[found]),
+                finds=', '.join(part.task[better]),
                 tasks=', '.join(part.task),
-                trusted=bool(found.all()),
+                trusted=bool(better.all()),
             )
         )
     columns = 'architecture method auc worst per_ink pointing finds tasks trusted'.split()
-    order = dict(by=['architecture', 'trusted', 'auc'], ascending=[True, False, False])
-    return pd.DataFrame(rows, columns=columns).sort_values(**order, ignore_index=True)
+    found = pd.DataFrame(rows, columns=columns)
+    order = ['architecture', 'trusted', 'auc']
+    return found.sort_values(order, ascending=[True, False, False], ignore_index=True)
 
 # %% ../../nbs/80_saliency/70_groundtruth.ipynb #8344a5ac
 def seed_spread(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Stop', 'WORK', 'AGAIN', 'do_step', 'problem_text', 'prepare_study', 'do_steps', 'train_study', 'measure_steps',
-           'measure_study', 'report_study', 'run_study', 'result_table', 'cost_table', 'beside', 'check_parameters',
+           'measure_study', 'report_study', 'run_study', 'result_table', 'costs_table', 'beside', 'check_parameters',
            'run_notebook', 'run_job', 'run_job_command']
 
 # %% ../../nbs/95_study/20_run.ipynb #4e09ce2d
@@ -304,7 +304,7 @@ def run_study(
     failed |= measure_study(study)
     return report_study(study), failed
 
-# %% ../../nbs/95_study/20_run.ipynb #e90bc844
+# %% ../../nbs/95_study/20_run.ipynb #10a2d9b0
 def result_table(
     steps: Sequence[Step],  # of the kind evaluate
 ) -> 'pd.DataFrame':
@@ -319,7 +319,7 @@ def result_table(
     return pd.DataFrame(rows, columns=['run', 'macro_f1', 'low', 'high'])
 
 
-def cost_table(
+def costs_table(
     steps: Sequence[Step],  # of the kind costs
 ) -> 'pd.DataFrame':
     "What an answer costs, as last measured, of those that are done."
