@@ -11,7 +11,14 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        'config': ['HeadPoint', 'Range', 'RefineConfig', 'SearchConfig', 'SearchPlan', 'read_plan'],
+        'config': [
+            'HeadPoint',
+            'Range',
+            'RefineConfig',
+            'SearchConfig',
+            'SearchPlan',
+            'search_plan',
+        ],
         'features': ['Features', 'compute_features', 'read_features'],
         'head': ['head_grid', 'rank_points'],
         'queue': ['TrialQueue', 'work'],

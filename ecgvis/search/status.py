@@ -63,8 +63,7 @@ class SearchStatus:
     step: str  # bayes or refine
     ended: int  # points that are done or pruned
     total: int  # points, as far as is known
-    # trials by state: done, pruned, running, left by its worker, waiting, failed, requeued, duplicate
-    counts: Mapping[str, int]
+    counts: Mapping[str, int]  # trials by state, as in `trials`, and `left by its worker`
     best: Mapping[str, Any]  # trial, point, f1 and settings of the best one; nothing before
     left: float  # seconds, at the present pace; NaN before the first point has ended
 

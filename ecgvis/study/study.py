@@ -25,7 +25,7 @@ from ..locks import is_leased
 from ..models.catalog import Architecture, architecture, list_models
 from ..runs import Step, is_done, read_step
 from ..saliency.config import SaliencyConfig
-from ..search.config import SearchPlan, read_plan
+from ..search.config import SearchPlan, search_plan
 from ..search.status import StepStatus, search_status, time_text
 from ..train.config import TrainConfig
 
@@ -98,7 +98,7 @@ class Study:
 
     @property
     def plan(self) -> SearchPlan:
-        return read_plan(self.search)
+        return search_plan(self.search)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -216,7 +216,7 @@ def _check_training(study: Study) -> None:
         raise EcgvisError(f'there is no device {device!r}', field='train.device', expected=expected)
     for model in models(study):
         model.config(study.seeds[0], ('a', 'b'))
-    read_plan(study.search)
+    search_plan(study.search)
 
 # %% ../../nbs/95_study/00_study.ipynb #8198c06b
 STUDY_FILES = ('chapman.yaml', 'small.yaml')  # they come with the package
