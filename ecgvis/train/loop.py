@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OnEpoch', 'CALLER', 'Learner', 'PlainInput', 'learner', 'logits', 'predict_batch', 'step', 'passes', 'batches',
-           'train_epoch', 'score', 'recalibrate', 'forward', 'predict_part', 'validate', 'fit', 'predictions']
+           'train_epoch', 'score', 'forward', 'predict_part', 'validate', 'recalibrate', 'fit', 'predictions']
 
 # %% ../../nbs/50_train/40_loop.ipynb #88021e15
 import hashlib, math, platform, time
@@ -255,24 +255,6 @@ def score(loss: float, truth: np.ndarray, answers: np.ndarray) -> dict[str, floa
     top = np.unique(answers, return_counts=True)[1].max() / len(answers)
     return dict(loss=loss, accuracy=float((truth == answers).mean()), f1=float(f1), top=float(top))
 
-# %% ../../nbs/50_train/40_loop.ipynb #fe9871e2
-def recalibrate(l: Learner, data: Data, charts: int = 512) -> None:
-    "Re-estimate BatchNorm statistics on a fixed random selection of training charts."
-    norms = [m for m in l.model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    if not norms:
-        return
-    kept = [m.momentum for m in norms]
-    l.model.eval()
-    for m in norms:
-        m.reset_running_stats()
-        m.momentum = None  # None: cumulative average
-        m.train()
-    rows = np.random.default_rng(l.config.seed).permutation(len(data))[:charts]
-    forward(l, data, rows)
-    for m, momentum in zip(norms, kept, strict=True):
-        m.momentum = momentum
-    l.model.eval()
-
 # %% ../../nbs/50_train/40_loop.ipynb #990a073c
 def forward(l: Learner, data: Data, rows: np.ndarray, batch: int = 64) -> np.ndarray:
     "Class probabilities float64 [rows, classes], in whatever mode the model is."
@@ -294,6 +276,27 @@ def validate(l: Learner, data: Data) -> dict[str, float]:
     truth = np.repeat(data.labels, len(data.layouts))
     loss = float(-np.log(np.clip(p[np.arange(len(p)), truth], 1e-12, 1)).mean())
     return score(loss, truth, p.argmax(1))
+
+# %% ../../nbs/50_train/40_loop.ipynb #fe9871e2
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def recalibrate(l: Learner, data: Data, charts: int = 512) -> None:
+    "Re-estimate BatchNorm statistics on a fixed random selection of training charts."
+    norms = [m for m in l.model.modules() if isinstance(m, _NORMS)]
+    if not norms:
+        return
+    kept = [m.momentum for m in norms]
+    l.model.eval()
+    for m in norms:
+        m.reset_running_stats()
+        m.momentum = None  # None: cumulative average
+        m.train()
+    rows = np.random.default_rng(l.config.seed).permutation(len(data))[:charts]
+    forward(l, data, rows)
+    for m, momentum in zip(norms, kept, strict=True):
+        m.momentum = momentum
+    l.model.eval()
 
 # %% ../../nbs/50_train/40_loop.ipynb #dfa1e53b
 _FACTS = ('done', 'history', 'restarts', 'best', 'rate', 'spent', 'stopped')
