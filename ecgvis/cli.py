@@ -168,7 +168,7 @@ def run_train(args: Args) -> int:
     prepare_study(study)
     return bool(train_study(study, ('head', 'bayes', 'refine', 'final')))
 
-# %% ../nbs/99_cli.ipynb #aa215f5c
+# %% ../nbs/99_cli.ipynb #e7ae9fb8
 @_verb('evaluate', _study_options)
 def run_evaluate(args: Args) -> int:
     "Metrics with intervals for every finished run."
@@ -189,7 +189,7 @@ def _measure(args: Args, kind: str) -> int:
     study = study_of(args)
     failed = run.measure_study(study, [kind])
     steps = run.measure_steps(study, [kind])
-    table = run.result_table(steps) if kind == 'evaluate' else run.cost_table(steps)
+    table = run.result_table(steps) if kind == 'evaluate' else run.costs_table(steps)
     if table.empty and not failed:
         remedy = 'run `ecgvis train` first'
         raise EcgvisError('no run is finished', study.folder, remedy=remedy)
@@ -368,9 +368,11 @@ def run_store_verify(args: Args) -> int:
 def run_store_export(args: Args) -> int:
     "Write recordings of a store as PNG charts, WFDB records, or a table of their metadata."
     from ecgvis.store.export import export_index, export_png, export_wfdb, find_store
-    from ecgvis.store.signals import open_store
+    from ecgvis.store.signals import check_index, open_store
 
-    store = open_store(find_store(args.store))
+    path = find_store(args.store)
+    check_index(path)
+    store = open_store(path)
     out = Path(args.out)
     kind = args.format or ('index' if out.suffix in ('.parquet', '.csv') else 'png')
     if len(args.size or ()) > 2:

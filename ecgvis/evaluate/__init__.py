@@ -24,6 +24,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             'train_test',
         ],
         'cross': ['cross_dataset', 'pool'],
-        'study': ['evaluate_study_files'],
+        'study': ['compare_runs', 'evaluate_study_files'],
     },
 )

@@ -328,8 +328,9 @@ def confident_errors(
     of_recording = wrong.groupby(table['id'])
     out['wrong_layouts'] = of_recording.transform('sum').astype(int)
     out['layouts'] = of_recording.transform('size')
-    order = dict(by=['probability', 'id', 'layout'], ascending=[False, True, True])
-    worst = out[wrong].sort_values(**order, kind='stable').head(n).reset_index(drop=True)
+    by, rising = ['probability', 'id', 'layout'], [False, True, True]
+    ordered = out[wrong].sort_values(by, ascending=rising, kind='stable')
+    worst = ordered.head(n).reset_index(drop=True)
     if index is None or 'id' not in index:
         return worst
     more = _known(index, worst['id'])

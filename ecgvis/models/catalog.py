@@ -30,20 +30,6 @@ class Architecture:
     source: str = ''  # where that was published: a DOI or arXiv number
     recipe: Mapping[str, Any] = field(default_factory=dict)  # its settings of training
 
-    @property
-    def eats(self) -> str:  # SHIM
-        return self.input
-
-    @property
-    def features(self) -> bool:  # SHIM
-        return self.input == 'features'
-
-    @property
-    def reader(self) -> Any:  # SHIM
-        from ecgvis.models.inputs import input_transform
-
-        return input_transform(self.name)
-
 
 _CATALOG: dict[str, Architecture] = {}
 

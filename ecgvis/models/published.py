@@ -433,6 +433,3 @@ def jeong2021() -> nn.Module:
 
 # %% ../../nbs/40_models/20_published.ipynb #b86d3c04
 network('sangha2022')(tv.efficientnet_b3)
-
-# %% ../../nbs/40_models/20_published.ipynb #5h1mc1c2
-from .catalog import published_systems  # noqa: F401

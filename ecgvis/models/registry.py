@@ -136,6 +136,3 @@ def example_input(
         return torch.zeros(n, 3, side, side)
     shown = transform(np.zeros((n, len(LEADS), 5000), np.float32), 500.0)
     return torch.zeros_like(torch.from_numpy(shown))
-
-# %% ../../nbs/40_models/25_registry.ipynb #5h1m29af
-from .weights import cached_file, fetch_weights, weights_table  # noqa: F401

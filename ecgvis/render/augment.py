@@ -106,31 +106,34 @@ def _stretched(
     left = np.minimum(at.astype(np.int64), x.shape[1] - 1)
     between = (at - left).astype(np.float32)
     right = np.minimum(left + 1, x.shape[1] - 1)
-    a = np.take(x, left, 1)
+    augment = np.take(x, left, 1)
     b = np.take(x, right, 1)
-    out = np.where(between > 0, a + (b - a) * between, a)
+    out = np.where(between > 0, augment + (b - augment) * between, augment)
     out[:, at > x.shape[1] - 1] = np.nan
     return out
 
 
-def _vary_signal(x: np.ndarray, fs: float, a: Augment, rng: np.random.Generator) -> np.ndarray:
+def _vary_signal(
+    x: np.ndarray, fs: float, augment: Augment, rng: np.random.Generator
+) -> np.ndarray:
     "One recording, float32 [12, T]."
     speed, gain, wander, muscle = rng.uniform(
-        (-a.speed, -a.gain, 0, 0), (a.speed, a.gain, a.wander, a.muscle)
+        (-augment.speed, -augment.gain, 0, 0),
+        (augment.speed, augment.gain, augment.wander, augment.muscle),
     )
-    lost = rng.random(len(LEADS)) < a.dropout
+    lost = rng.random(len(LEADS)) < augment.dropout
     kept = rng.integers(len(LEADS))
     if lost.all():
         lost[kept] = False
     y = x.copy()
-    if a.wander:
+    if augment.wander:
         y += _wander(rng, x.shape[1], fs, wander)
-    if a.muscle:
+    if augment.muscle:
         y += _muscle(rng, x.shape[1], fs, muscle)
-    if a.gain:
+    if augment.gain:
         y *= np.float32(1 + gain)
     y[lost] = np.where(np.isnan(y[lost]), y[lost], np.float32(0))
-    return _stretched(y, 1 + speed) if a.speed else y
+    return _stretched(y, 1 + speed) if augment.speed else y
 
 
 def vary_signals(
@@ -300,40 +303,40 @@ def _fade(
                 x[i, j, c] += (white[c] - x[i, j, c]) * share
 
 
-def _faded(x: np.ndarray, s: Scan) -> np.ndarray:
+def _faded(x: np.ndarray, scan: Scan) -> np.ndarray:
     "Contrast lost over the page; `x` is changed."
-    _fade(x, s.patches * np.float32(s.fading), *_knots(x.shape[0], 5), *_knots(x.shape[1], 5))
+    _fade(x, scan.patches * np.float32(scan.fading), *_knots(x.shape[0], 5), *_knots(x.shape[1], 5))
     return x
 
 # %% ../../nbs/20_render/30_augment.ipynb #bb9753ea
-def _homography(h: int, w: int, s: Scan) -> np.ndarray:
+def _homography(h: int, w: int, scan: Scan) -> np.ndarray:
     """From a place in the picture, px across and down, to the place on the page that is seen there:
     float64 [3, 3]."""
     page = np.array([(0, 0), (w, 0), (w, h), (0, h)], float)
-    turn = np.deg2rad(s.angle)
+    turn = np.deg2rad(scan.angle)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     middle = np.array([w / 2, h / 2])
-    seen = (page - middle) @ rotation + middle + s.corners * (w, h)
+    seen = (page - middle) @ rotation + middle + scan.corners * (w, h)
     return cv2.getPerspectiveTransform(seen.astype(np.float32), page.astype(np.float32))
 
 
 _EDGE = np.array([(1, 0, 0.5), (0, 1, 0.5), (0, 0, 1)])  # from pixels counted to their centres
 
 
-def _laid(x: np.ndarray, s: Scan) -> np.ndarray:
+def _laid(x: np.ndarray, scan: Scan) -> np.ndarray:
     "A page float32 [H, W, 3] as it lies in the picture."
     h, w = x.shape[:2]
-    m = _homography(h, w, s)
+    m = _homography(h, w, scan)
     seen = cv2.warpPerspective(
         x,
         np.linalg.inv(_EDGE) @ m @ _EDGE,
         (w, h),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
-        borderValue=s.surface.tolist(),
+        borderValue=scan.surface.tolist(),
     )
     y, x = np.ogrid[0.5:h, 0.5:w]
-    seen[m[2, 0] * x + m[2, 1] * y + m[2, 2] <= 0] = s.surface  # beyond the horizon
+    seen[m[2, 0] * x + m[2, 1] * y + m[2, 2] <= 0] = scan.surface  # beyond the horizon
     return seen
 
 # %% ../../nbs/20_render/30_augment.ipynb #0c55f0c0
@@ -372,21 +375,21 @@ def _jpeg(x: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(file).convert('RGB'))
 
 # %% ../../nbs/20_render/30_augment.ipynb #98650740
-def _vary_picture(x: np.ndarray, a: Augment, rng: np.random.Generator) -> np.ndarray:
+def _vary_picture(x: np.ndarray, augment: Augment, rng: np.random.Generator) -> np.ndarray:
     "One picture, uint8 [H, W, 3]."
-    s = draw_scan(a, rng)
+    scan = draw_scan(augment, rng)
     out = x
-    if a.fading or a.rotation or a.perspective or a.blur or a.noise:
+    if augment.fading or augment.rotation or augment.perspective or augment.blur or augment.noise:
         y = x.astype(np.float32)
-        if a.fading:
-            y = _faded(y, s)
-        if a.rotation or a.perspective:
-            y = _laid(y, s)
-        if a.blur:
-            y = _blurred(y, s.blur)
+        if augment.fading:
+            y = _faded(y, scan)
+        if augment.rotation or augment.perspective:
+            y = _laid(y, scan)
+        if augment.blur:
+            y = _blurred(y, scan.blur)
         out = np.empty(x.shape, np.uint8)
-        _finish(y.reshape(-1), np.float32(s.noise), np.uint64(s.seed), out.reshape(-1))
-    return _jpeg(out, s.quality) if a.jpeg else out
+        _finish(y.reshape(-1), np.float32(scan.noise), np.uint64(scan.seed), out.reshape(-1))
+    return _jpeg(out, scan.quality) if augment.jpeg else out
 
 
 def vary_pictures(

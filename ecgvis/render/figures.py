@@ -56,29 +56,31 @@ def _path(name: str, points: np.ndarray, colour: str, width: float, clip: int = 
     return name, 'path', clip, dict(points=points, stroke=colour, width=width)
 
 # %% ../../nbs/20_render/20_figures.ipynb #3a120216
-def _grid(l: Layout) -> Iterator[_Element]:
+def _grid(layout: Layout) -> Iterator[_Element]:
     "Squared paper."
-    for g in grid_lines(l):
+    for g in grid_lines(layout):
         lines = np.full((len(g.at), 3, 2), np.nan)
         lines[:, :2, 0] = (0.0, g.length)
         lines[:, :2, 1] = g.at[:, None]
         points = lines.reshape(-1, 2)[:, :: 1 if g.across else -1]
         name = f'{"major" if g.major else "minor"}-{"across" if g.across else "down"}'
-        yield _path(name, points, l.major_colour if g.major else l.minor_colour, g.width)
+        yield _path(name, points, layout.major_colour if g.major else layout.minor_colour, g.width)
 
 
-def _marks(l: Layout) -> Iterator[_Element]:
+def _marks(layout: Layout) -> Iterator[_Element]:
     "Separators and calibration pulses."
-    centres = bars(l)
-    if l.separators and len(centres):
+    centres = bars(layout)
+    if layout.separators and len(centres):
         points = centres[:, None] + [(0.0, -BAR / 2), (0.0, BAR / 2), (0.0, np.nan)]
-        yield _path('separators', points.reshape(-1, 2), l.trace_colour, l.pen)
-    if l.calibration:
+        yield _path('separators', points.reshape(-1, 2), layout.trace_colour, layout.pen)
+    if layout.calibration:
         seconds, mv = np.vstack([PULSE, (np.nan, np.nan)]).T
-        points = [(s.x + seconds * l.speed, s.base - mv * l.gain) for s in pulse_strips(l)]
-        x, y = np.moveaxis(np.array(points), 1, 0)
-        y = np.clip(y, l.pen / 2, l.height - l.pen / 2)
-        yield _path('pulses', np.column_stack([x.ravel(), y.ravel()]), l.trace_colour, l.pen, 1)
+        waves = list[np.ndarray]()
+        for strip in pulse_strips(layout):
+            y = strip.base - mv * layout.gain
+            y = np.clip(y, layout.pen / 2, layout.height - layout.pen / 2)
+            waves.append(np.column_stack([strip.x + seconds * layout.speed, y]))
+        yield _path('pulses', np.concatenate(waves), layout.trace_colour, layout.pen, 1)
 
 # %% ../../nbs/20_render/20_figures.ipynb #37eaeae7
 _FONT = FontProperties(fname=str(Path(matplotlib.get_data_path()) / 'fonts/ttf/DejaVuSans.ttf'))
@@ -102,11 +104,12 @@ def _word(
     return name, 'text', None, place | dict(anchor='start') | more
 
 
-def _names(l: Layout, where: tuple[Strip, ...]) -> Iterator[_Element]:
+def _names(layout: Layout, where: tuple[Strip, ...]) -> Iterator[_Element]:
     "Lead names."
-    for i, (s, n) in enumerate(zip(where, lead_names(l), strict=True)):
-        room = max(s.seconds * l.speed - 1, 1.0)
-        yield _word(f'name-{i}-{LEADS[s.lead]}', (n.x, n.y), n.text, n.size, l.text_colour, room)
+    for i, (strip, name) in enumerate(zip(where, lead_names(layout), strict=True)):
+        room = max(strip.seconds * layout.speed - 1, 1.0)
+        which = f'name-{i}-{LEADS[strip.lead]}'
+        yield _word(which, name[1:3], name.text, name.size, layout.text_colour, room)
 
 # %% ../../nbs/20_render/20_figures.ipynb #7cd2decd
 def title(recording: Recording) -> str:
@@ -116,28 +119,31 @@ def title(recording: Recording) -> str:
     return '   '.join(filter(None, words))
 
 
-def _words(l: Layout, recording: Recording) -> Iterator[_Element]:
+def _words(layout: Layout, recording: Recording) -> Iterator[_Element]:
     "The title above the page; speed, gain and rate below."
-    room = l.width - 2
-    yield _word('title', (1.0, -4.0), title(recording), 11 * _POINT, l.text_colour, room)
-    scales = f'{l.speed:g} mm/s   {l.gain:g} mm/mV   {recording.fs:g} Hz'
-    foot = (l.width - 1, l.height + 4.2)
-    yield _word('scales', foot, scales, 8 * _POINT, l.text_colour, room, anchor='end')
+    room = layout.width - 2
+    yield _word('title', (1.0, -4.0), title(recording), 11 * _POINT, layout.text_colour, room)
+    scales = f'{layout.speed:g} mm/s   {layout.gain:g} mm/mV   {recording.fs:g} Hz'
+    foot = (layout.width - 1, layout.height + 4.2)
+    yield _word('scales', foot, scales, 8 * _POINT, layout.text_colour, room, anchor='end')
 
 # %% ../../nbs/20_render/20_figures.ipynb #ae610490
-def _curve(s: Strip, signal: np.ndarray, fs: float, l: Layout) -> tuple[np.ndarray, np.ndarray]:
+def _curve(
+    strip: Strip, signal: np.ndarray, fs: float, layout: Layout
+) -> tuple[np.ndarray, np.ndarray]:
     "Samples within a strip, and the interpolated ones at its edges, as mm across and down."
     last = signal.shape[1] - 1
-    first = np.round(s.start * fs, 6)
-    end = np.round((s.start + s.seconds) * fs, 6)
+    first = np.round(strip.start * fs, 6)
+    end = np.round((strip.start + strip.seconds) * fs, 6)
     whole = np.arange(np.floor(first) + 1, min(np.ceil(end), last + 1))
     at = np.concatenate([[first], whole, [end]])
     held = np.minimum(at, last)
     j = held.astype(int)
-    mv = np.clip(signal[s.lead].astype(float), -1e6, 1e6)
+    mv = np.clip(signal[strip.lead].astype(float), -1e6, 1e6)
     step = mv[np.minimum(j + 1, last)] - mv[j]
     value = np.where(held > j, mv[j] + (held - j) * step, mv[j])
-    return s.x + (at / fs - s.start) * l.speed, s.base - s.sign * value * l.gain
+    across = strip.x + (at / fs - strip.start) * layout.speed
+    return across, strip.base - strip.sign * value * layout.gain
 
 
 def _clamp(x: np.ndarray, y: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
@@ -149,16 +155,20 @@ def _clamp(x: np.ndarray, y: np.ndarray, low: float, high: float) -> tuple[np.nd
     return x, np.clip(y, low, high)
 
 # %% ../../nbs/20_render/20_figures.ipynb #25a5f679
-def _trace(name: str, s: Strip, signal: np.ndarray, fs: float, l: Layout, clip: int) -> _Element:
+def _trace(
+    name: str, strip: Strip, signal: np.ndarray, fs: float, layout: Layout, clip: int
+) -> _Element:
     "The trace of a strip."
-    x, y = _curve(s, signal, fs, l)
-    x, y = _clamp(x, y, s.top + l.pen / 2, max(s.top, s.bottom - l.pen) + l.pen / 2)
+    x, y = _curve(strip, signal, fs, layout)
+    half = layout.pen / 2
+    lowest = max(strip.top, strip.bottom - layout.pen) + half
+    x, y = _clamp(x, y, strip.top + half, lowest)
     there = np.isfinite(np.pad(y, 1, constant_values=np.nan))
     alone = np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:])
     # a line of 1 µm: with round ends, a dot
     x = np.insert(x, alone + 1, x[alone] + 1e-3)
     y = np.insert(y, alone + 1, y[alone])
-    return _path(name, np.column_stack([x, y]), l.trace_colour, l.pen, clip)
+    return _path(name, np.column_stack([x, y]), layout.trace_colour, layout.pen, clip)
 
 # %% ../../nbs/20_render/20_figures.ipynb #96c4f910
 def _top_left(ax: Axes, renderer: RendererBase | None = None) -> Bbox:
@@ -221,23 +231,23 @@ def _settle(ax: Axes, names: list[str]) -> None:
         artist.set(snap=False, sketch_params=None, path_effects=None)
 
 
-def _elements(l: Layout, recording: Recording, words: bool) -> Iterator[_Element]:
+def _elements(layout: Layout, recording: Recording, words: bool) -> Iterator[_Element]:
     """All of a chart, in the order of drawing; clips are the page, the calibration gutter, and one
     per strip."""
-    signal = signals_for(l, np.asarray(recording.signal)[None], recording.fs)[0]
-    where = strips(l)
+    signal = signals_for(layout, np.asarray(recording.signal)[None], recording.fs)[0]
+    where = strips(layout)
     above, below = (HEAD, FOOT) if words else (0.0, 0.0)
-    box = dict(x=0.0, y=-above, width=l.width, height=l.height + above + below)
-    yield 'paper', 'rect', None, box | dict(fill=l.paper_colour)
-    if l.grid:
-        yield from _grid(l)
-    yield from _marks(l)
-    if l.lead_names:
-        yield from _names(l, where)
+    box = dict(x=0.0, y=-above, width=layout.width, height=layout.height + above + below)
+    yield 'paper', 'rect', None, box | dict(fill=layout.paper_colour)
+    if layout.grid:
+        yield from _grid(layout)
+    yield from _marks(layout)
+    if layout.lead_names:
+        yield from _names(layout, where)
     if words:
-        yield from _words(l, recording)
-    for i, s in enumerate(where):
-        yield _trace(f'trace-{i}-{LEADS[s.lead]}', s, signal, recording.fs, l, 2 + i)
+        yield from _words(layout, recording)
+    for i, strip in enumerate(where):
+        yield _trace(f'trace-{i}-{LEADS[strip.lead]}', strip, signal, recording.fs, layout, 2 + i)
 
 # %% ../../nbs/20_render/20_figures.ipynb #fabc2e64
 def figure(
@@ -247,29 +257,33 @@ def figure(
 ) -> Figure:
     """A chart for print, in physical millimetres: `savefig` to SVG, PDF or PNG. Without `words` the
     figure is the page. It needs no pyplot, leaves no state, and no style changes it."""
-    l = get_layout(layout)
-    names, *parts = zip(*_elements(l, recording, words))
+    layout = get_layout(layout)
+    names, *parts = zip(*_elements(layout, recording, words))
     above, below = (HEAD, FOOT) if words else (0.0, 0.0)
-    tall = l.height + above + below
-    scene = Scene(l.width, tall, title(recording), _clips(l), list(zip(*parts)))
+    tall = layout.height + above + below
+    scene = Scene(layout.width, tall, title(recording), _clips(layout), list(zip(*parts)))
     # a hair more, or rounding might cost a row of pixels
-    inches = (l.width + 1e-8) / 25.4, (tall + 1e-8) / 25.4
+    inches = (layout.width + 1e-8) / 25.4, (tall + 1e-8) / 25.4
     # with none at all, a style may bring in one after the first `savefig`
     fixed = PlaceHolderLayoutEngine(True, True)
-    blank = Figure(inches, dpi=100, facecolor=l.paper_colour, layout=fixed)
+    blank = Figure(inches, dpi=100, facecolor=layout.paper_colour, layout=fixed)
     fig, ax = render_matplotlib(scene, figure=blank)
-    ax.set_ylim(l.height + below, -above)
+    ax.set_ylim(layout.height + below, -above)
     ax.set_axes_locator(_top_left)
     _settle(ax, list(names))
     return fig
 
 
-def _clips(l: Layout) -> tuple[tuple[float, float, float, float], ...]:
+def _clips(layout: Layout) -> tuple[tuple[float, float, float, float], ...]:
     """The rectangles outside of which nothing is drawn. Up and down the pen ends by itself: clips
     go by whole pixels."""
-    page = 0.0, 0.0, l.width, l.height
-    gutter = l.margin, 0.0, max(l.gutter - l.margin, 1e-9), l.height
-    return page, gutter, *((s.x, 0.0, s.seconds * l.speed, l.height) for s in strips(l))
+    page = 0.0, 0.0, layout.width, layout.height
+    gutter = layout.margin, 0.0, max(layout.gutter - layout.margin, 1e-9), layout.height
+    return (
+        page,
+        gutter,
+        *((strip.x, 0.0, strip.seconds * layout.speed, layout.height) for strip in strips(layout)),
+    )
 
 # %% ../../nbs/20_render/20_figures.ipynb #8c3be8ac
 # what keeps the day of writing out of a file

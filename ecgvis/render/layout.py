@@ -144,8 +144,8 @@ _CLINICAL: dict[str, Any] = dict(
 )
 
 LAYOUTS: dict[str, Layout] = {
-    l.name: l
-    for l in (
+    layout.name: layout
+    for layout in (
         Layout('4x2.5+II', arrange('standard', 4), rhythm=('II',)),
         Layout('2x5', arrange('standard', 2), seconds=5.0),
         Layout('4x2.5+II-precordial', arrange('precordial', 4), rhythm=('II',)),
@@ -191,30 +191,30 @@ class Strip(NamedTuple):
 
 def strips(layout: str | Layout) -> tuple[Strip, ...]:
     "The strips of a layout, row by row within each column, rhythm strips last."
-    l = get_layout(layout)
+    layout = get_layout(layout)
     found = list[Strip]()
-    for c, leads in enumerate(l.columns):
+    for c, leads in enumerate(layout.columns):
         for row, lead in enumerate(leads):
-            found.append(_strip(l, lead, c * l.seconds, l.seconds, row))
-    for i, lead in enumerate(l.rhythm):
-        found.append(_strip(l, lead, 0.0, l.span, l.rows - len(l.rhythm) + i))
+            found.append(_strip(layout, lead, c * layout.seconds, layout.seconds, row))
+    for i, lead in enumerate(layout.rhythm):
+        found.append(_strip(layout, lead, 0.0, layout.span, layout.rows - len(layout.rhythm) + i))
     return tuple(found)
 
 
-def _strip(l: Layout, lead: str, across: float, seconds: float, row: int) -> Strip:
+def _strip(layout: Layout, lead: str, across: float, seconds: float, row: int) -> Strip:
     "The strip of a lead, so many seconds across the page, in a row."
-    high = l.pitch * l.gain
-    y = l.margin + row * high
+    high = layout.pitch * layout.gain
+    y = layout.margin + row * high
     return Strip(
         lead=LEADS.index(lead.removeprefix('-')),
         sign=-1 if lead[0] == '-' else 1,
-        start=across if l.consecutive else 0.0,
+        start=across if layout.consecutive else 0.0,
         seconds=seconds,
-        x=l.gutter + across * l.speed,
+        x=layout.gutter + across * layout.speed,
         y=y,
         base=y + high / 2,
-        top=max(0.0, y - l.overlap * l.gain),
-        bottom=min(l.height, y + high + l.overlap * l.gain),
+        top=max(0.0, y - layout.overlap * layout.gain),
+        bottom=min(layout.height, y + high + layout.overlap * layout.gain),
     )
 
 # %% ../../nbs/20_render/00_layout.ipynb #930e24bc
@@ -230,14 +230,15 @@ class Lines(NamedTuple):
 
 def grid_lines(layout: str | Layout) -> tuple[Lines, ...]:
     "Minor lines of 0.1 mm every millimetre, and major ones of 0.2 mm in place of every fifth."
-    l = get_layout(layout)
+    layout = get_layout(layout)
     found = list[Lines]()
     for major, width in ((False, 0.1), (True, 0.2)):
         for across in (True, False):
-            origin, reach = (l.margin, l.height) if across else (l.gutter, l.width)
+            origin = layout.margin if across else layout.gutter
+            reach, length = (layout.height, layout.width)[:: 1 if across else -1]
             k = np.arange(np.ceil(-width - origin), np.floor(reach + width - origin) + 1)
             at = origin + k[(k % 5 == 0) == major]
-            found.append(Lines(major, across, at, width, l.width if across else l.height))
+            found.append(Lines(major, across, at, width, length))
     return tuple(found)
 
 # %% ../../nbs/20_render/00_layout.ipynb #fdc81fcd
@@ -247,16 +248,20 @@ PULSE = np.array([(0, 0), (0.1, 0), (0.1, 1), (0.3, 1), (0.3, 0), (0.4, 0)])  # 
 
 def bars(layout: str | Layout) -> np.ndarray:
     "Centres of the separators, float [N, 2]: right and down."
-    l = get_layout(layout)
-    return np.array([(s.x, s.base) for s in strips(l) if s.x > l.gutter]).reshape(-1, 2)
+    layout = get_layout(layout)
+    later = [strip for strip in strips(layout) if strip.x > layout.gutter]
+    return np.array([(strip.x, strip.base) for strip in later]).reshape(-1, 2)
 
 
 def pulse_strips(layout: str | Layout) -> tuple[Strip, ...]:
     "Where the calibration pulses are drawn, one for each row."
-    l = get_layout(layout)
-    high = l.pitch * l.gain
-    tops = [l.margin + row * high for row in range(l.rows)]
-    return tuple(Strip(0, 1, 0.0, 0.4, l.margin, y, y + high / 2, 0.0, l.height) for y in tops)
+    layout = get_layout(layout)
+    high = layout.pitch * layout.gain
+    found = list[Strip]()
+    for row in range(layout.rows):
+        y = layout.margin + row * high
+        found.append(Strip(0, 1, 0.0, 0.4, layout.margin, y, y + high / 2, 0.0, layout.height))
+    return tuple(found)
 
 # %% ../../nbs/20_render/00_layout.ipynb #e4385c84
 class Name(NamedTuple):
@@ -273,13 +278,13 @@ _CAPITAL = 1493 / 2048  # height of a capital letter, in units of the size
 
 def lead_names(layout: str | Layout) -> tuple[Name, ...]:
     "The name of each strip; capitals begin 1 mm right of and below its upper left corner."
-    l = get_layout(layout)
-    size = min(10 * 25.4 / 72, 0.45 * l.pitch * l.gain)
-    sign = {1: '', -1: '\N{MINUS SIGN}'}
-    return tuple(
-        Name(sign[s.sign] + LEADS[s.lead], s.x + 1, s.y + 1 + _CAPITAL * size, size)
-        for s in strips(l)
-    )
+    layout = get_layout(layout)
+    size = min(10 * 25.4 / 72, 0.45 * layout.pitch * layout.gain)
+    found = list[Name]()
+    for strip in strips(layout):
+        text = ('\N{MINUS SIGN}' if strip.sign < 0 else '') + LEADS[strip.lead]
+        found.append(Name(text, strip.x + 1, strip.y + 1 + _CAPITAL * size, size))
+    return tuple(found)
 
 # %% ../../nbs/20_render/00_layout.ipynb #1f152ee0
 def signals_for(
@@ -289,7 +294,7 @@ def signals_for(
 ) -> np.ndarray:
     """Signals that the layout can show, contiguous, float32 [N, 12, T], or int16 where they were;
     `EcgvisError` where they are too short or of another shape."""
-    l = get_layout(layout)
+    layout = get_layout(layout)
     x = np.asarray(signals)
     if x.ndim != 3 or x.shape[1] != len(LEADS) or x.shape[2] < 2 or x.dtype.kind not in 'fiu':
         raise EcgvisError(
@@ -300,10 +305,11 @@ def signals_for(
         )
     if not 0 < fs < 1e6:
         raise EcgvisError(f'a sampling rate of {fs!r}', field='fs', expected='0 to 1e6 Hz')
-    if x.shape[2] < l.duration * fs - 1:
-        most = x.shape[2] / fs * l.seconds / l.duration
+    if x.shape[2] < layout.duration * fs - 1:
+        most = x.shape[2] / fs * layout.seconds / layout.duration
+        lasts = f'the recording lasts {x.shape[2] / fs:g} s'
         raise EcgvisError(
-            f'layout {l.name!r} shows {l.duration:g} s, the recording lasts {x.shape[2] / fs:g} s',
+            f'layout {layout.name!r} shows {layout.duration:g} s, {lasts}',
             field='seconds',
             expected=f'strips of 0.1 to {most:g} s',
             remedy='choose a shorter layout, or pad the signal with NaN',
@@ -320,13 +326,13 @@ def shape_of(
     size: Size,  # pixels: the side, or (height, width)
 ) -> tuple[int, int]:
     "Height and width of a picture, checked: a strip needs 4 pixels down and 8 across."
-    l = get_layout(layout)
+    layout = get_layout(layout)
     h, w = (size, size) if isinstance(size, (int, np.integer)) else size
-    low = int(np.ceil(4 * l.height / l.pitch / l.gain))
-    narrow = int(np.ceil(8 * l.width / l.seconds / l.speed))
+    low = int(np.ceil(4 * layout.height / layout.pitch / layout.gain))
+    narrow = int(np.ceil(8 * layout.width / layout.seconds / layout.speed))
     if not (low <= h <= _LARGEST and narrow <= w <= _LARGEST):
         raise EcgvisError(
-            f'a picture of {h} x {w} pixels cannot hold layout {l.name!r}',
+            f'a picture of {h} x {w} pixels cannot hold layout {layout.name!r}',
             field='size',
             expected=f'height {low} to {_LARGEST}, width {narrow} to {_LARGEST} pixels',
         )
@@ -344,15 +350,16 @@ def pixel_map(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What each pixel shows: the lead whose strip holds its centre, int8 [H, W], index into `LEADS`
     or -1; and the time of its centre, float32 [H, W], s, NaN where there is no lead."""
-    l = get_layout(layout)
-    h, w = shape_of(l, size)
+    layout = get_layout(layout)
+    h, w = shape_of(layout, size)
     lead = np.full((h, w), -1, np.int8)
     time = np.full((h, w), np.nan, np.float32)
-    for s in strips(l):
-        x0, x1 = centres(s.x, s.x + s.seconds * l.speed, w / l.width, w)
-        y0, y1 = centres(s.y, s.y + l.pitch * l.gain, h / l.height, h)
-        lead[y0:y1, x0:x1] = s.lead
-        time[y0:y1, x0:x1] = s.start + ((np.arange(x0, x1) + 0.5) * l.width / w - s.x) / l.speed
+    for strip in strips(layout):
+        x0, x1 = centres(strip.x, strip.x + strip.seconds * layout.speed, w / layout.width, w)
+        y0, y1 = centres(strip.y, strip.y + layout.pitch * layout.gain, h / layout.height, h)
+        lead[y0:y1, x0:x1] = strip.lead
+        mm = (np.arange(x0, x1) + 0.5) * layout.width / w - strip.x
+        time[y0:y1, x0:x1] = strip.start + mm / layout.speed
     return lead, time
 
 # %% ../../nbs/20_render/00_layout.ipynb #9e993e6b
@@ -366,17 +373,17 @@ def to_pixel(
     """Where a lead is at these seconds and millivolts, down and across, float64 [K, N], NaN where
     one of its K strips does not show that second: pixels from the top left corner, pixel (i, j)
     being centred at (i + 0.5, j + 0.5)."""
-    l = get_layout(layout)
-    h, w = shape_of(l, size)
+    layout = get_layout(layout)
+    h, w = shape_of(layout, size)
     if lead not in LEADS:
         raise EcgvisError(
             f'no lead is named {lead!r}', field='lead', expected=f'one of {", ".join(LEADS)}'
         )
     at, mv = np.broadcast_arrays(np.atleast_1d(np.asarray(time, float)), np.asarray(mv, float))
-    mine = [s for s in strips(l) if s.lead == LEADS.index(lead)]
+    mine = [strip for strip in strips(layout) if strip.lead == LEADS.index(lead)]
     down, across = np.full((2, len(mine), len(at)), np.nan)
-    for k, s in enumerate(mine):
-        shown = (s.start <= at) & (at <= s.start + s.seconds)
-        down[k, shown] = (s.base - s.sign * mv[shown] * l.gain) * h / l.height
-        across[k, shown] = (s.x + (at[shown] - s.start) * l.speed) * w / l.width
+    for k, strip in enumerate(mine):
+        shown = (strip.start <= at) & (at <= strip.start + strip.seconds)
+        down[k, shown] = (strip.base - strip.sign * mv[shown] * layout.gain) * h / layout.height
+        across[k, shown] = (strip.x + (at[shown] - strip.start) * layout.speed) * w / layout.width
     return down, across

@@ -41,11 +41,11 @@ def pen_width(
     size: Size,  # pixels: the side, or (height, width)
 ) -> tuple[float, float]:
     "Width of the trace in a picture of this size, pixels across and down; at most half a strip."
-    l = get_layout(layout)
-    h, w = shape_of(l, size)
-    across = min(l.pen, l.seconds * l.speed / 2)
-    down = min(l.pen, l.pitch * l.gain / 2)
-    return across * w / l.width, down * h / l.height
+    layout = get_layout(layout)
+    h, w = shape_of(layout, size)
+    across = min(layout.pen, layout.seconds * layout.speed / 2)
+    down = min(layout.pen, layout.pitch * layout.gain / 2)
+    return across * w / layout.width, down * h / layout.height
 
 
 _THIN = 1 / 3  # pixels: a pen no wider is as wide as a sub-column
@@ -90,15 +90,17 @@ def _plan(
     down, across = h / layout.height, w / layout.width  # pixels per mm
     pen_across, pen_down = pen_width(layout, size)
     sub, reach, pen = _pen(pen_across, pen_down)
-    table, levels, edges = [], [], []
-    for s in where or strips(layout):
-        x0, x1 = centres(s.x, s.x + s.seconds * layout.speed, across, w)
-        y0, y1 = centres(s.top, s.bottom, down, h)
-        mm = (x0 + np.arange((x1 - x0) * sub + 1) / sub) / across - s.x  # of the sub-columns' edges
-        seconds = np.clip(mm, 0, s.seconds * layout.speed) / layout.speed
-        table.append((s.lead, x0, x1 - x0, y0, y1, sum(map(len, edges))))
-        levels.append((s.base * down, s.sign * layout.gain * down))
-        edges.append(np.clip((s.start + seconds) * fs, 0, samples - 1))
+    table, levels = [], []
+    edges = list[np.ndarray]()
+    for strip in where or strips(layout):
+        x0, x1 = centres(strip.x, strip.x + strip.seconds * layout.speed, across, w)
+        y0, y1 = centres(strip.top, strip.bottom, down, h)
+        pixels = x0 + np.arange((x1 - x0) * sub + 1) / sub  # the edges of the sub-columns
+        mm = pixels / across - strip.x
+        seconds = np.clip(mm, 0, strip.seconds * layout.speed) / layout.speed
+        table.append((strip.lead, x0, x1 - x0, y0, y1, sum(len(e) for e in edges)))
+        levels.append((strip.base * down, strip.sign * layout.gain * down))
+        edges.append(np.clip((strip.start + seconds) * fs, 0, samples - 1))
     at = np.concatenate(edges)
     left = np.minimum(at.astype(np.int32), samples - 2)
     return Plan(
@@ -400,10 +402,10 @@ def ink(
     """The traces alone, as coverage uint8 [N, H, W]: 255 where the trace covers the pixel. Values
     off a strip are drawn at its edge (see `clipped`). Signals in int16 are drawn without a copy in
     mV. The bytes do not depend on batch or threads."""
-    l = get_layout(layout)
+    layout = get_layout(layout)
     shape = shape_of(layout, size)
-    x = signals_for(l, signals, fs)
-    plan = _plan(l, shape, float(fs), x.shape[2])
+    x = signals_for(layout, signals, fs)
+    plan = _plan(layout, shape, float(fs), x.shape[2])
     out = np.zeros((len(x), *shape), np.uint8) if out is None else out
     if out.shape != (len(x), *shape) or out.dtype != np.uint8:
         raise EcgvisError(
@@ -429,14 +431,15 @@ def clipped(
 ) -> np.ndarray:
     """Samples per lead, int64 [N, 12], that a layout shows at the edge of a strip because they lie
     beyond it; a sample in two strips counts twice."""
-    l = get_layout(layout)
-    x = signals_for(l, signals, fs)
+    layout = get_layout(layout)
+    x = signals_for(layout, signals, fs)
     found = np.zeros((len(signals), len(LEADS)), np.int64)
-    for s in strips(l):
-        first = int(np.ceil(s.start * fs))
-        last = int(np.floor((s.start + s.seconds) * fs))
-        mm = s.sign * l.gain * x[:, s.lead, first : last + 1]
-        found[:, s.lead] += ((mm > s.base - s.top) | (mm < s.base - s.bottom)).sum(1)
+    for strip in strips(layout):
+        first = int(np.ceil(strip.start * fs))
+        last = int(np.floor((strip.start + strip.seconds) * fs))
+        mm = strip.sign * layout.gain * x[:, strip.lead, first : last + 1]
+        off = (mm > strip.base - strip.top) | (mm < strip.base - strip.bottom)
+        found[:, strip.lead] += off.sum(1)
     return found
 
 # %% ../../nbs/20_render/10_raster.ipynb #df73975f
@@ -467,29 +470,30 @@ def _blend(page: np.ndarray, colour: str, cover: np.ndarray, y: int = 0, x: int 
     part += cover[..., None].astype(np.float32) * (np.array(rgb(colour), np.float32) - part)
 
 # %% ../../nbs/20_render/10_raster.ipynb #09631580
-def _grid(page: np.ndarray, l: Layout) -> None:
+def _grid(page: np.ndarray, layout: Layout) -> None:
     "Squared paper."
 
     def cover(lines: Lines) -> np.ndarray:
-        count, length = (page.shape[0], l.height) if lines.across else (page.shape[1], l.width)
+        count = page.shape[0 if lines.across else 1]
+        length = layout.height if lines.across else layout.width
         return _lines(lines.at, lines.width, count / length, count)
 
-    minor_across, minor_down, across, down = map(cover, grid_lines(l))
+    minor_across, minor_down, across, down = map(cover, grid_lines(layout))
     free = np.outer(1 - across - minor_across, 1 - down - minor_down)  # of any line
     white = np.outer(1 - across, 1 - down)  # of major lines
-    _blend(page, l.minor_colour, (white - free) / np.maximum(white, 1e-9))
-    _blend(page, l.major_colour, 1 - white)
+    _blend(page, layout.minor_colour, (white - free) / np.maximum(white, 1e-9))
+    _blend(page, layout.major_colour, 1 - white)
 
 
-def _bars(page: np.ndarray, l: Layout) -> None:
+def _bars(page: np.ndarray, layout: Layout) -> None:
     "The separators."
     h, w = page.shape[:2]
-    for right, centre in bars(l):
-        down = _lines(np.array([centre]), BAR, h / l.height, h)
-        across = _lines(np.array([right]), l.pen, w / l.width, w)
+    for right, centre in bars(layout):
+        down = _lines(np.array([centre]), BAR, h / layout.height, h)
+        across = _lines(np.array([right]), layout.pen, w / layout.width, w)
         y = np.flatnonzero(down)
         x = np.flatnonzero(across)
-        _blend(page, l.trace_colour, np.outer(down[y], across[x]), y[0], x[0])
+        _blend(page, layout.trace_colour, np.outer(down[y], across[x]), y[0], x[0])
 
 # %% ../../nbs/20_render/10_raster.ipynb #2f175842
 _FINE = 40.0  # pixels per mm at which words are drawn
@@ -516,15 +520,15 @@ def _word(text: str, size: float) -> np.ndarray:
     return np.asarray(picture, np.float32) / 255
 
 
-def _names(page: np.ndarray, l: Layout) -> None:
+def _names(page: np.ndarray, layout: Layout) -> None:
     "Print the lead names."
-    for name in lead_names(l):
+    for name in lead_names(layout):
         word = _word(name.text, name.size)
         top = name.y - round(name.size * _FINE) / _FINE
         left = name.x - round(name.size * _FINE / 4) / _FINE
-        y, down = _averaged(top, word.shape[0], page.shape[0], l.height)
-        x, across = _averaged(left, word.shape[1], page.shape[1], l.width)
-        _blend(page, l.text_colour, down @ word @ across.T, y, x)
+        y, down = _averaged(top, word.shape[0], page.shape[0], layout.height)
+        x, across = _averaged(left, word.shape[1], page.shape[1], layout.width)
+        _blend(page, layout.text_colour, down @ word @ across.T, y, x)
 
 
 def _averaged(first: float, cells: int, count: int, length: float) -> tuple[int, np.ndarray]:
@@ -535,30 +539,30 @@ def _averaged(first: float, cells: int, count: int, length: float) -> tuple[int,
     return a, _shares(first, 1 / _FINE, cells, scale, (a, b))
 
 # %% ../../nbs/20_render/10_raster.ipynb #67b2af38
-def _pulses(page: np.ndarray, l: Layout) -> None:
+def _pulses(page: np.ndarray, layout: Layout) -> None:
     "Calibration pulses at the left of each row."
     fs = 10_000.0
     count = int(PULSE[-1, 0] * fs)
     wave = np.interp(np.arange(count) / fs, *PULSE.T).astype(np.float32)
     signals = np.broadcast_to(wave, (1, len(LEADS), count))
     out = np.zeros((1, *page.shape[:2]), np.uint8)
-    plan = _plan(l, page.shape[:2], fs, count, pulse_strips(l))
+    plan = _plan(layout, page.shape[:2], fs, count, pulse_strips(layout))
     _draw(np.ascontiguousarray(signals), np.ones(1, np.float32), plan, out)
-    wide = int(np.ceil(l.gutter * page.shape[1] / l.width)) + 1
-    _blend(page, l.trace_colour, out[0, :, :wide] / 255)
+    wide = int(np.ceil(layout.gutter * page.shape[1] / layout.width)) + 1
+    _blend(page, layout.trace_colour, out[0, :, :wide] / 255)
 
 # %% ../../nbs/20_render/10_raster.ipynb #02c8d74c
 @lru_cache(maxsize=128)
-def _paper(l: Layout, size: tuple[int, int]) -> np.ndarray:
-    page = np.full((*size, 3), rgb(l.paper_colour), np.float32)
-    if l.grid:
-        _grid(page, l)
-    if l.separators:
-        _bars(page, l)
-    if l.calibration:
-        _pulses(page, l)
-    if l.lead_names:
-        _names(page, l)
+def _paper(layout: Layout, size: tuple[int, int]) -> np.ndarray:
+    page = np.full((*size, 3), rgb(layout.paper_colour), np.float32)
+    if layout.grid:
+        _grid(page, layout)
+    if layout.separators:
+        _bars(page, layout)
+    if layout.calibration:
+        _pulses(page, layout)
+    if layout.lead_names:
+        _names(page, layout)
     out = (page * 255 + 0.5).astype(np.uint8)
     out.flags.writeable = False
     return out
@@ -570,8 +574,8 @@ def paper(
 ) -> np.ndarray:
     """All of a chart but the traces: grid, separators, lead names, calibration pulses; uint8 [H, W,
     3], read-only, since it is shared."""
-    l = get_layout(layout)
-    return _paper(l, shape_of(l, size))
+    layout = get_layout(layout)
+    return _paper(layout, shape_of(layout, size))
 
 # %% ../../nbs/20_render/10_raster.ipynb #c7f24afa
 def trace_colour(layout: str | Layout) -> np.ndarray:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Maker', 'CHAPTERS', 'short_section', 'contents_section', 'report']
 
-# %% ../../nbs/90_report/90_assemble.ipynb #e046eb6a
+# %% ../../nbs/90_report/90_assemble.ipynb #b7c933db
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -20,11 +20,11 @@ from .cards import cards_section, limits_section, missing_section
 from .checklist import tripod_section
 from .costs import costs_section, discussion_section
 from ecgvis.report.evidence import (
-    assess,
     calibration_section,
     comparison_section,
     rhythms_section,
     subgroups_section,
+    unmeasured,
 )
 from .explanations import explanations_section, failures_section
 from ecgvis.report.methods import (
@@ -230,7 +230,7 @@ CHAPTERS: dict[str, tuple[str, tuple[Maker, ...]]] = dict(
     cards=('Model cards', (cards_section,)),
 )
 
-# %% ../../nbs/90_report/90_assemble.ipynb #ced65258
+# %% ../../nbs/90_report/90_assemble.ipynb #87afbc10
 def _sections(study: StudyFiles, makers: Sequence[Maker]) -> list[Section]:
     "The sections of a chapter that have something to show."
     found, failed = list[Section](), list[str]()
@@ -251,27 +251,26 @@ def _sections(study: StudyFiles, makers: Sequence[Maker]) -> list[Section]:
     return found or [none]
 
 
-def _head(study: StudyFiles, notes: Sequence[str]) -> str:
+def _head(study: StudyFiles) -> str:
     "What stands above the first section: dates, banners, numbers."
-    lines = [*_banners(study), *notes]
+    lines = [*_banners(study), *unmeasured(study)]
     banners = ''.join(f'<p class="banner">{escape(x)}</p>' for x in lines)
     numbers = ''
     for what, value in _numbers(study).items():
         numbers += f'<div><b>{escape(value)}</b><span>{escape(what)}</span></div>'
     return f'<p>{escape(_dates(study))}</p>{banners}<div class="facts">{numbers}</div>'
 
-# %% ../../nbs/90_report/90_assemble.ipynb #75e525a8
+# %% ../../nbs/90_report/90_assemble.ipynb #eb889e8f
 def report(
     study: str | Path,  # the folder of a study, runs/<study>
 ) -> Path:
     """Make the report of a study from its files alone: a book of HTML pages with its figures and
     tables. Returns <study>/report/index.html; EcgvisError for a folder that is no study."""
-    notes = assess(study)
     s = open_study(study)
     chapters = list[Chapter]()
     for name in progress(CHAPTERS, 'reporting', 'chapters'):
         title, makers = CHAPTERS[name]
-        head = _head(s, notes) if name == 'index' else ''
+        head = _head(s) if name == 'index' else ''
         chapters.append(Chapter(name, title, _sections(s, makers), head))
     chapters += records(s)[0]
     footer = f'Made by ecgvis {__version__} from the files of the study folder.'

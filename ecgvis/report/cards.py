@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['cards_section', 'limits', 'limits_section', 'missing_section']
 
-# %% ../../nbs/90_report/78_cards.ipynb #c11101b9
+# %% ../../nbs/90_report/78_cards.ipynb #2c79be4b
 from typing import Any
 
 from .. import __version__
-from .checklist import AUTHOR, listed
+from .checklist import AUTHOR, counts_text
 from .page import Group, Row, Section, Table
 from .style import data_name, label, source, system
 from ..runs import Run, StudyFiles, missing
 
-# %% ../../nbs/90_report/78_cards.ipynb #8df6a399
+# %% ../../nbs/90_report/78_cards.ipynb #8f68cc4b
 def _input(r: Run) -> str:
     "What a model is given."
     if r.input != 'chart':
@@ -30,7 +30,7 @@ def _trained_on(study: StudyFiles, r: Run) -> str:
     if study.summary.get('simulated'):
         seen = 'simulated recordings: it has seen no patient'
     counts = {k: v for k, v in (r.record.get('recordings') or {}).items() if k != 'test'}
-    return f'{seen}; {listed(counts)}'
+    return f'{seen}; {counts_text(counts)}'
 
 
 def _facts(study: StudyFiles, r: Run) -> dict[str, str]:

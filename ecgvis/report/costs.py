@@ -125,7 +125,7 @@ def _published_f1(ax: Axes, study: StudyFiles, places: dict[str, float]) -> None
         if p['architecture'] in places:
             ax.plot(places[p['architecture']], p['f1'], 'x', color='#7a858f', ms=6)
 
-# %% ../../nbs/90_report/65_costs.ipynb #2bd90363
+# %% ../../nbs/90_report/65_costs.ipynb #9fb36d2d
 def _scatter(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> Figure:
     "Macro-F1 with its interval against a cost, and the front."
     fig, ax = axes(cost.title, cost.unit, 'macro-F1', (4.3, 3.3))
@@ -139,7 +139,7 @@ def _scatter(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> Figure:
     for r, at, v, fill, shift in zip(runs, x, f1, fills, _beside(x)):
         colour = styles(study)[r.architecture][0]
         moved = ax.transData + ScaledTranslation(shift / 72, 0, fig.dpi_scale_trans)
-        look = dict(color=colour, transform=moved)
+        look: dict[str, Any] = dict(color=colour, transform=moved)
         if v['low'] is not None:
             ax.plot([at, at], [v['low'], v['high']], lw=1.2, alpha=0.7, **look)
         # what is moved does not count by itself
@@ -152,7 +152,7 @@ def _scatter(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> Figure:
     ax.autoscale_view()
     return fig
 
-# %% ../../nbs/90_report/65_costs.ipynb #cbc46fa2
+# %% ../../nbs/90_report/65_costs.ipynb #d91febc5
 def _legend(study: StudyFiles, runs: Sequence[Run]) -> Figure:
     "The legend of the panels."
     dots = list[Line2D]()
@@ -162,7 +162,7 @@ def _legend(study: StudyFiles, runs: Sequence[Run]) -> Figure:
     for c in dict.fromkeys(r.config for r in runs):
         dots.append(Line2D([], [], marker=marker(study, c), ls='', color='#5a6875', label=c))
     fig = Figure((4.2, 0.5 + 0.2 * len(dots)))
-    look = dict(loc='upper left', frameon=False, alignment='left')
+    look: dict[str, Any] = dict(loc='upper left', frameon=False, alignment='left')
     title = 'Colours and markers'
     fig.legend(handles=dots, title=title, fontsize=8.5, title_fontsize=8.5, **look)
     return fig

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Explanation', 'explanations', 'explanations_section', 'failures_section']
 
-# %% ../../nbs/90_report/70_explanations.ipynb #0a3afff4
-from collections.abc import Sequence
+# %% ../../nbs/90_report/70_explanations.ipynb #df3ece2c
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -197,11 +197,11 @@ def _map_of(study: StudyFiles, run: Run, id: str) -> Path | None:
     maps = [e.folder / 'maps.png' for e in explanations(study)[0] if e.run is run and e.id == id]
     return next((p for p in maps if p.exists()), None)
 
-# %% ../../nbs/90_report/70_explanations.ipynb #ea85075c
+# %% ../../nbs/90_report/70_explanations.ipynb #b57c019a
 _SHOWN = 8  # charts in the gallery
 
 
-def _error_title(x: dict[str, Any]) -> str:
+def _error_title(x: Mapping[Any, Any]) -> str:
     "What was labelled, and what answered."
     rhythm = f' ({x["rhythm"]})' if isinstance(x.get('rhythm'), str) else ''
     answer = f'answered {x["answer"]} ({x["probability"]:.2f})'

@@ -7,13 +7,14 @@ __all__ = ['CONDITIONS', 'Explored', 'open_set', 'rhythm_counts', 'grouped', 'co
            'read_signals', 'quality', 'rhythms_figure', 'conditions_figure', 'ages_figure', 'boxes_figure',
            'measurement_figures']
 
-# %% ../../nbs/90_report/85_explore.ipynb #6f543983
+# %% ../../nbs/90_report/85_explore.ipynb #2f3a5ae0
 import re, tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -113,7 +114,7 @@ _READ_CONDITIONS: dict[str, Callable[[Path, pd.DataFrame], _Pairs]] = dict(
     chapman=_chapman, wfdb=_wfdb, ptbxl=_ptbxl
 )
 
-# %% ../../nbs/90_report/85_explore.ipynb #a0254605
+# %% ../../nbs/90_report/85_explore.ipynb #ac800d58
 _MEASURED = (
     'VentricularRate',
     'AtrialRate',
@@ -148,7 +149,7 @@ def open_set(
 ) -> Explored:
     "Read the tables of a data set. Raises EcgvisError where there is none."
     if not root:
-        write_dataset(root := Path(tempfile.mkdtemp(prefix='ecgvis-')), 60, seed=1)
+        root = write_dataset(tempfile.mkdtemp(prefix='ecgvis-'), 60, seed=1)
     root = Path(root)
     kind = recognise(root) if kind == 'auto' else kind
     index = load_dataset(root, kind, signal)
@@ -314,7 +315,7 @@ def conditions_figure(s: Explored, most: int = 20) -> Figure:
     ax.set_yticks(range(len(share)), [str(x)[:44] for x in t.index[:-1]])
     return fig
 
-# %% ../../nbs/90_report/85_explore.ipynb #f06bcedb
+# %% ../../nbs/90_report/85_explore.ipynb #b9309186
 def ages_figure(s: Explored) -> Figure:
     "Ages by group, women to the left and men to the right of zero."
     age = pd.to_numeric(s.index['age'], errors='coerce')
@@ -327,8 +328,9 @@ def ages_figure(s: Explored) -> Figure:
         for g in groups:
             n = np.histogram(age[(group == g) & (s.index['sex'] == sex)].dropna(), bins)[0]
             name = g if side > 0 else None
-            look = dict(left=side * base, height=4.6, color=_COLOURS[g], label=name)
-            ax.barh(bins[:-1] + 2.5, side * n, **look)
+            at = bins[:-1] + 2.5
+            start = side * base
+            ax.barh(at, side * n, 4.6, start, color=_COLOURS[g], label=name)
             base += n
     ax.axvline(0, color='#1c2733', lw=0.8)
     ax.xaxis.set_major_formatter(lambda v, _: f'{abs(v):,.0f}')
@@ -336,7 +338,7 @@ def ages_figure(s: Explored) -> Figure:
         ax.legend(fontsize=7.5, frameon=False)
     return fig
 
-# %% ../../nbs/90_report/85_explore.ipynb #93850c2b
+# %% ../../nbs/90_report/85_explore.ipynb #417e8489
 def boxes_figure(
     values: pd.DataFrame,  # one of its columns is `by`
     column: str,
@@ -350,7 +352,8 @@ def boxes_figure(
     known = {k: v for k, v in known.items() if len(v)}
     size = (5.4, 0.9 + 0.26 * max(2, len(known)))
     fig, ax = axes(title, unit, '', size, left=1.2)
-    look = dict(orientation='horizontal', widths=0.6, whis=(5, 95), showfliers=False)
+    look: dict[str, Any] = dict(orientation='horizontal', widths=0.6, showfliers=False)
+    look |= dict(whis=(5, 95))
     look |= dict(patch_artist=True, medianprops=dict(color='#1c2733'))
     for i, (k, v) in enumerate(known.items()):
         colour = dict(facecolor=_COLOURS[GROUP_OF.get(k, k)], alpha=0.6)

@@ -151,7 +151,7 @@ def comparison_figure(
     ax.set_yticks(range(k), labels)
     return fig
 
-# %% ../../nbs/90_report/25_figures.ipynb #efe143e6
+# %% ../../nbs/90_report/25_figures.ipynb #9e590f5b
 def subgroup_figure(
     groups: pd.DataFrame,  # as of `subgroups`: one run
     colour: str = _BLUE,
@@ -169,7 +169,7 @@ def subgroup_figure(
         if sure:
             ax.plot([r.f1_low, r.f1_high], [y, y], color=colour, lw=1.6)
         ax.plot(r.f1, y, 'o', color=colour, mfc=colour if sure else 'white', ms=5.5)
-    look = dict(fontsize=7.5, color='#4f5b66', va='center', fontweight='bold')
+    look: dict[str, Any] = dict(fontsize=7.5, color='#4f5b66', va='center', fontweight='bold')
     for factor, first in zip(groups['factor'][new], at[new]):
         ax.text(0.005, first - 0.62, factor, transform=ax.get_yaxis_transform(), **look)
     ax.set_yticks(at, labels)
@@ -211,7 +211,7 @@ def trial_curves_figure(
         ax.plot(row['curve_at'], row['curve'], marker=one, **look)
     return fig
 
-# %% ../../nbs/90_report/25_figures.ipynb #eba76258
+# %% ../../nbs/90_report/25_figures.ipynb #33d304e2
 def importance_figure(
     shares: Mapping[str, float],  # as from `importances`
     colour: str = _BLUE,
@@ -224,6 +224,6 @@ def importance_figure(
     fig, ax = axes(title, 'importance (share of 1)', '', size, _room(labels))
     ax.barh(labels, [shares[n] for n in names], color=colour)
     if not shares:
-        where = dict(ha='center', va='center', transform=ax.transAxes)
-        ax.text(0.5, 0.5, 'too few finished points', **where)
+        text = 'too few finished points'
+        ax.text(0.5, 0.5, text, ha='center', va='center', transform=ax.transAxes)
     return fig

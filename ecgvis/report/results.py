@@ -131,7 +131,7 @@ def results_section(study: StudyFiles) -> Section:
     )
     return Section('Hold-out', text, items)
 
-# %% ../../nbs/90_report/35_results.ipynb #f3cc6005
+# %% ../../nbs/90_report/35_results.ipynb #db258a3d
 def _curve(
     study: StudyFiles, tests: Sequence[tuple[Run, pd.DataFrame]], name: str, roc: bool
 ) -> Figure:
@@ -153,8 +153,8 @@ def _curve(
     if roc:
         ax.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=':')
     if ax.get_legend_handles_labels()[0]:
-        place = 'lower right' if roc else 'lower left'
-        ax.legend(fontsize=4.5 if len(tests) > 8 else 6.5, loc=place, frameon=False)
+        look: dict[str, Any] = dict(loc='lower right' if roc else 'lower left', frameon=False)
+        ax.legend(fontsize=4.5 if len(tests) > 8 else 6.5, **look)
     return fig
 
 # %% ../../nbs/90_report/35_results.ipynb #acdf2e57

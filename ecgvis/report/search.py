@@ -337,11 +337,11 @@ def _head_table(study: StudyFiles, search: ModelSearch) -> Table:
     )
     return Table(f'heads-{search.name}', 'Heads on the frozen network', caption, rows)
 
-# %% ../../nbs/90_report/45_search.ipynb #878c3a59
+# %% ../../nbs/90_report/45_search.ipynb #f9c2c459
 _SETTINGS = list(tunable())
 
 
-def _trial_row(search: ModelSearch, r: Mapping[str, Any], varied: Sequence[str]) -> Row:
+def _trial_row(search: ModelSearch, r: Mapping[Any, Any], varied: Sequence[str]) -> Row:
     "A trial as a row; columns that say nothing are left out by `_trials_table`."
     current = [s.about.get('study') for s in search.steps]
     other = '' if r['study'] in current else ', other settings'

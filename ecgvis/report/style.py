@@ -21,7 +21,7 @@ from ..intervals import INTERVAL
 from .page import Row
 from ..runs import Run, StudyFiles
 
-# %% ../../nbs/90_report/20_style.ipynb #bf72b412
+# %% ../../nbs/90_report/20_style.ipynb #1fba1063
 GREY = '#9aa5b0'  # of axes and lines that only guide the eye
 DARK = '#1c2733'  # of titles and of numbers inside a figure
 _MARGIN = 0.12  # right of the axes, inches
@@ -30,8 +30,8 @@ _MARGIN = 0.12  # right of the axes, inches
 def plain(ax: Axes) -> None:
     "Thin lines and small letters."
     ax.tick_params(labelsize=8, color=GREY)
-    ax.xaxis.label.set_size(8.5)
-    ax.yaxis.label.set_size(8.5)
+    ax.xaxis.label.set_fontsize(8.5)
+    ax.yaxis.label.set_fontsize(8.5)
     ax.spines[['top', 'right']].set_visible(False)
     ax.spines[['left', 'bottom']].set_color(GREY)
     ax.grid(color='#e6eaee', linewidth=0.7)
@@ -48,10 +48,9 @@ def axes(
 ) -> tuple[Figure, Axes]:
     "One panel in the style of the report."
     width, height = size
-    box = (left / width, bottom / height)
-    box += (1 - (left + _MARGIN) / width, 1 - (bottom + 0.32) / height)
+    inside = (1 - (left + _MARGIN) / width, 1 - (bottom + 0.32) / height)
     fig = Figure(figsize=size)
-    ax = fig.add_axes(box)
+    ax = fig.add_axes((left / width, bottom / height, *inside))
     ax.set_title(title, fontsize=9.5, loc='left', fontweight='bold', color=DARK)
     ax.set_xlabel(x)
     ax.set_ylabel(y)
@@ -62,13 +61,13 @@ def axes(
 def preview(figure: Figure, dpi: float = 64) -> Image.Image:
     "A figure as a small picture of few colours, for a notebook."
     figure.savefig(out := io.BytesIO(), dpi=dpi)
-    return Image.open(out).convert('RGB').quantize(32, dither=Image.Dither.NONE)
+    return Image.open(out).convert('RGB').quantize(96, dither=Image.Dither.NONE)
 
-# %% ../../nbs/90_report/20_style.ipynb #c0aa9742
+# %% ../../nbs/90_report/20_style.ipynb #094c459f
 def write_in_cells(
     ax: Axes,
     texts: Sequence[Sequence[str]],  # a row per row of the map
-    light: Sequence[Sequence[bool]],  # where the cell is dark, so that letters are white
+    light: Any,  # bool, in the same shape: where the cell is dark, so that letters are white
     fontsize: float = 7,
 ) -> None:
     "Write a text into each cell of a map that was drawn by `imshow`."

@@ -138,7 +138,7 @@ def elsewhere_section(study: StudyFiles) -> Section:
     table = Table('elsewhere', 'Systems on other data sets', caption, rows)
     return Section('Published elsewhere', '', [table, [_source_line(sources, n) for n in sources]])
 
-# %% ../../nbs/90_report/40_systems.ipynb #6db1e08e
+# %% ../../nbs/90_report/40_systems.ipynb #5777605c
 def _cross_row(study: StudyFiles, config: str, name: str, t: dict[str, Any]) -> Row:
     "The row of a model, from its cross.json."
     repeats = [x['value'] for x in t['each']]
@@ -161,7 +161,7 @@ def cross_section(study: StudyFiles) -> Section | None:
     found = {p: read_json(p) for p in sorted(study.folder.glob('*/*/cross/cross.json'))}
     if not found:
         return None
-    rows = [_cross_row(study, *p.parts[-4:-2], t) for p, t in found.items()]
+    rows = [_cross_row(study, p.parts[-4], p.parts[-3], t) for p, t in found.items()]
     first = next(iter(found.values()))
     names = ', '.join('/'.join(p.parts[-4:-1]) for p in found)
     n = f'n = {max(r["Patients"] for r in rows):,} patients'

@@ -136,7 +136,7 @@ def explain_recording(
     windows = beats or detect_beats(signal, fs)
     return Explained(recording, run.classes[k], run.classes, tuple(explained), windows)
 
-# %% ../../nbs/80_saliency/90_explainer.ipynb #26c08b08
+# %% ../../nbs/80_saliency/90_explainer.ipynb #b77d8ca8
 def explanation_figures(
     e: Explained,  # from `explain_recording`
     run: str = '',  # what to call the model
@@ -156,8 +156,9 @@ def explanation_figures(
         words = f'{note(c)}{f", {run}" if run else ""}. {said}'.rstrip()
         of_chart = (e.recording, c.chart.layout)
         for m, a in c.attributions.items():
-            about = (c.chart.cells.hz, m, e.target, words, c.verdicts.get(m))
-            figures[f'{c.name}-{m}'] = ecg_figure(*of_chart, a, *about)
+            figures[f'{c.name}-{m}'] = ecg_figure(
+                *of_chart, a, c.chart.cells.hz, m, e.target, words, c.verdicts.get(m)
+            )
     return figures
 
 # %% ../../nbs/80_saliency/90_explainer.ipynb #72008f40

@@ -99,7 +99,7 @@ def _band(ax: Axes, l: Layout, strength: np.ndarray, hz: float) -> None:
         band.set_clip_path(Rectangle(corner, *size, transform=ax.transData))
         ax.add_collection(band, autolim=False)
 
-# %% ../../nbs/80_saliency/80_figures.ipynb #32acedb5
+# %% ../../nbs/80_saliency/80_figures.ipynb #c9d1e14d
 def _scale(ax: Axes, x: float, y: float, target: str, signed: bool) -> None:
     "A bar of colours, 40 mm wide, with words at its ends."
     values = np.linspace(-1 if signed else 0, 1, 41)
@@ -114,13 +114,12 @@ _LINE = 3.6  # mm between lines of the foot
 _RED, _GREEN = '#c00000', '#006400'
 
 
-def _wrapped(width: float, *phrases: str, sep: str = ' · ') -> list[str]:
-    "Phrases of 7 pt broken to a width in mm, between two of them where there are several."
+def _wrapped(width: int, *phrases: str) -> list[str]:
+    "Phrases in lines of so many letters, broken between two of them where there are several."
     whole = [p.replace(' ', '\xa0') for p in phrases] if len(phrases) > 1 else phrases
-    lines = textwrap.wrap(sep.join(whole), max(40, int(width / 1.32)))
-    return [line.replace('\xa0', ' ') for line in lines]
+    return [x.replace('\xa0', ' ').strip(' ·') for x in textwrap.wrap(' · '.join(whole), width)]
 
-# %% ../../nbs/80_saliency/80_figures.ipynb #237681cd
+# %% ../../nbs/80_saliency/80_figures.ipynb #2666d991
 def ecg_figure(
     recording: Recording,  # at least as long as the layout shows
     layout: str | Layout,  # a name of `LAYOUTS`, or a layout
@@ -134,7 +133,7 @@ def ecg_figure(
     "The recording as ECG on paper, in mm, coloured by attribution, with the verdict below."
     l = _grey_paper(layout)
     m = get_method(method)
-    wide = l.width - 4
+    wide = max(40, int((l.width - 4) / 1.32))  # letters of 7 pt
     phrases = verdict_phrases(verdict) if verdict else ['Faithfulness was not measured.']
     lines = _wrapped(wide, f'{m.title}, class {target}. {note}') + _wrapped(wide, *phrases)
     fails = '; '.join(verdict.fails) if verdict else ''
@@ -145,8 +144,9 @@ def ecg_figure(
     tall = l.height + FOOT + 6 + _LINE * (len(lines) + 1 + len(heads)) + 3
     fig.set_size_inches(fig.get_figwidth(), (tall + 9) / 25.4)
     ax.set_ylim(tall, -9)
-    below = (0, l.height + FOOT - 0.1), l.width, tall - l.height
-    ax.add_patch(Rectangle(*below, color=l.paper_colour, lw=0, zorder=-1))
+    corner = (0, l.height + FOOT - 0.1)
+    below = Rectangle(corner, l.width, tall - l.height, color=l.paper_colour, lw=0, zorder=-1)
+    ax.add_patch(below)
     _band(ax, l, _strength(attribution), hz)
     _scale(ax, 40, l.height + 2, target, m.signed)
     y = l.height + FOOT + 4
@@ -158,7 +158,7 @@ def ecg_figure(
         y += _LINE
     return fig
 
-# %% ../../nbs/80_saliency/80_figures.ipynb #48bd7cb5
+# %% ../../nbs/80_saliency/80_figures.ipynb #57ac097c
 def _dark(cover: np.ndarray) -> np.ndarray:
     "Thin strokes of a small chart made legible on paper."
     return cover**0.5
@@ -185,15 +185,15 @@ def _picture(ax: Axes, chart: Chart, picture: np.ndarray) -> None:
 
 def _verdict_on(ax: Axes, v: Verdict) -> None:
     "On the picture whether a map fails, in red, or in green that it passes; below, why."
-    lines = textwrap.wrap('fails: ' + '; '.join(v.fails), 56) if v.fails else []
-    lines += verdict_phrases(v)
+    lines = _wrapped(58, 'fails: ' + '; '.join(v.fails)) if v.fails else []
+    lines += _wrapped(58, *verdict_phrases(v))
     ax.set_xlabel('\n'.join(lines), size=6, loc='left', linespacing=1.35)
     word, colour = ('FAILS', _RED) if v.fails else ('passes', _GREEN)
     box = dict(facecolor='white', alpha=0.85, edgecolor='none', pad=1.2)
-    style = dict(size=7, weight='bold', color=colour, va='bottom', ha='right', bbox=box)
-    ax.text(0.98, 0.015, word, transform=ax.transAxes, **style)
+    words = ax.text(0.98, 0.015, word, transform=ax.transAxes, va='bottom', ha='right')
+    words.set(size=7, weight='bold', color=colour, bbox=box)
 
-# %% ../../nbs/80_saliency/80_figures.ipynb #b39e74ee
+# %% ../../nbs/80_saliency/80_figures.ipynb #beb5238a
 def maps_figure(
     charts: Sequence[Chart],  # the same recording in several layouts
     found: Sequence[dict[str, np.ndarray]],  # maps [H, W] by method, of each chart
@@ -204,7 +204,7 @@ def maps_figure(
     "Rows are layouts, columns the chart and its maps; verdicts below."
     names = list(found[0])
     side = 66 / 25.4
-    size = (side * (len(names) + 1) + 0.2, (side + 1.15) * len(charts) + 0.4)
+    size = (side * (len(names) + 1) + 0.2, (side + 1.05) * len(charts) + 0.4)
     fig = Figure(size, dpi=100, layout='constrained')
     axes = fig.subplots(len(charts), len(names) + 1, squeeze=False)
     fig.suptitle(title, size=10, x=0.01, ha='left')
@@ -220,7 +220,7 @@ def maps_figure(
     fig.set_layout_engine('none')  # every drawing would move things a little
     return fig
 
-# %% ../../nbs/80_saliency/80_figures.ipynb #a79f512d
+# %% ../../nbs/80_saliency/80_figures.ipynb #b035609b
 def _dots(ax: Axes, part: pd.DataFrame, y: np.ndarray, colour: str) -> None:
     "A dot and an interval per method; hollow where the task was not learnt."
     ax.hlines(y, part.auc_low, part.auc_high, color=colour, lw=1.3)
@@ -252,7 +252,9 @@ def truth_figure(
     titles = ['ink alone' if m == INK else get_method(m).title for m in methods]
     ax.set_yticks(range(len(methods)), titles)
     ax.invert_yaxis()
-    dot = dict(marker='o', ms=4, ls='')
-    dots = [Line2D([], [], color=f'C{j}', label=name, **dot) for j, name in enumerate(names)]
+    dots = [
+        Line2D([], [], color=f'C{j}', label=name, marker='o', ms=4, ls='')
+        for j, name in enumerate(names)
+    ]
     fig.legend(handles=dots, loc='outside lower center', ncols=4, fontsize=7, frameon=False)
     return fig

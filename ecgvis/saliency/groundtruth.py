@@ -6,25 +6,27 @@
 __all__ = ['INK', 'LEARNT', 'place_cells', 'Localisation', 'localise', 'ground_truth', 'TruthConfig', 'task_file', 'task_net',
            'truth_rows', 'localisation', 'trust', 'seed_spread']
 
-# %% ../../nbs/80_saliency/70_groundtruth.ipynb #6b4dfbcf
+# %% ../../nbs/80_saliency/70_groundtruth.ipynb #36e4e9b4
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from safetensors.torch import load_file, save_file
 from scipy.stats import rankdata
 
-from ..core import EcgvisError, atomic, digest, progress, read_table, write_table
+from ..config import one_of, setting, settings
+from ..core import atomic, digest, progress, read_table, write_table
 from ..intervals import resampled_mean
-from ..models.catalog import architecture
+from ..models.catalog import list_models
 from ..models.inputs import ChartInput
 from ..models.registry import create
 from ..models.weights import resolve_weights
+from ..render.layout import LAYOUTS
 from ..render.raster import ink
 from ecgvis.saliency.attribution import (
     Chart,
@@ -33,7 +35,7 @@ from ecgvis.saliency.attribution import (
     chart_of,
     chart_probabilities,
 )
-from .catalog import get_method, list_methods
+from .catalog import list_methods
 from .leadtime import PIECE, Cells, coarse
 from .methods import InkNet
 from .tasks import TASKS, KnownPlace, cases, train_task
@@ -136,34 +138,28 @@ def ground_truth(
             rows.append(dict(recording=int(k)) | row | dict(right=right[row['layout']]))
     return pd.DataFrame(rows)
 
-# %% ../../nbs/80_saliency/70_groundtruth.ipynb #adfefccd
-@dataclass(frozen=True)
+# %% ../../nbs/80_saliency/70_groundtruth.ipynb #27991e62
+@settings()
 class TruthConfig:
     "What is learnt, and how it is asked."
 
-    architectures: tuple[str, ...] = ('mobilenet_v3_small', 'resnet18')
-    tasks: tuple[str, ...] = tuple(TASKS)
-    methods: tuple[str, ...] = tuple(list_methods())
-    layouts: tuple[str, ...] = ('4x2.5+II', '2x5')
-    size: int = 128  # pixels
-    # networks of each task, which differ in weights, recordings and order
-    seeds: tuple[int, ...] = (1,)
-    train: int = 256  # recordings
-    epochs: int = 8
-    lr: float = 2e-3
-    # as of `create`; of random ones a ConvNeXt learns stage by stage, each in at most `epochs`
-    weights: str = 'auto'
-    test: int = 20  # recordings that have the thing, the same for all
-
-    def __post_init__(self) -> None:
-        for name in self.architectures:
-            architecture(name)
-        for name in self.methods:
-            get_method(name)
-        for name in self.tasks:
-            if name not in TASKS:
-                known = ', '.join(TASKS)
-                raise EcgvisError(f'unknown task {name!r}', field='tasks', expected=known)
+    architectures: tuple[Annotated[str, one_of(list_models)], ...] = setting(
+        ('mobilenet_v3_small', 'resnet18'), 'networks that learn'
+    )
+    tasks: tuple[Annotated[str, one_of(TASKS)], ...] = setting(tuple(TASKS), 'what they learn')
+    methods: tuple[Annotated[str, one_of(list_methods)], ...] = setting(
+        tuple(list_methods()), 'maps that are asked'
+    )
+    layouts: tuple[Annotated[str, one_of(LAYOUTS)], ...] = setting(
+        ('4x2.5+II', '2x5'), 'layouts of the charts'
+    )
+    size: int = setting(128, 'side of the charts, px', ge=32)
+    seeds: tuple[int, ...] = setting((1,), 'networks of a task: weights, recordings and order')
+    train: int = setting(256, 'recordings that are learnt', ge=2)
+    epochs: int = setting(8, 'epochs; of each stage, where a ConvNeXt learns stage by stage', ge=1)
+    lr: float = setting(2e-3, 'learning rate', gt=0)
+    weights: str = setting('auto', 'first weights, as of `create`')
+    test: int = setting(20, 'recordings that have the thing, the same for all', ge=1)
 
     def key(self, name: str, *parts: str) -> str:
         "A digest of the settings that the weights of an architecture depend on, and of `parts`."
@@ -173,7 +169,7 @@ class TruthConfig:
             start = hashlib.sha256(begun.file.read_bytes()).hexdigest()
         return digest(self.layouts, self.size, self.train, self.epochs, self.lr, start, *parts)
 
-# %% ../../nbs/80_saliency/70_groundtruth.ipynb #7759e3f2
+# %% ../../nbs/80_saliency/70_groundtruth.ipynb #5bde769f
 def task_file(
     c: TruthConfig,  # settings
     task: str,
@@ -191,8 +187,8 @@ def task_net(
     "A network that has learnt a task: from `task_file`, or trained and kept."
     file = task_file(c, task, name, seed, folder)
     if not file.exists():
-        how = dict(n=c.train, epochs=c.epochs, seed=seed, lr=c.lr, weights=c.weights)
-        model = train_task(name, task, c.layouts, c.size, **how).model
+        how = (c.layouts, c.size, c.train, c.epochs, seed)
+        model = train_task(name, task, *how, lr=c.lr, weights=c.weights).model
         with atomic(file) as tmp:
             save_file({k: v.contiguous() for k, v in model.state_dict().items()}, tmp)
     net = InkNet(create(name, 2, 'none'), ChartInput(c.layouts, c.size))
@@ -242,7 +238,7 @@ def localisation(
             found.append(row | dict(recordings=len(one), seeds=part.seed.nunique()))
     return pd.DataFrame(found)
 
-# %% ../../nbs/80_saliency/70_groundtruth.ipynb #ce962b1c
+# %% ../../nbs/80_saliency/70_groundtruth.ipynb #0a5983f5
 def trust(
     table: pd.DataFrame,  # of `localisation`
 ) -> pd.DataFrame:
@@ -252,7 +248,7 @@ def trust(
     rows = list[dict[str, Any]]()
     asked = table[(table.right >= LEARNT) & (table.method != INK)]
     for (a, m), part in asked.groupby(['architecture', 'method'], sort=False):
-        found = (part.auc_low > 0.5) & (part.per_ink_low > 0.5)
+        better = (part.auc_low > 0.5) & (part.per_ink_low > 0.5)
         rows.append(
             dict(
                 architecture=a,
@@ -261,14 +257,15 @@ def trust(
                 worst=part.auc.min(),
                 per_ink=part.per_ink.mean(),
                 pointing=part.pointing.mean(),
-                finds=', '.join(part.task[found]),
+                finds=', '.join(part.task[better]),
                 tasks=', '.join(part.task),
-                trusted=bool(found.all()),
+                trusted=bool(better.all()),
             )
         )
     columns = 'architecture method auc worst per_ink pointing finds tasks trusted'.split()
-    order = dict(by=['architecture', 'trusted', 'auc'], ascending=[True, False, False])
-    return pd.DataFrame(rows, columns=columns).sort_values(**order, ignore_index=True)
+    found = pd.DataFrame(rows, columns=columns)
+    order = ['architecture', 'trusted', 'auc']
+    return found.sort_values(order, ascending=[True, False, False], ignore_index=True)
 
 # %% ../../nbs/80_saliency/70_groundtruth.ipynb #8344a5ac
 def seed_spread(

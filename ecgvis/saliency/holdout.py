@@ -70,7 +70,7 @@ def stored_recording(store: Store, id: str) -> Recording:
         rhythms=tuple(filter(None, [m.get('rhythm')])),
     )
 
-# %% ../../nbs/80_saliency/95_holdout.ipynb #6690350a
+# %% ../../nbs/80_saliency/95_holdout.ipynb #ca096241
 def shuffle_labels(
     dataset: str | Path,  # folder of a prepared data set
     out: str | Path,  # folder of the new one
@@ -105,9 +105,10 @@ def label_twin(
     dataset = Path(dataset)
     mixed = shuffle_labels(dataset, dataset.with_name(f'{dataset.name}-shuffled-labels'))
     fold = read_json(run / 'run.json')['fold']
-    quiet = dict(test=False, predict_parts=False, save_now=save_now)
-    fit(run_config(run), run / 'shuffled-labels', mixed, fold, **quiet)
-    return run / 'shuffled-labels'
+    out = run / 'shuffled-labels'
+    config = run_config(run)
+    fit(config, out, mixed, fold, test=False, predict_parts=False, save_now=save_now)
+    return out
 
 # %% ../../nbs/80_saliency/95_holdout.ipynb #0001f43c
 _FILES = ('done.json', 'config.json', 'model.safetensors')  # of a finished run that can answer

@@ -92,7 +92,7 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
             expected=f'a module name such as {", ".join(names[-4:])}',
         ) from e
 
-# %% ../../nbs/80_saliency/20_methods.ipynb #35ec2570
+# %% ../../nbs/80_saliency/20_methods.ipynb #c2709be6
 def same_answer(found: torch.Tensor, untouched: torch.Tensor, most: float = 1e-6) -> None:
     "Refuse logits that differ from those of the untouched network."
     apart = float((found - untouched).abs().max() / untouched.abs().max().clamp(min=1))
@@ -104,7 +104,7 @@ def same_answer(found: torch.Tensor, untouched: torch.Tensor, most: float = 1e-6
             remedy='make the network deterministic: the same chart must give the same answer twice',
         )
 
-
+# %% ../../nbs/80_saliency/20_methods.ipynb #82d48739
 @dataclass
 class Pass:
     "A batch of charts that is explained; what several methods need is computed once."

@@ -113,9 +113,9 @@ def _irregular(rng: np.random.Generator, label: bool) -> tuple[np.ndarray, Known
     x, waves = make_ecg(rng, irregular=label)
     return x, _all_leads(waves['qrs'])
 
-# %% ../../nbs/80_saliency/50_tasks.ipynb #6603fcd6
+# %% ../../nbs/80_saliency/50_tasks.ipynb #9b84de6f
 _PLANTED = 0.4, 12.0, 0.8  # length s, frequency Hz, size mV
-_DECOY = 0.4, 5.0, 1.0  # as much ink
+_DECOY = 0.4, 5.0, 1.0  # two of them have as much ink
 
 
 def _oscillate(

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['Verdict', 'verdict_phrases', 'judge_maps']
 
-# %% ../../nbs/80_saliency/65_verdict.ipynb #ac2df293
+# %% ../../nbs/80_saliency/65_verdict.ipynb #1f0c588d
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -93,7 +94,25 @@ def _failures(
     ]
     return tuple(words for fine, words in found if not fine)
 
-# %% ../../nbs/80_saliency/65_verdict.ipynb #fa0f6edc
+# %% ../../nbs/80_saliency/65_verdict.ipynb #1ed7fe24
+def _curve_means(c: Curves) -> dict[str, Any]:
+    "Mean probabilities along the map, by chance and along edges."
+    found = dict[str, Any]()
+    for name, areas in zip(('deletion', 'insertion'), c.areas):
+        found[name] = float(areas[0])
+        found[f'{name}_chance'] = float(areas[2:].mean())
+        found[f'{name}_edges'] = float(areas[1])
+    return found
+
+
+def _agreement_facts(agree: Agreement | None) -> dict[str, Any]:
+    "How far a map agrees with that of another layout; None where there is none."
+    if agree is None:
+        return dict(rho=None, rho_low=None, rho_high=None, beyond_ink=None)
+    interval = dict(rho_low=agree.low, rho_high=agree.high)
+    return dict(rho=agree.rho, **interval, beyond_ink=agree.beyond_ink)
+
+# %% ../../nbs/80_saliency/65_verdict.ipynb #f8b460f8
 def judge_maps(
     net: InkNet,  # the network
     chart: Chart,
@@ -121,23 +140,13 @@ def judge_maps(
         known = lines[m] = curves(net, chart, values, target, draws, seed=seed, known=known)
         labels = map_correlation(given[m], mixed[m], chart.cells.hz) if mixed else None
         agree = chart_agreement(given[m], other[1][m], chart, other[0]) if other else None
-        beside = (agree.rho, agree.low, agree.high, agree.beyond_ink) if agree else (None,) * 4
-        down, up = known.areas
         verdicts[m] = Verdict(
-            deletion=float(down[0]),
-            deletion_chance=float(down[2:].mean()),
-            deletion_edges=float(down[1]),
-            insertion=float(up[0]),
-            insertion_chance=float(up[2:].mean()),
-            insertion_edges=float(up[1]),
+            **_curve_means(known),
             random_weights=float(weights[m]),
             random_labels=labels,
             infidelity=infidelities[m],
             sensitivity=sensitivity(net, chart, m, target, layer, seed=seed),
-            rho=beside[0],
-            rho_low=beside[1],
-            rho_high=beside[2],
-            beyond_ink=beside[3],
-            fails=_failures(not np.any(found[m]), down, up, float(weights[m]), labels, agree),
+            **_agreement_facts(agree),
+            fails=_failures(not found[m].any(), *known.areas, float(weights[m]), labels, agree),
         )
     return verdicts, lines

@@ -11,12 +11,19 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        'config': ['HeadPoint', 'Range', 'RefineConfig', 'SearchConfig', 'SearchPlan', 'read_plan'],
+        'config': [
+            'HeadPoint',
+            'Range',
+            'RefineConfig',
+            'SearchConfig',
+            'SearchPlan',
+            'search_plan',
+        ],
         'features': ['Features', 'compute_features', 'read_features'],
         'head': ['head_grid', 'rank_points'],
         'queue': ['TrialQueue', 'work'],
         'stages': ['search_model'],
-        'status': ['search_status', 'step_status'],
+        'status': ['SearchStatus', 'search_status'],
         'trials': ['trials_table'],
         'tuning': ['bayes', 'refine'],
     },

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Space', 'SPACES', 'HEAD_SPACE', 'SEARCHES', 'Range', 'tunable', 'own_names', 'read_space', 'HeadPoint', 'head_points',
-           'Budget', 'SearchConfig', 'RefineConfig', 'SearchPlan', 'read_plan']
+           'Budget', 'SearchConfig', 'RefineConfig', 'SearchPlan', 'search_plan']
 
 # %% ../../nbs/60_search/00_config.ipynb #e96fbce5
 import itertools
@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from ..config import one_of, read_settings, setting, settings
+from ..config import read_settings, setting, settings
 from ..core import EcgvisError, digest
 from ..train.config import Head, Optimizer, Scheduler
 from ..train.config import TrainConfig
@@ -85,28 +85,11 @@ def own_names(
     "Values by the names of `TrainConfig`: without the first parts of dotted names."
     return {name.rpartition('.')[2]: value for name, value in params.items()}
 
-# %% ../../nbs/60_search/00_config.ipynb #13044e99
+# %% ../../nbs/60_search/00_config.ipynb #083f71fb
 def _refuse(field: str, value: Any, expected: str) -> EcgvisError:
     return EcgvisError(f'{value!r} is not usable', field=field, expected=expected)
 
 
-def read_space(
-    values: Any,  # `study`, `small`, or names with lists and ranges, as in a study's YAML
-    field: str = 'search.bayes.space',  # what to call it in an error
-) -> dict[str, tuple[Any, ...] | Range]:
-    "What varies, checked."
-    if isinstance(values, str) and values in SPACES:
-        values = SPACES[values]
-    if not isinstance(values, Mapping) or not values:
-        raise _refuse(field, values, f'{", ".join(SPACES)}, or names with their values')
-    found = {str(name): _values(str(name), v, f'{field}.{name}') for name, v in values.items()}
-    chosen = {x for v in found.values() if isinstance(v, tuple) for x in v}
-    for name in found:
-        if '.' in name and name.split('.')[0] not in chosen:
-            raise _refuse(f'{field}.{name}', name, 'a first part that is one of the choices')
-    return found
-
-# %% ../../nbs/60_search/00_config.ipynb #083f71fb
 def _values(name: str, values: Any, field: str) -> tuple[Any, ...] | Range:
     "Choices or a range of one setting, each of which `TrainConfig` takes."
     own = name.rpartition('.')[2]
@@ -141,6 +124,23 @@ def _try(name: str, value: Any, field: str) -> None:
         TrainConfig('mobilenet_v3_small', ('a', 'b'), **{name: value})
     except EcgvisError as e:
         raise _refuse(field, value, e.expected or 'what TrainConfig takes') from e
+
+# %% ../../nbs/60_search/00_config.ipynb #13044e99
+def read_space(
+    values: Any,  # `study`, `small`, or names with lists and ranges, as in a study's YAML
+    field: str = 'search.bayes.space',  # what to call it in an error
+) -> dict[str, tuple[Any, ...] | Range]:
+    "What varies, checked."
+    if isinstance(values, str) and values in SPACES:
+        values = SPACES[values]
+    if not isinstance(values, Mapping) or not values:
+        raise _refuse(field, values, f'{", ".join(SPACES)}, or names with their values')
+    found = {str(name): _values(str(name), v, f'{field}.{name}') for name, v in values.items()}
+    chosen = {x for v in found.values() if isinstance(v, tuple) for x in v}
+    for name in found:
+        if '.' in name and name.split('.')[0] not in chosen:
+            raise _refuse(f'{field}.{name}', name, 'a first part that is one of the choices')
+    return found
 
 # %% ../../nbs/60_search/00_config.ipynb #476ca851
 @settings('search.head')
@@ -318,7 +318,7 @@ class SearchPlan:
         return [k for k in ('head', 'bayes', 'refine') if getattr(self, k) is not None]
 
 # %% ../../nbs/60_search/00_config.ipynb #e87d00da
-def read_plan(
+def search_plan(
     values: Any,  # a name of `SEARCHES`, or a mapping with head, bayes, refine, storage
     file: str | Path | None = None,  # where they come from, for the error
 ) -> SearchPlan:

@@ -34,6 +34,21 @@ from .heads import first_head, score_heads, train_heads, with_ones
 from ..store.batches import cuts
 from ..train.setup import pick_device
 
+# %% ../../nbs/60_search/60_head.ipynb #e4331d5f
+def _refuse(what: str, expected: str | None, remedy: str | None = None) -> EcgvisError:
+    return EcgvisError(what, field='folds', expected=expected, remedy=remedy)
+
+
+def _check_classes(fold: np.ndarray, labels: np.ndarray) -> None:
+    "Both sides of every fold need at least two classes."
+    if len(set(fold)) < 2:
+        raise _refuse('there is only one fold', '2 or more')
+    sides = (('trains on', False), ('validates on', True))
+    for k, (side, inside) in itertools.product(np.unique(fold), sides):
+        if len(set(labels[(fold == k) == inside])) < 2:
+            remedy = 'use fewer folds or more recordings'
+            raise _refuse(f'fold {k} {side} one class', 'two or more', remedy)
+
 # %% ../../nbs/60_search/60_head.ipynb #8f9f9f47
 def fold_numbers(
     features: Features,  # what was seen
@@ -61,21 +76,6 @@ def fold_numbers(
     _check_classes(fold, rows['label'].to_numpy())
     return fold
 
-
-def _refuse(what: str, expected: str | None, remedy: str | None = None) -> EcgvisError:
-    return EcgvisError(what, field='folds', expected=expected, remedy=remedy)
-
-# %% ../../nbs/60_search/60_head.ipynb #e4331d5f
-def _check_classes(fold: np.ndarray, labels: np.ndarray) -> None:
-    "Both sides of every fold need at least two classes."
-    if len(set(fold)) < 2:
-        raise _refuse('there is only one fold', '2 or more')
-    sides = (('trains on', False), ('validates on', True))
-    for k, (side, inside) in itertools.product(np.unique(fold), sides):
-        if len(set(labels[(fold == k) == inside])) < 2:
-            remedy = 'use fewer folds or more recordings'
-            raise _refuse(f'fold {k} {side} one class', 'two or more', remedy)
-
 # %% ../../nbs/60_search/60_head.ipynb #bf23b6cd
 _LANES = 64  # most heads in one stack
 
@@ -92,6 +92,25 @@ def _jobs(
         for fold in folds:
             left = [p for p in group if (p.name, fold) not in done]
             yield from ((left[c], fold) for c in cuts(len(left), _LANES))
+
+# %% ../../nbs/60_search/60_head.ipynb #2d57ff08
+def _fold_rows(
+    stack: Sequence[HeadPoint],
+    x: torch.Tensor,
+    y: torch.Tensor,
+    classes: int,
+    fold: np.ndarray,
+    k: int,
+    seed: int,
+) -> pd.DataFrame:
+    "A row for each point of a stack, trained outside a fold and scored on it."
+    start = time.perf_counter()
+    train = np.flatnonzero(fold != k)
+    held = np.flatnonzero(fold == k)
+    theta = train_heads(stack, x, y, classes, train, held, seed, k)
+    scores = score_heads(theta, x[held], y[held])
+    rows = pd.DataFrame([dict(point=p.name) | asdict(p) | dict(fold=k) for p in stack])
+    return rows.assign(**scores, seconds=(time.perf_counter() - start) / len(stack))
 
 # %% ../../nbs/60_search/60_head.ipynb #55fdd9ed
 def _earlier(path: Path, key: str) -> pd.DataFrame | None:
@@ -130,25 +149,6 @@ def _run(
             bar.update(len(stack))
     assert table is not None
     return table
-
-# %% ../../nbs/60_search/60_head.ipynb #2d57ff08
-def _fold_rows(
-    stack: Sequence[HeadPoint],
-    x: torch.Tensor,
-    y: torch.Tensor,
-    classes: int,
-    fold: np.ndarray,
-    k: int,
-    seed: int,
-) -> pd.DataFrame:
-    "A row for each point of a stack, trained outside a fold and scored on it."
-    start = time.perf_counter()
-    train = np.flatnonzero(fold != k)
-    held = np.flatnonzero(fold == k)
-    theta = train_heads(stack, x, y, classes, train, held, seed, k)
-    scores = score_heads(theta, x[held], y[held])
-    rows = pd.DataFrame([dict(point=p.name) | asdict(p) | dict(fold=k) for p in stack])
-    return rows.assign(**scores, seconds=(time.perf_counter() - start) / len(stack))
 
 # %% ../../nbs/60_search/60_head.ipynb #fbc385be
 def rank_points(

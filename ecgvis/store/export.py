@@ -326,7 +326,7 @@ def _png_block(items: _Items, store: Store, sheets: Sequence[Sheet]) -> list[_Ou
         outcomes.append(_Outcome(id, rows, id in made))
     return outcomes
 
-# %% ../../nbs/30_store/30_export.ipynb #35fff094
+# %% ../../nbs/30_store/30_export.ipynb #f66f42f4
 def export_png(
     store: Store,  # what to export
     folder: str | Path,  # new, empty, or of the same export, which goes on
@@ -343,7 +343,7 @@ def export_png(
         what = f'layouts {", ".join(l.name for l in chosen)}'
         raise EcgvisError(what, field='layouts', expected='one or more, with different names')
     sheets = [Sheet(l, shape_of(l, size), folder / n) for l, n in zip(chosen, names, strict=True)]
-    settings = dict(kind='png', folders=names, layouts=[repr(l) for l in chosen])
+    settings: dict[str, Any] = dict(kind='png', folders=names, layouts=[repr(l) for l in chosen])
     settings['size'] = list(sheets[0].size)
     work = partial(_png_block, store=store, sheets=sheets)
     return _folder_export(store, folder, settings, ids, jobs, work)
@@ -391,7 +391,7 @@ def _header(name: str, header: Mapping[str, Any], steps: np.ndarray, fs: float) 
         lines.append(f'{name}.dat {_bits(steps)} {gain}(0)/mV 16 0 {row[0]} {check} 0 {lead}')
     return '\n'.join(lines + _comments(name, header)) + '\n'
 
-# %% ../../nbs/30_store/30_export.ipynb #03b4ca16
+# %% ../../nbs/30_store/30_export.ipynb #7a83bebb
 def _same(path: Path, data: bytes) -> bool:
     "Whether the file is there with these bytes."
     try:
@@ -406,13 +406,14 @@ def _wfdb_block(items: _Items, store: Store, folder: Path) -> list[_Outcome]:
     found, outcomes = _read(items, lambda id: (store.header(id), store.steps([id])[0][0]))
     for id, (header, steps) in found.items():
         text = _header(names[id], header, steps, store.meta['fs'])
+        samples = np.ascontiguousarray(steps.T, f'<i{_bits(steps) // 8}')
         files = {
-            folder / f'{names[id]}.dat': np.ascontiguousarray(steps.T, f'<i{_bits(steps) // 8}'),
+            folder / f'{names[id]}.dat': samples.tobytes(),
             folder / f'{names[id]}.hea': text.encode('utf-8', 'replace'),
         }
-        missing = [file for file, data in files.items() if not _same(file, bytes(data))]
+        missing = [file for file, data in files.items() if not _same(file, data)]
         for file in missing:
-            _put(file, bytes(files[file]))
+            _put(file, files[file])
         row = _row(id, header, Path(folder.name) / f'{names[id]}.hea')
         outcomes.append(_Outcome(id, [row], bool(missing)))
     return outcomes

@@ -101,7 +101,7 @@ def _died(jobs: int) -> EcgvisError:
         remedy='run the same command again with fewer jobs; what was stored is kept',
     )
 
-# %% ../../nbs/30_store/15_ingest.ipynb #9822b05e
+# %% ../../nbs/30_store/15_ingest.ipynb #2e7d8592
 def _fill(opened: Opened, results: Iterable[_Outcome], batch: int = 64) -> None:
     """Store results in transactions of `batch` recordings; what is at hand is kept when the work is
     interrupted."""
@@ -122,6 +122,14 @@ def _fill(opened: Opened, results: Iterable[_Outcome], batch: int = 64) -> None:
                 flush()
     finally:
         flush()
+
+
+def _description(fs: float, seconds: float, compress: bool) -> dict[str, Any]:
+    "What a store says of itself."
+    what = 'twelve-lead ECG signals by id, written by ecgvis; `signals` holds records (format: '
+    what += 'ecgvis.store.codec), `outcomes` what the audit said'
+    shape = dict(fs=fs, seconds=seconds, samples=round(fs * seconds), leads=list(LEADS))
+    return dict(version=VERSION, **shape, compress=compress, what=what)
 
 # %% ../../nbs/30_store/15_ingest.ipynb #33ae3c62
 def _doubtful(path: Path) -> set[str]:
@@ -152,15 +160,7 @@ def _check_ids(ids: pd.Series) -> None:
         what = f'an id of {len(bad[0])} characters: {bad[0][:40]!r}'
         raise EcgvisError(what, field='id', expected='1 to 511 bytes', remedy='rename the file')
 
-# %% ../../nbs/30_store/15_ingest.ipynb #9569b295
-def _description(fs: float, seconds: float, compress: bool) -> dict[str, Any]:
-    "What a store says of itself."
-    what = 'twelve-lead ECG signals by id, written by ecgvis; `signals` holds records (format: '
-    what += 'ecgvis.store.codec), `outcomes` what the audit said'
-    shape = dict(fs=fs, seconds=seconds, samples=round(fs * seconds), leads=list(LEADS))
-    return dict(version=VERSION, **shape, compress=compress, what=what)
-
-
+# %% ../../nbs/30_store/15_ingest.ipynb #db0dd032
 def _audited(dataset: pd.DataFrame, outcomes: dict[str, dict[str, Any]]) -> pd.DataFrame:
     "The dataset with what the audit said of each recording."
     said = ('reason', 'detail', 'notes', 'hash')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['to_key', 'read_outcomes', 'Store', 'open_store', 'Verified', 'read_apart', 'check_index', 'verify']
 
-# %% ../../nbs/30_store/10_signals.ipynb #e3c76579
+# %% ../../nbs/30_store/10_signals.ipynb #04b90d7a
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -19,9 +19,9 @@ from ..core import EcgvisError, progress, workers
 from ..data.recording import LEADS
 from .codec import VERSION, metadata, scale, steps_into, unseal
 from .environment import Opened, close, is_current, known, reading
-from .integrity import REMEDY, check_store, data_file, file_digest, read_digest
+from .integrity import REMEDY, data_file, file_digest, read_digest
 
-# %% ../../nbs/30_store/10_signals.ipynb #0ef29424
+# %% ../../nbs/30_store/10_signals.ipynb #6c0abbce
 def to_key(id: str) -> bytes:
     "The key of an id."
     return id.encode('utf-8', 'surrogateescape')
@@ -37,8 +37,10 @@ def _record(opened: Opened, txn: lmdb.Transaction, id: str, path: Path) -> memor
     return memoryview(found)
 
 
-def _entries(txn: lmdb.Transaction, db: Any, path: Path) -> Iterator[tuple[str, memoryview]]:
-    "Ids and values of a database. Keys must be in order: a damaged index might go round in circles."
+def _entries(
+    txn: lmdb.Transaction, db: Any, path: Path
+) -> Iterator[tuple[str, bytes | memoryview]]:
+    "Ids and values, in order; a damaged index, which might go round in circles, is refused."
     before = b''
     with txn.cursor(db) as cursor:
         for key, value in cursor:
@@ -47,7 +49,7 @@ def _entries(txn: lmdb.Transaction, db: Any, path: Path) -> Iterator[tuple[str, 
             before = bytes(key)
             yield before.decode('utf-8', 'surrogateescape'), value
 
-# %% ../../nbs/30_store/10_signals.ipynb #b0a556d3
+
 def read_outcomes(opened: Opened, txn: lmdb.Transaction, path: Path) -> dict[str, dict[str, Any]]:
     """What the audit said of every recording read so far, by id; damaged entries are left out, so
     that those are read again."""
@@ -55,7 +57,35 @@ def read_outcomes(opened: Opened, txn: lmdb.Transaction, path: Path) -> dict[str
     found = {id: unseal(to_key(id), bytes(value)) for id, value in entries}
     return {id: outcome for id, outcome in found.items() if outcome is not None}
 
-# %% ../../nbs/30_store/10_signals.ipynb #7345d4f0
+# %% ../../nbs/30_store/10_signals.ipynb #b4d9fb85
+def _fitting(out: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    "`out`, if it can be filled with the samples of records."
+    if isinstance(out, np.ndarray):
+        fits = (out.shape, out.dtype) == (shape, np.int16)
+        if fits and out.flags.c_contiguous and out.flags.writeable:
+            return out
+    found = f'{out.dtype} {list(out.shape)}' if isinstance(out, np.ndarray) else type(out).__name__
+    what = f'samples cannot be put into {found}'
+    expected = f'an array int16 {list(shape)}, contiguous, not read-only'
+    raise EcgvisError(what, field='out', expected=expected)
+
+# %% ../../nbs/30_store/10_signals.ipynb #7d2f2127
+def _summary(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+    """excluded, reasons; of the others groups, rhythms, labels, sources, patients (None where not
+    known), units (least and greatest mV per step)."""
+    kept = [o for o in outcomes if not o['reason']]
+
+    def count(name: str, rows: list[dict[str, Any]]) -> dict[str, int]:
+        return dict(Counter(o[name] for o in rows if o.get(name)).most_common())
+
+    reasons = count('reason', outcomes)
+    patients = len(count('patient', kept))
+    units = [o['unit'] for o in kept if 'unit' in o]
+    counts = {f'{name}s': count(name, kept) for name in ('group', 'rhythm', 'label', 'source')}
+    facts = dict(excluded=sum(reasons.values()), reasons=reasons, patients=patients or None)
+    return facts | counts | dict(units=[min(units), max(units)] if units else [])
+
+# %% ../../nbs/30_store/10_signals.ipynb #e9ccd105
 class Store:
     "A read-only store of signals by id; safe to pickle, fork and spawn."
 
@@ -116,7 +146,8 @@ class Store:
         fs, seconds, leads, and what `_summary` counts."""
         n = len(self)
         size = data_file(self.path).stat().st_size
-        facts = dict(recordings=n, bytes=size, bytes_per_recording=size / max(n, 1))
+        facts: dict[str, Any] = dict(recordings=n, bytes=size)
+        facts['bytes_per_recording'] = size / max(n, 1)
         facts |= {name: self.meta[name] for name in ('fs', 'seconds', 'leads')}
         facts |= dict(codec='zstd' if self.meta['compress'] else 'int16', format=VERSION)
         return facts | _summary(list(self.outcomes().values()))
@@ -126,35 +157,7 @@ def open_store(path: str | Path) -> Store:
     "Open a store for reading."
     return Store(path)
 
-# %% ../../nbs/30_store/10_signals.ipynb #b4d9fb85
-def _fitting(out: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    "`out`, if it can be filled with the samples of records."
-    if isinstance(out, np.ndarray):
-        fits = (out.shape, out.dtype) == (shape, np.int16)
-        if fits and out.flags.c_contiguous and out.flags.writeable:
-            return out
-    found = f'{out.dtype} {list(out.shape)}' if isinstance(out, np.ndarray) else type(out).__name__
-    what = f'samples cannot be put into {found}'
-    expected = f'an array int16 {list(shape)}, contiguous, not read-only'
-    raise EcgvisError(what, field='out', expected=expected)
-
-# %% ../../nbs/30_store/10_signals.ipynb #7d2f2127
-def _summary(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
-    """excluded, reasons; of the others groups, rhythms, labels, sources, patients (None where not
-    known), units (least and greatest mV per step)."""
-    kept = [o for o in outcomes if not o['reason']]
-
-    def count(name: str, rows: list[dict[str, Any]]) -> dict[str, int]:
-        return dict(Counter(o[name] for o in rows if o.get(name)).most_common())
-
-    reasons = count('reason', outcomes)
-    patients = len(count('patient', kept))
-    units = [o['unit'] for o in kept if 'unit' in o]
-    counts = {f'{name}s': count(name, kept) for name in ('group', 'rhythm', 'label', 'source')}
-    facts = dict(excluded=sum(reasons.values()), reasons=reasons, patients=patients or None)
-    return facts | counts | dict(units=[min(units), max(units)] if units else [])
-
-# %% ../../nbs/30_store/10_signals.ipynb #854f3f75
+# %% ../../nbs/30_store/10_signals.ipynb #219ecede
 class Verified(NamedTuple):
     "What a look at all of a store found."
 
@@ -209,5 +212,9 @@ def verify(
         return Verified(len(Store(path)), [])
     found = read_apart(path)
     if told and not found.damaged and read_digest(path) == told:
-        check_store(path)
+        what = (
+            'the data file is damaged, though no record is: its index, or room that is not in use'
+        )
+        expected = 'the bytes that were written'
+        raise EcgvisError(what, file=data_file(path), expected=expected, remedy=REMEDY)
     return found

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['STAGES', 'ModelPage', 'tiny_study', 'open_page', 'search_points', 'final_runs', 'holdout_results', 'cross_results',
-           'cost_results', 'result_figures', 'example_charts', 'explained_methods', 'explained_pictures', 'finish_page',
+           'cost_results', 'result_figures', 'answer_charts', 'explained_methods', 'explained_pictures', 'finish_page',
            'open_study_file', 'study_results', 'study_lacks', 'report_study']
 
-# %% ../../nbs/95_study/30_notebook.ipynb #a75355ae
+# %% ../../nbs/95_study/30_notebook.ipynb #a5a05f4b
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from ..search.head import rank_points
 from ..search.trials import trials_table
 from ..store.signals import open_store
 from ecgvis.study.run import (
-    cost_table,
+    costs_table,
     do_steps,
     measure_steps,
     measure_study,
@@ -176,10 +176,10 @@ def cross_results(page: ModelPage) -> pd.DataFrame:
     rows = [dict(repeat=k, macro_f1=v['value'], low=v['low'], high=v['high']) for k, v in named]
     return pd.DataFrame(rows)
 
-# %% ../../nbs/95_study/30_notebook.ipynb #cd54898e
+# %% ../../nbs/95_study/30_notebook.ipynb #dbbc5b59
 def cost_results(page: ModelPage) -> pd.DataFrame:
     "What an answer costs: run, parameters_m, gmacs, latency_ms, charts_per_second."
-    return cost_table(page.do('costs'))
+    return costs_table(page.do('costs'))
 
 # %% ../../nbs/95_study/30_notebook.ipynb #00471dbc
 def result_figures(page: ModelPage) -> list[Figure]:
@@ -195,8 +195,8 @@ def result_figures(page: ModelPage) -> list[Figure]:
             out.append(confusion_figure(name, m['confusion'], r.metrics['classes'], colour))
     return out
 
-# %% ../../nbs/95_study/30_notebook.ipynb #c15611d5
-def example_charts(page: ModelPage, size: int = 320) -> Figure | None:
+# %% ../../nbs/95_study/30_notebook.ipynb #7ca1aa04
+def answer_charts(page: ModelPage, size: int = 320) -> Figure | None:
     "Hold-out recordings with their answers, charts of `size` px; None before a run is finished."
     done = [step for step in page.steps('final') if is_done(step)]
     if not done:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Stop', 'WORK', 'AGAIN', 'do_step', 'problem_text', 'prepare_study', 'do_steps', 'train_study', 'measure_steps',
-           'measure_study', 'report_study', 'run_study', 'result_table', 'cost_table', 'beside', 'check_parameters',
+           'measure_study', 'report_study', 'run_study', 'result_table', 'costs_table', 'beside', 'check_parameters',
            'run_notebook', 'run_job', 'run_job_command']
 
 # %% ../../nbs/95_study/20_run.ipynb #4e09ce2d
@@ -108,7 +108,7 @@ def _train(study: Study, step: Step, stop: Stop) -> list[Path]:
         fit(config, step.folder, dataset, 'all' if everything else None, save_now=stop)
     return [step.folder / name for name in ('done.json', 'run.json', 'predictions.parquet')]
 
-# %% ../../nbs/95_study/20_run.ipynb #0695d815
+# %% ../../nbs/95_study/20_run.ipynb #06ed0a0c
 def _fold_dataset(study: Study, step: Step) -> Path:
     "The data set of a fold; models share it."
     from ecgvis.evaluate.cross import cross_dataset
@@ -121,7 +121,7 @@ def _fold_dataset(study: Study, step: Step) -> Path:
 
 def _fit_trees(model: Model, seed: int, folder: Path, dataset: Path) -> None:
     "Trees on features, on those of Diagnostics.xlsx where there is one."
-    from ecgvis.models.trees import fit as fit_trees
+    from ecgvis.models.trees import fit_trees
 
     root = model.study.data.root
     measured = Path(root) / 'Diagnostics.xlsx'
@@ -136,16 +136,26 @@ def _cross(study: Study, step: Step, stop: Stop) -> list[Path]:
     pool(step.folder, study.cross)
     return [step.folder / name for name in ('cross.json', 'predictions.parquet')]
 
-# %% ../../nbs/95_study/20_run.ipynb #8982041c
+# %% ../../nbs/95_study/20_run.ipynb #f68798bd
 @_does('evaluate')
 def _evaluate(study: Study, step: Step, stop: Stop) -> list[Path]:
+    from ecgvis.evaluate.calibration import calibrate
     from ecgvis.evaluate.metrics import evaluate
 
     f1 = evaluate(None, step.folder)['parts']['test']['macro']['f1']
+    calibrate(None, step.folder)
     interval = f'95 % interval {f1["low"]:.3f} to {f1["high"]:.3f}'
     name = f'{step.model}/{step.part}'
     print(f'{name}: hold-out macro-F1 {f1["value"]:.3f} ({interval})', flush=True)
-    return [step.folder / 'metrics.json']
+    return [step.folder / 'metrics.json', step.folder / 'calibration.json']
+
+
+def _compare(study: Study) -> None:
+    "Compare all runs, unless that was done for the same predictions; what cannot be is said."
+    from ecgvis.evaluate.study import compare_runs
+
+    for note in compare_runs(study.folder):
+        print(note, flush=True)
 
 
 @_does('costs')
@@ -168,6 +178,7 @@ def _saliency(study: Study, step: Step, stop: Stop) -> list[Path]:
 def _report(study: Study, step: Step, stop: Stop) -> list[Path]:
     from ecgvis.report.assemble import report
 
+    _compare(study)
     return [report(study.folder)]
 
 # %% ../../nbs/95_study/20_run.ipynb #7ca3c059
@@ -246,7 +257,7 @@ def _attempt(study: Study, step: Step, failed: dict[str, str], stop: Stop | None
         print(f'{step.name} failed: {failed[step.name]}', flush=True)
         return True
 
-# %% ../../nbs/95_study/20_run.ipynb #a2417abd
+# %% ../../nbs/95_study/20_run.ipynb #6b4e3364
 def train_study(
     study: Study,  # prepared
     kinds: Sequence[str] = ('head', 'bayes', 'refine', 'final', 'fold', 'cross'),
@@ -268,7 +279,10 @@ def measure_study(
     kinds: Sequence[str] = ('evaluate', 'costs', 'saliency'),
 ) -> dict[str, str]:
     "Evaluate, measure and explain what is trained; returns the steps that failed and why."
-    return do_steps(study, measure_steps(study, kinds))
+    failed = do_steps(study, measure_steps(study, kinds))
+    if 'evaluate' in kinds:
+        _compare(study)
+    return failed
 
 
 def report_study(study: Study) -> Path:
@@ -290,7 +304,7 @@ def run_study(
     failed |= measure_study(study)
     return report_study(study), failed
 
-# %% ../../nbs/95_study/20_run.ipynb #e90bc844
+# %% ../../nbs/95_study/20_run.ipynb #10a2d9b0
 def result_table(
     steps: Sequence[Step],  # of the kind evaluate
 ) -> 'pd.DataFrame':
@@ -305,7 +319,7 @@ def result_table(
     return pd.DataFrame(rows, columns=['run', 'macro_f1', 'low', 'high'])
 
 
-def cost_table(
+def costs_table(
     steps: Sequence[Step],  # of the kind costs
 ) -> 'pd.DataFrame':
     "What an answer costs, as last measured, of those that are done."

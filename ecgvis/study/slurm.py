@@ -276,7 +276,7 @@ def shell_text(planned: Sequence[SlurmCall]) -> str:
     plain = lambda word: word if word.startswith('--dependency=') else shlex.quote(word)
     return '\n'.join(f'{c.kind}=$({" ".join(map(plain, c.command(ids)))})' for c in planned)
 
-# %% ../../nbs/95_study/40_slurm.ipynb #6b0dde22
+# %% ../../nbs/95_study/40_slurm.ipynb #f9800d09
 def submit_study(
     study: Study,
     site: Site,
@@ -295,7 +295,8 @@ def submit_study(
     active = {row['name'] for row in slurm_jobs(study.folder) if row['active']}
     names = [n for n in dict.fromkeys(step.model for step in left) if n and n not in active]
     if not left or active and not names:
-        return f'{study.name}: nothing to submit; {len(active)} jobs are queued or running, all else is done'
+        queued = f'{len(active)} jobs are queued or running'
+        return f'{study.name}: nothing to submit; {queued}, all else is done'
     planned = slurm_calls(study, site, names, script)
     if not dry or shutil.which('sbatch'):
         check_cluster(site, len(names) * site.workers)

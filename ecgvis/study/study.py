@@ -25,11 +25,11 @@ from ..locks import is_leased
 from ..models.catalog import Architecture, architecture, list_models
 from ..runs import Step, is_done, read_step
 from ..saliency.config import SaliencyConfig
-from ..search.config import SearchPlan, read_plan
+from ..search.config import SearchPlan, search_plan
 from ..search.status import StepStatus, search_status, time_text
 from ..train.config import TrainConfig
 
-# %% ../../nbs/95_study/00_study.ipynb #710b3e2e
+# %% ../../nbs/95_study/00_study.ipynb #8334a1bd
 def fingerprint(
     root: str | Path,  # folder of recordings
 ) -> str:
@@ -47,14 +47,13 @@ def data_key(
     folder: Path,  # of the prepared data
 ) -> str:
     "A digest of all that prepared data depend on."
-    if not data.root:
-        return digest(asdict(data), str((folder.parent / 'recordings').resolve()))
-    root = Path(data.root)
+    root = Path(data.root or folder.parent / 'recordings')
     kept = folder / 'done.json'
-    if root.exists():
+    source = ''  # settings say all of simulated recordings
+    if data.root and root.exists():
         source = fingerprint(root)
-    else:
-        source = read_json(kept).get('source', '') if kept.exists() else ''
+    elif data.root and kept.exists():
+        source = read_json(kept).get('source', '')
     return digest(asdict(data), str(root.resolve()), source, *_lists(data))
 
 
@@ -99,7 +98,7 @@ class Study:
 
     @property
     def plan(self) -> SearchPlan:
-        return read_plan(self.search)
+        return search_plan(self.search)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -217,7 +216,7 @@ def _check_training(study: Study) -> None:
         raise EcgvisError(f'there is no device {device!r}', field='train.device', expected=expected)
     for model in models(study):
         model.config(study.seeds[0], ('a', 'b'))
-    read_plan(study.search)
+    search_plan(study.search)
 
 # %% ../../nbs/95_study/00_study.ipynb #8198c06b
 STUDY_FILES = ('chapman.yaml', 'small.yaml')  # they come with the package

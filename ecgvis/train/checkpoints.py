@@ -210,7 +210,3 @@ class EpochBuffer:
             self.losses = list(state['epoch.losses'].to(device))
             self.answers = [state['epoch.answers'].to(device)]
             self.truth = [state['epoch.truth']]
-
-# %% ../../nbs/50_train/20_checkpoints.ipynb #5h1m462b
-from .config import LIMITS, TrainConfig  # noqa: F401
-from .guard import NonFinite  # noqa: F401
