@@ -21,7 +21,7 @@ from ..intervals import INTERVAL
 from .page import Row
 from ..runs import Run, StudyFiles
 
-# %% ../../nbs/90_report/20_style.ipynb #5f5c9934
+# %% ../../nbs/90_report/20_style.ipynb #1fba1063
 GREY = '#9aa5b0'  # of axes and lines that only guide the eye
 DARK = '#1c2733'  # of titles and of numbers inside a figure
 _MARGIN = 0.12  # right of the axes, inches
@@ -61,7 +61,7 @@ def axes(
 def preview(figure: Figure, dpi: float = 64) -> Image.Image:
     "A figure as a small picture of few colours, for a notebook."
     figure.savefig(out := io.BytesIO(), dpi=dpi)
-    return Image.open(out).convert('RGB').quantize(32, dither=Image.Dither.NONE)
+    return Image.open(out).convert('RGB').quantize(96, dither=Image.Dither.NONE)
 
 # %% ../../nbs/90_report/20_style.ipynb #094c459f
 def write_in_cells(
