@@ -368,9 +368,11 @@ def run_store_verify(args: Args) -> int:
 def run_store_export(args: Args) -> int:
     "Write recordings of a store as PNG charts, WFDB records, or a table of their metadata."
     from ecgvis.store.export import export_index, export_png, export_wfdb, find_store
-    from ecgvis.store.signals import open_store
+    from ecgvis.store.signals import check_index, open_store
 
-    store = open_store(find_store(args.store))
+    path = find_store(args.store)
+    check_index(path)
+    store = open_store(path)
     out = Path(args.out)
     kind = args.format or ('index' if out.suffix in ('.parquet', '.csv') else 'png')
     if len(args.size or ()) > 2:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['to_key', 'read_outcomes', 'Store', 'open_store', 'Verified', 'read_apart', 'check_index', 'verify']
 
-# %% ../../nbs/30_store/10_signals.ipynb #e3c76579
+# %% ../../nbs/30_store/10_signals.ipynb #04b90d7a
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -19,7 +19,7 @@ from ..core import EcgvisError, progress, workers
 from ..data.recording import LEADS
 from .codec import VERSION, metadata, scale, steps_into, unseal
 from .environment import Opened, close, is_current, known, reading
-from .integrity import REMEDY, check_store, data_file, file_digest, read_digest
+from .integrity import REMEDY, data_file, file_digest, read_digest
 
 # %% ../../nbs/30_store/10_signals.ipynb #6c0abbce
 def to_key(id: str) -> bytes:
@@ -157,7 +157,7 @@ def open_store(path: str | Path) -> Store:
     "Open a store for reading."
     return Store(path)
 
-# %% ../../nbs/30_store/10_signals.ipynb #854f3f75
+# %% ../../nbs/30_store/10_signals.ipynb #219ecede
 class Verified(NamedTuple):
     "What a look at all of a store found."
 
@@ -212,5 +212,9 @@ def verify(
         return Verified(len(Store(path)), [])
     found = read_apart(path)
     if told and not found.damaged and read_digest(path) == told:
-        check_store(path)
+        what = (
+            'the data file is damaged, though no record is: its index, or room that is not in use'
+        )
+        expected = 'the bytes that were written'
+        raise EcgvisError(what, file=data_file(path), expected=expected, remedy=REMEDY)
     return found

@@ -108,7 +108,7 @@ def _train(study: Study, step: Step, stop: Stop) -> list[Path]:
         fit(config, step.folder, dataset, 'all' if everything else None, save_now=stop)
     return [step.folder / name for name in ('done.json', 'run.json', 'predictions.parquet')]
 
-# %% ../../nbs/95_study/20_run.ipynb #0695d815
+# %% ../../nbs/95_study/20_run.ipynb #06ed0a0c
 def _fold_dataset(study: Study, step: Step) -> Path:
     "The data set of a fold; models share it."
     from ecgvis.evaluate.cross import cross_dataset
@@ -136,7 +136,7 @@ def _cross(study: Study, step: Step, stop: Stop) -> list[Path]:
     pool(step.folder, study.cross)
     return [step.folder / name for name in ('cross.json', 'predictions.parquet')]
 
-# %% ../../nbs/95_study/20_run.ipynb #8982041c
+# %% ../../nbs/95_study/20_run.ipynb #f68798bd
 @_does('evaluate')
 def _evaluate(study: Study, step: Step, stop: Stop) -> list[Path]:
     from ecgvis.evaluate.calibration import calibrate
@@ -257,7 +257,7 @@ def _attempt(study: Study, step: Step, failed: dict[str, str], stop: Stop | None
         print(f'{step.name} failed: {failed[step.name]}', flush=True)
         return True
 
-# %% ../../nbs/95_study/20_run.ipynb #a2417abd
+# %% ../../nbs/95_study/20_run.ipynb #6b4e3364
 def train_study(
     study: Study,  # prepared
     kinds: Sequence[str] = ('head', 'bayes', 'refine', 'final', 'fold', 'cross'),

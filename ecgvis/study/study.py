@@ -29,7 +29,7 @@ from ..search.config import SearchPlan, search_plan
 from ..search.status import StepStatus, search_status, time_text
 from ..train.config import TrainConfig
 
-# %% ../../nbs/95_study/00_study.ipynb #710b3e2e
+# %% ../../nbs/95_study/00_study.ipynb #8334a1bd
 def fingerprint(
     root: str | Path,  # folder of recordings
 ) -> str:
@@ -47,14 +47,13 @@ def data_key(
     folder: Path,  # of the prepared data
 ) -> str:
     "A digest of all that prepared data depend on."
-    if not data.root:
-        return digest(asdict(data), str((folder.parent / 'recordings').resolve()))
-    root = Path(data.root)
+    root = Path(data.root or folder.parent / 'recordings')
     kept = folder / 'done.json'
-    if root.exists():
+    source = ''  # settings say all of simulated recordings
+    if data.root and root.exists():
         source = fingerprint(root)
-    else:
-        source = read_json(kept).get('source', '') if kept.exists() else ''
+    elif data.root and kept.exists():
+        source = read_json(kept).get('source', '')
     return digest(asdict(data), str(root.resolve()), source, *_lists(data))
 
 
