@@ -23,7 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'head': ['head_grid', 'rank_points'],
         'queue': ['TrialQueue', 'work'],
         'stages': ['search_model'],
-        'status': ['search_status', 'step_status'],
+        'status': ['SearchStatus', 'search_status'],
         'trials': ['trials_table'],
         'tuning': ['bayes', 'refine'],
     },

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from ..config import one_of, read_settings, setting, settings
+from ..config import read_settings, setting, settings
 from ..core import EcgvisError, digest
 from ..train.config import Head, Optimizer, Scheduler
 from ..train.config import TrainConfig
