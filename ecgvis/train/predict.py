@@ -224,9 +224,8 @@ def predict(
 ) -> pd.DataFrame:
     "The answers of a finished run: a row per recording, as of `answer_table`."
     opened = open_run(run)
-    if isinstance(recordings, str | Path):
-        recordings = recordings_at(recordings).values()
-    return answer_table(opened.predict(recordings), opened.classes)
+    given = recordings_at(recordings) if isinstance(recordings, str | Path) else recordings
+    return answer_table(opened.predict(given), opened.classes)
 
 # %% ../../nbs/50_train/50_predict.ipynb #ed38a02f
 def save_charts(
