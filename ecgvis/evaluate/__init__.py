@@ -8,6 +8,8 @@ __all__ = []
 # %% ../../nbs/70_evaluate/index.ipynb #d5eec81c
 import lazy_loader
 
+from ..core import make_callable
+
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
@@ -27,3 +29,4 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'study': ['compare_runs', 'evaluate_study_files'],
     },
 )
+make_callable(__name__, 'evaluate')

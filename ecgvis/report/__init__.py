@@ -8,6 +8,8 @@ __all__ = []
 # %% ../../nbs/90_report/index.ipynb #820e3098
 import lazy_loader
 
+from ..core import make_callable
+
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
@@ -17,3 +19,4 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'page': ['Table', 'Plot', 'Group', 'Section'],
     },
 )
+make_callable(__name__, 'report')

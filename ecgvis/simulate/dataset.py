@@ -100,7 +100,7 @@ def _write_block(
         signal, truth = one_recording(i, first, rhythm, first_rhythm, config)
         path = f'records/{i // 1000:02d}/{truth.id}'
         with atomic(out / f'{path}.dat') as temporary:
-            np.ascontiguousarray(signal.T, '<i2').tofile(temporary)
+            temporary.write_bytes(np.ascontiguousarray(signal.T, '<i2').tobytes())
         with atomic(out / f'{path}.hea') as temporary:
             temporary.write_text(_header(signal, truth, config.fs, note))
         truths.append(truth)

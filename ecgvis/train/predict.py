@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RUN_FILES', 'FinishedRun', 'check_finished', 'open_run', 'newest_run', 'Prediction', 'recordings_at', 'answer_table',
-           'save_charts']
+           'predict', 'save_charts']
 
 # %% ../../nbs/50_train/50_predict.ipynb #a5d6ce7a
 from collections.abc import Iterable, Iterator, Mapping
@@ -216,6 +216,17 @@ def answer_table(
         p = [np.nan] * len(tuple(classes)) if a.probabilities is None else a.probabilities
         rows.append(row | dict(zip(classes, p, strict=True)))
     return pd.DataFrame(rows)
+
+# %% ../../nbs/50_train/50_predict.ipynb #5f0e1a02
+def predict(
+    run: str | Path,  # folder of a finished run
+    recordings: str | Path | Iterable[Recording],  # a file, the folder of a data set, or recordings
+) -> pd.DataFrame:
+    "The answers of a finished run: a row per recording, as of `answer_table`."
+    opened = open_run(run)
+    if isinstance(recordings, str | Path):
+        recordings = recordings_at(recordings).values()
+    return answer_table(opened.predict(recordings), opened.classes)
 
 # %% ../../nbs/50_train/50_predict.ipynb #ed38a02f
 def save_charts(
