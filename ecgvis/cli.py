@@ -10,12 +10,12 @@ __all__ = ['Args', 'study_of', 'run_prepare', 'run_search', 'run_train', 'run_ev
 # %% ../nbs/99_cli.ipynb #3b42bf8b
 import argparse, os, sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .config import setting_text
+from .config import setting_default, setting_names, setting_text
 from .core import EcgvisError, cores
 
 # %% ../nbs/99_cli.ipynb #109693c8
@@ -60,19 +60,33 @@ def _groups() -> dict[str, Any]:
     return dict(Study=Study, DataConfig=DataConfig, TrainConfig=TrainConfig)
 
 
+def _known_names(kind: Any, name: str) -> Sequence[str]:
+    "The names that a setting may have, for its help."
+    from ecgvis.models.catalog import list_models
+    from ecgvis.render.variation import AUGMENTS
+    from ecgvis.search.config import SEARCHES
+
+    listed: dict[str, Sequence[str]] = dict(search=tuple(SEARCHES), augment=tuple(AUGMENTS))
+    listed['architectures'] = [*list_models(), *list_models(published=True)]
+    return listed.get(name, setting_names(kind, name))
+
+
 def _add_setting(p: argparse.ArgumentParser, kind: Any, name: str) -> None:
     "An option for a field of a group of settings; not given, it is None."
-    f = next(f for f in fields(kind) if f.name == name)
-    default = f.default.default if hasattr(f.default, 'default') else f.default
+    default = setting_default(kind, name)
     flag = '--' + name.replace('_', '-')
     text = setting_text(kind, name).replace('%', '%%')
     if isinstance(default, bool):
         p.add_argument(flag, action='store_true', default=None, help=text)
         return
     many = isinstance(default, tuple)
-    shown = ' '.join(map(str, default)) if many else default
-    more: dict[str, Any] = dict(help=f'{text} (default: {shown})' if shown != '' else text)
     one = default[0] if many else default
+    names = _known_names(kind, name)
+    if names:
+        text += f': {", ".join(names)}'
+    if isinstance(one, int | float | str) and default != '':
+        text += f' (default: {" ".join(map(str, default)) if many else default})'
+    more: dict[str, Any] = dict(help=text)
     if isinstance(one, int | float):
         more['type'] = type(one)
     p.add_argument(flag, nargs='+' if many else None, metavar=name.upper(), **more)

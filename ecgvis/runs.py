@@ -322,7 +322,7 @@ def _examples(path: Path, lacking: list[str]) -> dict[str, 'np.ndarray']:
 def label_names(study: StudyFiles, labels: Iterable[Any]) -> list[str]:
     "Labels as class names, whether they were kept as names or as numbers."
     names = study.classes
-    known = lambda x: isinstance(x, Integral) and 0 <= x < len(names)
+    known = lambda x: isinstance(x, Integral) and 0 <= int(x) < len(names)
     return [names[int(x)] if known(x) else str(x) for x in labels]
 
 

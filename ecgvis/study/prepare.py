@@ -47,7 +47,7 @@ def prepare(
     if not config.root:
         write_dataset(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = recognise(root) if config.kind == 'auto' else config.kind
-    stored = dict(fs=config.fs, seconds=config.seconds, compress=config.compress)
+    stored: dict[str, Any] = dict(fs=config.fs, seconds=config.seconds, compress=config.compress)
     listing = load_dataset(root, kind=kind, signal=config.signal)
     index = _listed_only(write(listing, folder / 'store.lmdb', **stored), config)
     chosen, classes = _classes(index, config, folder, audit.summary(index, root, kind))
@@ -67,7 +67,7 @@ def _classes(
     write_table(index, folder / 'index.parquet')
     write_table(audit.audit_table(index), folder / 'audit.csv')
     print(audit.render_summary(summary), flush=True)
-    rare = dict(min_per_class=config.min_per_class, drop_rare=config.drop_rare)
+    rare: dict[str, Any] = dict(min_per_class=config.min_per_class, drop_rare=config.drop_rare)
     return choose_classes(index, config.classes, merge=config.merge, **rare)
 
 
@@ -115,9 +115,10 @@ def _split(kept: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
 def _write_examples(shown: pd.DataFrame, fs: float, folder: Path) -> None:
     "One recording per class."
     signals = open_store(folder / 'store.lmdb').signals(shown['id'].tolist())
-    names = {column: np.array(shown[column], dtype=str) for column in ('id', 'label')}
+    ids = np.array(shown['id'], dtype=str)
+    labels = np.array(shown['label'], dtype=str)
     with atomic(folder / 'examples.npz') as tmp:
-        np.savez(tmp, **names, signal=signals, fs=np.float32(fs))
+        np.savez(tmp, id=ids, label=labels, signal=signals, fs=np.float32(fs))
 
 # %% ../../nbs/95_study/10_prepare.ipynb #a2313f92
 def _listed_only(index: pd.DataFrame, config: DataConfig) -> pd.DataFrame:

@@ -369,7 +369,6 @@ def beside(
 
 def _other(study: Study, number: int, threads: int) -> subprocess.Popen:
     "A process that trains what is not done."
-    file = study.folder / 'study.yaml'
     log = study.folder / 'logs' / f'worker-{number}.log'
     log.parent.mkdir(exist_ok=True)
     command = [sys.executable, '-m', 'ecgvis.study.run', 'train', str(study.folder)]
