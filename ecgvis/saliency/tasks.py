@@ -167,7 +167,7 @@ def cases(
 def _settled(net: InkNet, drawn: torch.Tensor, where: torch.Tensor, charts: int = 256) -> InkNet:
     "The network in evaluation mode, with statistics of normalisation estimated anew."
     for m in net.modules():
-        if isinstance(m, nn.modules.batchnorm._BatchNorm):
+        if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d):
             m.reset_running_stats()
             m.momentum = None
     for rows in torch.randperm(len(drawn))[:charts].split(32):
