@@ -9,6 +9,7 @@ import ast
 import hashlib
 import re
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -114,11 +115,27 @@ def kept(cell):
         data = out.get('data', {})
         if 'image/png' in data:
             data.pop('text/plain', None)
-        plain.append(out)
+        plain.append(without_folders(out))
     return plain
 
 
-PRIVATE = re.compile(r'(/tmp/|/root/|/home/|/work/|File "/)[\w.-]*')
+TEMPORARY = re.compile(re.escape(tempfile.gettempdir()) + r'/[\w.-]+')
+PRIVATE = re.compile(r'(/root/|/home/|/work/|File "/)[\w.-]*')
+
+
+def without_places(text):
+    "A text that names no folder of this machine."
+    for place, word in ((sys.executable, 'python'), (str(top), '.')):
+        text = text.replace(place, word)
+    return TEMPORARY.sub('FOLDER', text)
+
+
+def without_folders(out):
+    "An output whose texts name no folder of this machine."
+    for holder, key in ((out, 'text'), (out.get('data', {}), 'text/plain')):
+        if key in holder:
+            holder[key] = without_places(holder[key])
+    return out
 
 
 def run(path):
