@@ -120,7 +120,7 @@ def kept(cell):
 
 
 TEMPORARY = re.compile(re.escape(tempfile.gettempdir()) + r'/[\w.-]+')
-PRIVATE = re.compile(r'(/root/|/home/|/work/|File "/)[\w.-]*')
+PRIVATE = re.compile('|'.join(map(re.escape, (f'{Path.home()}/', f'{top.parent}/', 'File "/'))))
 
 
 def without_places(text):
