@@ -439,7 +439,7 @@ def save_study(study: Study) -> None:
     for name in study.architectures:
         _check_seconds(architecture(name), study.data.seconds)
     path = study.folder / 'study.yaml'
-    if path.exists():
+    if path.exists() and (study.dataset / 'done.json').exists():
         before = (read_yaml(path).get('data') or {}).get('root', '')
         if before != study.data.root:
             what = f'this folder holds a study of {before or "simulated recordings"}'
