@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'LIBRARIES', 'Step', 'is_done', 'read_step', 'note_step', 'write_steps', 'read_steps', 'failed_steps',
-           'optional', 'Run', 'provenance', 'last_attempt', 'read_runs', 'read_published', 'StudyFiles', 'open_study',
-           'label_names', 'layout_names', 'missing']
+           'optional', 'Run', 'provenance', 'last_attempt', 'read_runs', 'left_over', 'read_published', 'StudyFiles',
+           'open_study', 'label_names', 'layout_names', 'missing']
 
 # %% ../nbs/03_runs.ipynb #65a6403f
 import platform, shutil, subprocess
@@ -248,9 +248,27 @@ def last_attempt(history: 'pd.DataFrame') -> 'pd.DataFrame':
 def read_runs(
     study: Path,  # the folder of a study
 ) -> list[Run]:
-    "Every run of a study, finished or not, by configuration, architecture and seed."
+    """The finished runs that a study asks for, by configuration, architecture and seed; all that
+    are there where it has no list of steps."""
+    finals = [step for step in read_steps(Path(study)) if step.kind == 'final']
+    done = {step.folder.resolve() for step in finals if is_done(step)}
+    return [_run(p) for p in _run_folders(study) if not finals or p in done]
+
+
+def left_over(
+    study: Path,  # the folder of a study
+    steps: Sequence[Step],  # that it asks for
+) -> list[str]:
+    "Runs that are there and that nobody asks for any more, such as config1/resnet18/seed-2."
+    asked = {step.folder.resolve() for step in steps if step.kind == 'final'}
+    others = [p for p in _run_folders(study) if asked and p not in asked]
+    return ['/'.join((*p.parts[-4:-2], p.name)) for p in others]
+
+
+def _run_folders(study: Path) -> list[Path]:
+    "The folders of all runs."
     found = [p for p in Path(study).resolve().glob('*/*/final/seed-*') if p.is_dir()]
-    return [_run(p) for p in sorted(found, key=_order)]
+    return sorted(found, key=_order)
 
 
 def _order(run: Path) -> tuple[str, str, int, str]:
@@ -304,6 +322,15 @@ class StudyFiles:
     @cached_property
     def finished(self) -> list[Run]:
         return [r for r in self.runs if r.test]
+
+    @cached_property
+    def models(self) -> set[str]:
+        "<configuration>/<architecture> of all that the study asks for; none: nobody knows."
+        return {step.model for step in read_steps(self.folder) if step.model}
+
+    def asks_for(self, model: Path) -> bool:
+        "Whether the folder of a model is part of the study, and not left over."
+        return not self.models or '/'.join(model.parts[-2:]) in self.models
 
     @cached_property
     def systems(self) -> dict[str, str]:
@@ -388,6 +415,9 @@ def missing(study: StudyFiles) -> list[str]:
     left = [s for s in plan if s.kind not in ('check', 'report') and not is_done(s)]
     lines += [f'{s.name}: asked for, not done' for s in left if s.name not in failed]
     lines += [f'run {r.id}: {x}' for r in study.runs for x in r.lacking]
+    lines += [
+        f'run {x}: left over, no part of the study any more' for x in left_over(study.folder, plan)
+    ]
     untested = [r for r in study.runs if r.metrics and not r.test]
     lines += [f'run {r.id}: metrics without a test part' for r in untested]
     lines += [f'{KINDS[kind]}: not in this study folder' for kind in _absent(study, plan)]
