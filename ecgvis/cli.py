@@ -41,6 +41,7 @@ _OF_STUDY = {  # options by the group of settings that they belong to
     'DataConfig': (
         'kind',
         'signal',
+        'patients',
         'simulate',
         'classes',
         'min_per_class',

@@ -48,7 +48,7 @@ def prepare(
         write_dataset(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = recognise(root) if config.kind == 'auto' else config.kind
     stored: dict[str, Any] = dict(fs=config.fs, seconds=config.seconds, compress=config.compress)
-    listing = load_dataset(root, kind=kind, signal=config.signal)
+    listing = load_dataset(root, kind, config.signal, config.patients)
     index = _listed_only(write(listing, folder / 'store.lmdb', **stored), config)
     chosen, classes = _classes(index, config, folder, audit.summary(index, root, kind))
     splits = _write_parts(chosen, classes, config, folder)

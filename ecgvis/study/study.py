@@ -66,11 +66,11 @@ def data_key(
 
 
 def _lists(data: DataConfig) -> list[str]:
-    "Digests of the lists of a published split; none where the split is our own."
-    named = dict(train_ids=data.train_ids, test_ids=data.test_ids)
+    "Digests of the tables that the settings name: lists of a published split, patients."
+    named = dict(train_ids=data.train_ids, test_ids=data.test_ids, patients=data.patients)
     for name, file in named.items():
         if file and not Path(file).is_file():
-            expected = 'a CSV or parquet file with a column of ids'
+            expected = 'a CSV, Excel or parquet file with a column of ids'
             raise EcgvisError('there is no such list', file, f'data.{name}', expected)
     return [digest(Path(file).read_bytes().hex()) for file in named.values() if file]
 
