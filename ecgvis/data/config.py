@@ -48,7 +48,9 @@ class DataConfig:
     root: UserPath = setting('', 'folder of recordings; empty simulates a data set')
     kind: Annotated[str, one_of(_KINDS)] = setting('auto', 'kind of data set')
     signal: Annotated[str, one_of(_SIGNALS)] = setting('auto', 'Chapman-Shaoxing: which version')
-    patients: str = setting('', 'table that says whose each recording is: columns id and patient')
+    patients: UserPath = setting(
+        '', 'table that says whose each recording is: columns id and patient'
+    )
     simulate: int = setting(3000, 'recordings to simulate where there is no folder', ge=1)
     simulate_seed: int = setting(1, 'seed of the simulation', ge=0)
     classes: Annotated[str, one_of(CLASSES)] = setting('group4', 'what is told apart')
