@@ -153,7 +153,7 @@ def run_prepare(args: Args) -> int:
     from ecgvis.study.run import prepare_study
 
     study = study_of(args)
-    prepare_study(study)
+    prepare_study(study, devices=False)
     print(f'prepared: {study.dataset}')
     return 0
 

@@ -147,7 +147,7 @@ def did_you_mean(
 def _problem(error: pydantic.ValidationError, kind: Any, group: str) -> EcgvisError:
     "The first finding of pydantic, as ours."
     finding = error.errors(include_url=False)[0]
-    path = [str(part) for part in finding['loc'] if not str(part).startswith('function-')]
+    path = _path(finding['loc'], kind)
     field = '.'.join(filter(None, [group, *path]))
     value = finding['input']
     if finding['type'] == 'unexpected_keyword_argument':
@@ -160,6 +160,15 @@ def _problem(error: pydantic.ValidationError, kind: Any, group: str) -> EcgvisEr
     expected = _expected(finding)
     remedy = did_you_mean(value, re.split(', ', expected)) if isinstance(value, str) else None
     return EcgvisError(f'{value!r} is not usable', field=field, expected=expected, remedy=remedy)
+
+
+def _path(places: tuple[int | str, ...], kind: Any) -> list[str]:
+    "Where a finding is: names of fields, and numbers in lists."
+    names = [f.name for f in dataclasses.fields(kind)]
+    first, *more = places
+    if isinstance(first, int) and first < len(names):  # given by position
+        first = names[first]
+    return [str(part) for part in (first, *more) if not str(part).startswith('function-')]
 
 # %% ../nbs/01_config.ipynb #7e7c9d89
 class _Loader(yaml.SafeLoader):

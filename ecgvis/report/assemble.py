@@ -40,7 +40,13 @@ from .results import curves_section, results_section
 from .search import DAMAGED, search_section
 from .style import label
 from .systems import cross_section, elsewhere_section, systems_section
-from .training import compared, gap_section, seeds_section, steps_section
+from ecgvis.report.training import (
+    compared,
+    differences_text,
+    gap_section,
+    seeds_section,
+    steps_section,
+)
 from ..runs import StudyFiles, label_names, missing, open_study
 
 # %% ../../nbs/90_report/90_assemble.ipynb #90dbc7e5
@@ -149,9 +155,7 @@ def _best_lines(study: StudyFiles) -> list[str]:
         f'n = {p["test_recordings"]:,}, no interval given.'
     )
     if len(pairs := compared(study, 'pairs')):
-        sure = int((pairs['p_holm'] < 0.05).sum())
-        of = f'{sure} of {len(pairs)} differences between models'
-        lines.append(f'{of} hold after correction.')
+        lines.append(differences_text(pairs))
     return lines
 
 

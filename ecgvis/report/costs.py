@@ -315,6 +315,8 @@ def _equals(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
     level = pairs[(pairs['a'] == best) & (pairs['p_holm'] >= 0.05) & pairs['b'].isin(list(known))]
     cheaper = {float(cost.of(known[x.b])): x for x in reversed(each(level))}
     if not cheaper or min(cheaper) >= price:
+        if pairs['p_holm'][pairs['a'] == best].isna().any():
+            return ''  # one seed: who is level is not judged
         return f'{cost.title}: no cheaper model is level with the best one, {name}.'
     least = min(cheaper)
     x = cheaper[least]

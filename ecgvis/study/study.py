@@ -23,7 +23,7 @@ from ..data.config import DataConfig
 from ..evaluate.config import CostConfig, CrossConfig
 from ..locks import is_leased
 from ..models.catalog import Architecture, architecture, list_models
-from ..runs import Step, is_done, read_step
+from ..runs import Step, is_done, left_over, read_step
 from ..saliency.config import SaliencyConfig
 from ..search.config import SearchPlan, search_plan
 from ..search.status import StepStatus, search_status, time_text
@@ -431,7 +431,10 @@ def status_text(study: Study) -> str:
         left = sum(status.left for _, status in own if status.left == status.left)
         more = dict(best=f'{max(best):.3f}' if best else '', left=time_text(left) if left else '')
         table.append({'model': model.name} | cells | more)
-    return '\n'.join([*lines, '', *_text_table(table), '', f'report: {_cell([ends["report"]])}'])
+    last = [f'report: {_cell([ends["report"]])}']
+    if others := left_over(study.folder, [step for step, _ in rows]):
+        last += [f'left over, no part of this study: {", ".join(others)}']
+    return '\n'.join([*lines, '', *_text_table(table), '', *last])
 
 
 def _cell(statuses: Sequence[StepStatus]) -> str:
@@ -456,7 +459,7 @@ def save_study(study: Study) -> None:
     for name in study.architectures:
         _check_seconds(architecture(name), study.data.seconds)
     path = study.folder / 'study.yaml'
-    if path.exists():
+    if path.exists() and (study.dataset / 'done.json').exists():
         before = (read_yaml(path).get('data') or {}).get('root', '')
         if before != study.data.root:
             what = f'this folder holds a study of {before or "simulated recordings"}'
