@@ -41,6 +41,7 @@ _OF_STUDY = {  # options by the group of settings that they belong to
     'DataConfig': (
         'kind',
         'signal',
+        'patients',
         'simulate',
         'classes',
         'min_per_class',
@@ -234,8 +235,8 @@ def run_all(args: Args) -> int:
     if args.jobs < 1:
         raise EcgvisError(f'{args.jobs} processes', field='--jobs', expected='1 or more')
     page, failed = run_study(study_of(args), args.jobs)
-    for name, why in failed.items():
-        print(f'{name} failed: {why}', file=sys.stderr)
+    if failed:  # why was said when they did
+        print(f'{len(failed)} failed: {", ".join(failed)}', file=sys.stderr)
     print(f'report: {page}')
     return bool(failed)
 

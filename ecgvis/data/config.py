@@ -8,7 +8,7 @@ __all__ = ['CLASSES', 'check_merge', 'DataConfig']
 # %% ../../nbs/10_data/05_config.ipynb #c20dd708
 from typing import Annotated
 
-from ..config import did_you_mean, one_of, setting, settings
+from ..config import UserPath, did_you_mean, one_of, setting, settings
 from ..core import EcgvisError
 from .recording import GROUPS, RHYTHMS
 
@@ -27,11 +27,12 @@ def check_merge(
     known = CLASSES[classes][1]
     for old, new in merge.items():
         what = f'cannot merge {old}={new}'
-        if old not in known:
-            names = ', '.join(known)
-            near = did_you_mean(old, known) or 'correct the name'
-            raise EcgvisError(f'{what}: no class {old}', None, field, names, near)
-        if new in merge or not str(new).strip():
+        for name in (old, new):
+            if name not in known:
+                names = ', '.join(known)
+                near = did_you_mean(name, known) or 'correct the name'
+                raise EcgvisError(f'{what}: no class {name}', None, field, names, near)
+        if new in merge:
             remedy = 'merge each class straight into the final one'
             raise EcgvisError(f'{what}: {new!r} is not a final class', field=field, remedy=remedy)
 
@@ -44,9 +45,12 @@ _SIGNALS = ('auto', 'raw', 'denoised')
 class DataConfig:
     "Where recordings come from, which classes they form, and how they are split."
 
-    root: str = setting('', 'folder of recordings; empty simulates a data set')
+    root: UserPath = setting('', 'folder of recordings; empty simulates a data set')
     kind: Annotated[str, one_of(_KINDS)] = setting('auto', 'kind of data set')
     signal: Annotated[str, one_of(_SIGNALS)] = setting('auto', 'Chapman-Shaoxing: which version')
+    patients: UserPath = setting(
+        '', 'table that says whose each recording is: columns id and patient'
+    )
     simulate: int = setting(3000, 'recordings to simulate where there is no folder', ge=1)
     simulate_seed: int = setting(1, 'seed of the simulation', ge=0)
     classes: Annotated[str, one_of(CLASSES)] = setting('group4', 'what is told apart')
@@ -56,8 +60,8 @@ class DataConfig:
     test: float = setting(0.2, 'share of each class held out for the one final test', gt=0, lt=1)
     folds: int = setting(5, 'folds of the rest; the first one validates', ge=2)
     seed: int = setting(42, 'seed of the split', ge=0)
-    train_ids: str = setting('', 'published split: table of the ids that train and validate')
-    test_ids: str = setting('', 'published split: table of the ids that test')
+    train_ids: UserPath = setting('', 'published split: table of the ids that train and validate')
+    test_ids: UserPath = setting('', 'published split: table of the ids that test')
     ids_column: str = setting('id', 'column of both tables')
     fs: float = setting(500.0, 'of the stored signals, Hz', ge=50, le=5000)
     seconds: float = setting(10.0, 'of the stored signals, s', ge=1, le=3600)

@@ -29,7 +29,7 @@ from ..data.split import assign, published_split, read_ids
 from ..simulate.dataset import write_dataset
 from ..store.ingest import write
 from ..store.signals import open_store
-from ..data.config import DataConfig
+from ..data.config import CLASSES, DataConfig
 from .study import data_key, fingerprint
 
 # %% ../../nbs/95_study/10_prepare.ipynb #1b2de670
@@ -48,7 +48,7 @@ def prepare(
         write_dataset(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = recognise(root) if config.kind == 'auto' else config.kind
     stored: dict[str, Any] = dict(fs=config.fs, seconds=config.seconds, compress=config.compress)
-    listing = load_dataset(root, kind=kind, signal=config.signal)
+    listing = load_dataset(root, kind, config.signal, config.patients)
     index = _listed_only(write(listing, folder / 'store.lmdb', **stored), config)
     chosen, classes = _classes(index, config, folder, audit.summary(index, root, kind))
     splits = _write_parts(chosen, classes, config, folder)
@@ -67,6 +67,12 @@ def _classes(
     write_table(index, folder / 'index.parquet')
     write_table(audit.audit_table(index), folder / 'audit.csv')
     print(audit.render_summary(summary), flush=True)
+    column, _ = CLASSES[config.classes]
+    there = set(index[column][index['status'] == 'ok'])
+    for old, new in config.merge.items():
+        if new not in there:
+            what = f'cannot merge {old}={new}: no recording is of class {new}'
+            raise EcgvisError(what, folder, 'merge', ', '.join(sorted(there)))
     rare: dict[str, Any] = dict(min_per_class=config.min_per_class, drop_rare=config.drop_rare)
     return choose_classes(index, config.classes, merge=config.merge, **rare)
 
