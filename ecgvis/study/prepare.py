@@ -41,7 +41,7 @@ def prepare(
     a finished one of the same settings is returned as it is."""
     folder = Path(folder)
     stage = Stage(folder, data_key(config, folder))
-    if stage.done:
+    if stage.done and (folder / 'store.lmdb' / 'digest.json').exists():
         return read_json(folder / 'summary.json')
     root = Path(config.root or folder.parent / 'recordings')
     if not config.root:
