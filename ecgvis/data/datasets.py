@@ -6,18 +6,19 @@
 __all__ = ['SCP', 'read_diagnostics', 'scp_rhythms', 'recognise', 'load_dataset', 'kind_of']
 
 # %% ../../nbs/10_data/20_datasets.ipynb #8f80aa40
-import ast, os
+import ast, os, re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pandas as pd
 
 from ..core import EcgvisError, progress
 from .files import parse_age, parse_sex, read_header
 from .recording import GROUP_OF, REASONS, RHYTHMS, BadRecording
+from .tables import is_patient_name, name_columns, patient_of, plain_name
+from .tables import read_patients, read_texts
 
 # %% ../../nbs/10_data/20_datasets.ipynb #1dab34bf
 def _judge(
@@ -33,7 +34,7 @@ def _judge(
     return 'another rhythm', f'{codes[0]} is not one of {", ".join(RHYTHMS)}'
 
 # %% ../../nbs/10_data/20_datasets.ipynb #7b5fd7bf
-_COLUMNS = 'id path patient age sex rhythm group status reason detail source fs samples'.split()
+_COLUMNS = 'id path patient patient_known age sex rhythm group status reason detail source fs samples'.split()
 
 
 def _row(
@@ -43,12 +44,13 @@ def _row(
     source: str,  # chapman, chapman-denoised, wfdb, ptbxl
     reason: str = '',  # why it cannot be used, if that is known already
     detail: str = '',  # the specifics
-    **known: Any,  # patient, age, sex, fs, samples
+    **known: Any,  # patient, age, sex, fs, samples; columns of the table that are kept
 ) -> dict[str, Any]:  # a value per column
     "One row of a data set."
     if not reason:
         reason, detail = _judge(codes)
-    row = dict(patient=id, age=float('nan'), sex='', fs=float('nan'), samples=0) | known
+    row = dict(patient='', age=float('nan'), sex='', fs=float('nan'), samples=0) | known
+    row |= dict(patient=row['patient'] or id, patient_known=bool(row['patient']))
     row |= dict(id=id, path=str(path), rhythm='+'.join(codes), source=source)
     row |= dict(group='' if reason else GROUP_OF[codes[0]], reason=reason, detail=detail)
     return row | dict(status='excluded' if reason else 'ok')
@@ -76,35 +78,20 @@ def read_diagnostics(
 ) -> pd.DataFrame:  # all values as text, empty where the table says nothing
     """The table that describes Chapman-Shaoxing: a row per recording, `FileName` without `.csv`,
     blank rows left out."""
-    table = _read_xlsx(Path(path))
-    _need(table, [*_DIAGNOSTICS, *columns], Path(path))
+    table = name_columns(read_texts(path), [*_DIAGNOSTICS, *columns], path)
     table['FileName'] = table['FileName'].str.replace(r'\.csv$', '', case=False, regex=True)
     return table[(table[list(_DIAGNOSTICS)] != '').any(axis=1)]
 
-
-def _read_xlsx(path: Path) -> pd.DataFrame:
-    "The first sheet of an Excel file as text."
-    try:
-        sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).worksheets[0]
-        rows = sheet.iter_rows(values_only=True)
-        names = [_text(x) for x in next(rows, ())]
-        return pd.DataFrame([map(_text, r) for r in rows], columns=names, dtype=str)
-    except Exception as e:  # openpyxl raises whatever the damaged part makes it stumble over
-        what = f'not a readable Excel file ({type(e).__name__}: {e})'
-        raise EcgvisError(what, path, expected='an .xlsx file', remedy='fetch it again') from e
-
-
-def _text(value: object) -> str:
-    "A cell of a sheet."
-    return '' if value is None else str(value).strip()
-
-
-def _need(table: pd.DataFrame, columns: Sequence[str], file: Path) -> None:
-    "Raise where columns are missing from a table."
-    if missing := [c for c in columns if c not in table]:
-        what = f'no column {", ".join(missing)}'
-        remedy = 'fetch the table again, as published'
-        raise EcgvisError(what, file, 'first row', ', '.join(columns), remedy)
+# %% ../../nbs/10_data/20_datasets.ipynb #3c03481f
+def _kept(table: pd.DataFrame, keep: Sequence[str]) -> list[dict[Hashable, Any]]:
+    "Of each row the columns to keep, as far as the table has them, and the patient."
+    there = {plain_name(c): c for c in table.columns}
+    found = {name: there[plain_name(name)] for name in keep if plain_name(name) in there}
+    kept = pd.DataFrame({name: table[c] for name, c in found.items()}, index=table.index)
+    whose = [c for c in table.columns if is_patient_name(c)]
+    if whose:
+        kept['patient'] = table[whose[0]].map(patient_of)
+    return kept.to_dict('records')
 
 # %% ../../nbs/10_data/20_datasets.ipynb #d69d52df
 _FOLDERS = {'raw': 'ECGData', 'denoised': 'ECGDataDenoised'}
@@ -134,6 +121,7 @@ def _chapman_files(
     raise EcgvisError('no signal files', root, expected=f'CSV files in {wanted}', remedy=remedy)
 
 # %% ../../nbs/10_data/20_datasets.ipynb #69484d84
+_PUBLISHED = re.compile(r'MUSE_\d{8}_\d{6}_\d{5}')  # names of files, one of each patient
 _SOURCE = {'raw': 'chapman', 'denoised': 'chapman-denoised'}
 
 
@@ -142,6 +130,7 @@ def _chapman_row(
     choice: str,  # raw or denoised
     files: _Files,
     root: Path,  # the data set
+    **kept: Any,  # more of the row
 ) -> dict[str, Any]:
     "One row of Diagnostics.xlsx as a row of the data set."
     name = row.FileName
@@ -157,6 +146,7 @@ def _chapman_row(
         reason = 'no signal file'
         detail = f'{folder}/{name}.csv is missing; {todo}'
     known = dict(age=parse_age(row.PatientAge), sex=parse_sex(row.Gender), fs=500.0, samples=5000)
+    known |= dict(patient=name if _PUBLISHED.fullmatch(name) else '') | kept
     path = root / folder / files[choice].get(name, f'{name}.csv')
     return _row(name, path, [code] if code else [], _SOURCE[choice], reason, detail, **known)
 
@@ -183,11 +173,12 @@ def _listed_twice(
     return rows
 
 # %% ../../nbs/10_data/20_datasets.ipynb #b5191d7f
-def _load_chapman(root: Path, signal: str) -> list[dict[str, Any]]:
+def _load_chapman(root: Path, signal: str, keep: Sequence[str]) -> list[dict[str, Any]]:
     "The rows of a Chapman-Shaoxing data set as published on figshare."
     table = read_diagnostics(root / 'Diagnostics.xlsx')
     choice, files = _chapman_files(root, signal)
-    rows = [_chapman_row(r, choice, files, root) for r in table.itertuples()]
+    more = zip(table.itertuples(), _kept(table, keep), strict=True)
+    rows = [_chapman_row(r, choice, files, root, **kept) for r, kept in more]
     rows = _listed_twice(rows, 'Diagnostics.xlsx')
     known = set(table['FileName'])
     detail = 'not listed in Diagnostics.xlsx; add a row for it'
@@ -199,7 +190,9 @@ def _load_chapman(root: Path, signal: str) -> list[dict[str, Any]]:
     return rows
 
 # %% ../../nbs/10_data/20_datasets.ipynb #c4f8c394
-def _wfdb_row(folder: Path, name: str, files: set[str], claimed: set[str]) -> dict[str, Any]:
+def _wfdb_row(
+    folder: Path, name: str, files: set[str], claimed: set[str], keep: Sequence[str] = ()
+) -> dict[str, Any]:
     "A header as a row; the signal files that it names are added to `claimed`."
     path = folder / name
     try:
@@ -213,20 +206,22 @@ def _wfdb_row(folder: Path, name: str, files: set[str], claimed: set[str]) -> di
             absent.append(file)
     reason = 'no signal file' if absent else ''
     detail = f'{", ".join(absent)} is missing; {REASONS["no signal file"][2]}' if absent else ''
-    known = dict(patient=header.patient, fs=header.fs, samples=header.samples)
-    known |= dict(
-        age=parse_age(header.comments.get('age')), sex=parse_sex(header.comments.get('sex'))
-    )
+    said = header.comments
+    known: dict[str, Any] = {c: said[c.lower()] for c in keep if c.lower() in said}
+    known |= dict(patient=header.known_patient, fs=header.fs, samples=header.samples)
+    known |= dict(age=parse_age(said.get('age')), sex=parse_sex(said.get('sex')))
     return _row(path.stem, path, header.rhythms, 'wfdb', reason, detail, **known)
 
 # %% ../../nbs/10_data/20_datasets.ipynb #bdcca845
-def _wfdb_rows(folder: Path, files: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _wfdb_rows(
+    folder: Path, files: Sequence[str], keep: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
     "A row for each header in a folder, and for each signal file that has none."
     names = set(files)
     claimed = {Path(f).stem + ext for f in files if f.endswith('.hea') for ext in ('.mat', '.dat')}
     for f in files:
         if f.endswith('.hea'):
-            yield _wfdb_row(folder, f, names, claimed)
+            yield _wfdb_row(folder, f, names, claimed, keep)
     for f in files:
         if Path(f).suffix in ('.mat', '.dat') and f not in claimed:
             detail = f'{Path(f).stem}.hea is missing; {REASONS["no header file"][2]}'
@@ -243,16 +238,29 @@ def _unique_ids(rows: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _load_wfdb(root: Path, signal: str) -> list[dict[str, Any]]:
+_PATIENT_FOLDER = re.compile(r'(patient|subject|sub|pat)[ _-]?\d+', re.IGNORECASE)
+
+
+def _by_folder(rows: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
+    "Take the patient from a folder such as `patient001`, where no header names one."
+    for r in rows:
+        folders = Path(r['path']).relative_to(root).parts[:-1]
+        named = [f for f in folders if _PATIENT_FOLDER.fullmatch(f)]
+        if named and not r['patient_known']:
+            r |= dict(patient=named[-1], patient_known=True)
+    return rows
+
+
+def _load_wfdb(root: Path, signal: str, keep: Sequence[str]) -> list[dict[str, Any]]:
     "A row for each WFDB record at or below `root`."
     tree = list(_walk(root))
     total = sum(f.endswith('.hea') for _, files in tree for f in files)
     if not total:
         expected = '.hea files at any depth'
         raise EcgvisError('no WFDB headers', root, expected=expected, remedy='check the path')
-    found = (r for folder, files in tree for r in _wfdb_rows(folder, files))
+    found = (r for folder, files in tree for r in _wfdb_rows(folder, files, keep))
     rows = list(progress(found, 'reading headers', 'recordings', total))
-    return _unique_ids(rows, root)
+    return _by_folder(_unique_ids(rows, root), root)
 
 # %% ../../nbs/10_data/20_datasets.ipynb #e7d3831b
 SCP = dict(SR='SR', AFIB='AFIB', AFLT='AF', STACH='ST', SBRAD='SB', SARRH='SI', SVTAC='SVT')
@@ -270,10 +278,11 @@ def scp_rhythms(
 
 # %% ../../nbs/10_data/20_datasets.ipynb #26a9c77e
 def _ptbxl_row(
-    row: Any,  # ecg_id, patient_id, age, sex, scp_codes, path
+    row: Any,  # ecg_id, age, sex, scp_codes, path
     files: set[str],  # without suffix, below the data set, where header and signal exist
     root: Path,  # the data set
     fs: float,  # Hz
+    **kept: Any,  # patient, and more of the row
 ) -> dict[str, Any]:
     "One row of ptbxl_database.csv as a row of the data set."
     name = Path(row.path).name or f'ecg_id {row.ecg_id}'
@@ -288,34 +297,25 @@ def _ptbxl_row(
         reason = reason or 'unknown rhythm code'
         detail = detail or f'scp_codes: {e}; correct the table'
     sex = {'0': 'male', '1': 'female'}.get(row.sex.removesuffix('.0'), '')
-    patient = row.patient_id.removesuffix('.0') or name
-    known = dict(patient=patient, age=parse_age(row.age), sex=sex, fs=fs, samples=int(10 * fs))
+    known = dict(age=parse_age(row.age), sex=sex, fs=fs, samples=int(10 * fs)) | kept
     return _row(name, root / f'{row.path}.hea', codes, 'ptbxl', reason, detail, **known)
 
 # %% ../../nbs/10_data/20_datasets.ipynb #2c932c1f
-_PTBXL = ('ecg_id', 'patient_id', 'age', 'sex', 'scp_codes', 'filename_hr', 'filename_lr')
+_PTBXL = ('ecg_id', 'age', 'sex', 'scp_codes', 'filename_hr', 'filename_lr')
 
 
-def _ptbxl_table(file: Path) -> pd.DataFrame:
-    "ptbxl_database.csv, all values as text."
-    try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as e:
-        raise EcgvisError(f'not a readable CSV table ({e})', file, remedy='fetch it again') from e
-    _need(table, _PTBXL, file)
-    return table
-
-
-def _load_ptbxl(root: Path, signal: str) -> list[dict[str, Any]]:
+def _load_ptbxl(root: Path, signal: str, keep: Sequence[str]) -> list[dict[str, Any]]:
     "The rows of a PTB-XL data set in its own layout."
-    table = _ptbxl_table(root / 'ptbxl_database.csv')
+    file = root / 'ptbxl_database.csv'
+    table = name_columns(read_texts(file), _PTBXL, file)
     tree = _walk(root)
     there = {(d.relative_to(root) / f).as_posix() for d, files in tree for f in files}
     files = {f[:-4] for f in there if f.endswith('.hea') and f'{f[:-4]}.dat' in there}
     low = files & set(table['filename_lr']) and not files & set(table['filename_hr'])
     table = table.assign(path=table['filename_lr' if low else 'filename_hr'])
     fs = 100.0 if low else 500.0
-    rows = [_ptbxl_row(r, files, root, fs) for r in table.itertuples()]
+    more = zip(table.itertuples(), _kept(table, keep), strict=True)
+    rows = [_ptbxl_row(r, files, root, fs, **kept) for r, kept in more]
     rows = _listed_twice(rows, 'ptbxl_database.csv')
     detail = 'not listed in ptbxl_database.csv; add a row for it'
     for f in sorted(files - {*table['filename_hr'], *table['filename_lr']}):
@@ -323,7 +323,7 @@ def _load_ptbxl(root: Path, signal: str) -> list[dict[str, Any]]:
     return rows
 
 # %% ../../nbs/10_data/20_datasets.ipynb #343c9265
-_LOADERS: dict[str, Callable[[Path, str], list[dict[str, Any]]]] = dict(
+_LOADERS: dict[str, Callable[[Path, str, Sequence[str]], list[dict[str, Any]]]] = dict(
     chapman=_load_chapman, ptbxl=_load_ptbxl, wfdb=_load_wfdb
 )
 _TABLES = {'Diagnostics.xlsx': 'chapman', 'ptbxl_database.csv': 'ptbxl'}
@@ -376,22 +376,34 @@ def _sets_below(root: Path, tree: list[tuple[Path, list[str]]]) -> list[str]:
     apart = {h for h in headers if not any(t.is_relative_to(h) for t in tables)}
     return sorted(map(str, tables | apart))
 
+# %% ../../nbs/10_data/20_datasets.ipynb #cc3e4c1f
+def _with_patients(dataset: pd.DataFrame, file: str | Path) -> pd.DataFrame:
+    "The patients that a table names, in the place of those that the data set names itself."
+    who = dataset['id'].map(read_patients(file, dataset['id'].tolist()))
+    known = dataset['patient_known'] | who.notna()
+    return dataset.assign(patient=who.fillna(dataset['patient']), patient_known=known)
+
 # %% ../../nbs/10_data/20_datasets.ipynb #8ef47d4c
 def load_dataset(
     root: str | Path,  # the folder of the data set
     kind: str = 'auto',  # auto, chapman, wfdb, ptbxl
     signal: str = 'auto',  # Chapman-Shaoxing only: auto, raw or denoised
-) -> pd.DataFrame:  # id, path, patient, age, sex, rhythm, group, status, reason, detail, ...
+    patients: str | Path = '',  # table that says whose each recording is: columns id and patient
+    keep: Sequence[str] = (),  # columns of the data set's own table to keep, as text
+) -> pd.DataFrame:  # id, path, patient, patient_known, age, sex, rhythm, status, ...
     """All recordings of a data set, a row each; status `ok`, or `excluded` with a reason of
     `REASONS`. Raises `EcgvisError` where there is no data set."""
     root = Path(os.path.abspath(root))
     _check_choice('kind', kind, ['auto', *_LOADERS])
     _check_choice('signal', signal, ['auto', *_FOLDERS])
     found = kind_of(root, kind)
-    table = pd.DataFrame(_LOADERS[found](root, signal), columns=_COLUMNS)
+    more = [c for c in keep if c not in _COLUMNS]
+    table = pd.DataFrame(_LOADERS[found](root, signal, more), columns=[*_COLUMNS, *more])
     if table.empty:
         raise EcgvisError('the data set lists no recordings', root, remedy='check the path')
-    return table
+    table = table.drop(columns=[c for c in more if table[c].isna().all()])
+    table = table.fillna({c: '' for c in more if c in table})
+    return _with_patients(table, patients) if patients else table
 
 
 def _check_choice(name: str, value: str, allowed: list[str]) -> None:
