@@ -394,7 +394,7 @@ def run_store_export(args: Args) -> int:
         expected = 'the side, or height and width, px'
         raise EcgvisError('too many numbers', field='--size', expected=expected)
     size = args.size and (args.size[0] if len(args.size) == 1 else tuple(args.size))
-    pictures = {k: v for k, v in dict(layouts=args.layouts, size=size).items() if v}
+    pictures = {k: v for k, v in dict(layouts=args.layouts, size=size).items() if v is not None}
     if pictures and kind != 'png':
         what = f'--{next(iter(pictures))} is for PNG only'
         raise EcgvisError(what, field='--format', remedy='leave it out')

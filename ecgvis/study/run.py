@@ -63,7 +63,8 @@ def _prepare(study: Study, step: Step, stop: Stop) -> list[Path]:
     classes = ', '.join(summary['class_names'])
     counts = f'{summary["ok"]} of {summary["recordings"]} recordings'
     print(f'{study.name}: {counts}, classes {classes}', flush=True)
-    names = ('done.json', 'summary.json', 'index.parquet', 'splits.parquet', 'store.lmdb')
+    names = ['done.json', 'summary.json', 'index.parquet', 'splits.parquet']
+    names += ['store.lmdb/data.mdb', 'store.lmdb/digest.json']
     return [study.dataset / name for name in names]
 
 

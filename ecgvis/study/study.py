@@ -10,7 +10,7 @@ __all__ = ['Seed', 'STUDY_FILES', 'fingerprint', 'data_key', 'Study', 'Model', '
 # %% ../../nbs/95_study/00_study.ipynb #c7613be5
 import csv, math, os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,12 +55,14 @@ def data_key(
     folder: Path,  # of the prepared data
 ) -> str:
     "A digest of all that prepared data depend on."
-    root = Path(data.root or folder.parent / 'recordings')
+    if not data.root:  # simulated: the settings say all, wherever the study lies
+        return digest(asdict(data), *_lists(data))
+    root = Path(data.root)
     kept = folder / 'done.json'
-    source = ''  # settings say all of simulated recordings
-    if data.root and root.exists():
+    source = ''
+    if root.exists():
         source = fingerprint(root)
-    elif data.root and kept.exists():
+    elif kept.exists():
         source = read_json(kept).get('source', '')
     return digest(asdict(data), str(root.resolve()), source, *_lists(data))
 
@@ -263,9 +265,22 @@ def load_study(
 def data_steps(study: Study) -> list[Step]:
     "The steps that come before any model: prepare, and the check of the store."
     first = Step(study.folder, 'prepare', asked=data_key(study.data, study.dataset))
-    content = read_json(study.dataset / 'done.json')['content'] if is_done(first) else ''
-    asked = digest('check', content) if content else ''
+    asked = digest('check', _content(study), _file_facts(study)) if is_done(first) else ''
     return [first, Step(study.folder, 'check', asked=asked, after=(first.name,))]
+
+
+def _content(study: Study) -> str:
+    "The digest of the prepared recordings."
+    return read_json(study.dataset / 'done.json')['content']
+
+
+def _file_facts(study: Study) -> list[int]:
+    "Size and time of change of the store's data file; empty where there is none."
+    file = study.dataset / 'store.lmdb' / 'data.mdb'
+    if not file.exists():
+        return []
+    facts = file.stat()
+    return [facts.st_size, facts.st_mtime_ns]
 
 
 def _step(model: Model, kind: str, part: str, before: Sequence[Step], *facts: Any) -> Step:
@@ -278,8 +293,9 @@ def _step(model: Model, kind: str, part: str, before: Sequence[Step], *facts: An
 # %% ../../nbs/95_study/00_study.ipynb #7eb717d0
 def training_steps(model: Model) -> list[Step]:
     "Search, final runs and cross-validation of a model."
-    before = data_steps(model.study)[-1:]
-    checked = before
+    check = data_steps(model.study)[-1]
+    checked = [replace(check, asked=check.asked and _content(model.study))]
+    before = checked
     out = list[Step]()
     for kind in model.plan.steps:
         first = search_settings(model, ('a', 'b'))
@@ -334,9 +350,10 @@ def result_steps(model: Model) -> list[Step]:
 # %% ../../nbs/95_study/00_study.ipynb #687f3391
 def report_step(study: Study, before: Sequence[Step]) -> Step:
     "The report on what became of other steps."
-    kept = [read_step(step) for step in before]
-    facts = [(k.get('asked'), k.get('state'), k.get('problem')) for k in kept]
-    asked = digest('report', [(step.name, step.asked) for step in before], facts)
+    kept = [(step, read_step(step)) for step in before]
+    became = [(step.name, k.get('state'), k.get('problem')) for step, k in kept]
+    asks = [(step.asked, k.get('asked')) for step, k in kept if step.kind != 'check']
+    asked = digest('report', asks, became)
     return Step(study.folder, 'report', asked=asked, after=('prepare',))
 
 
