@@ -23,15 +23,17 @@ def check_merge(
     classes: str,  # a key of `CLASSES`
     field: str = 'merge',  # named in errors
 ) -> None:
-    "Refuse a class that does not exist, and one that joins a class that is merged away."
+    """Refuse a class that does not exist, and one that joins a class that is merged away. What
+    is joined may have a name of its own, such as `sinus`, but none that is almost a class."""
     known = CLASSES[classes][1]
     for old, new in merge.items():
         what = f'cannot merge {old}={new}'
         for name in (old, new):
-            if name not in known:
+            near = did_you_mean(name, known)
+            if name not in known and (name == old or near or not name.strip()):
                 names = ', '.join(known)
-                near = did_you_mean(name, known) or 'correct the name'
-                raise EcgvisError(f'{what}: no class {name}', None, field, names, near)
+                remedy = near or 'correct the name'
+                raise EcgvisError(f'{what}: no class {name}', None, field, names, remedy)
         if new in merge:
             remedy = 'merge each class straight into the final one'
             raise EcgvisError(f'{what}: {new!r} is not a final class', field=field, remedy=remedy)
