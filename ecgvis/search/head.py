@@ -261,7 +261,7 @@ def head_grid(
     if not points:
         raise EcgvisError('the grid has no point', field='search.head', expected='one or more')
     fold = fold_numbers(features, folds)
-    stage = Stage(folder, digest('median rates', features.key, fold, seed, points))
+    stage = Stage(folder, digest(features.key, fold, seed, points))
     if not stage.done:
         results = _run(points, features, fold, folder / 'results.parquet', seed, device)
         stage.marker.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from optuna.exceptions import TrialPruned
 from optuna.trial import FrozenTrial, TrialState
 
 from ..core import EcgvisError, digest, read_json, read_table
+from ..runs import FORMATS
 from .config import Budget
 from .head import head_file
 from .queue import Objective, TrialReport
@@ -48,7 +49,7 @@ def point_namer(
     def name(settings: dict[str, Any]) -> str:
         own = asdict(point_config(config, budget, settings)) | dict(start=start)
         told = {k: v for k, v in own.items() if k not in ('device', 'checkpoint_seconds')}
-        return digest(told, budget.folds, data)
+        return digest(FORMATS['bayes'], FORMATS['final'], told, budget.folds, data)
 
     return name
 

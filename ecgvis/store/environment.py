@@ -6,7 +6,7 @@
 __all__ = ['Change', 'EmptyStore', 'known', 'Opened', 'reading', 'close', 'is_current', 'sole_writer', 'writing', 'put']
 
 # %% ../../nbs/30_store/08_environment.ipynb #ad953dc3
-import errno, fcntl, json, os, platform, shutil, threading
+import errno, json, os, platform, shutil, threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from typing import IO, Any
 import lmdb
 
 from ..core import EcgvisError, to_plain
-from ..locks import flock
+from ..locks import flock, unlock
 from .codec import VERSION, seal, unseal
 from .integrity import REMEDY, check_beginning, data_file
 
@@ -153,11 +153,12 @@ class _Process:
 
 # %% ../../nbs/30_store/08_environment.ipynb #b92dc54c
 _HERE = _Process()
-os.register_at_fork(
-    before=_HERE.before_fork,
-    after_in_parent=_HERE.after_in_parent,
-    after_in_child=_HERE.after_in_child,
-)
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(
+        before=_HERE.before_fork,
+        after_in_parent=_HERE.after_in_parent,
+        after_in_child=_HERE.after_in_child,
+    )
 
 # %% ../../nbs/30_store/08_environment.ipynb #effe8c6c
 def _options(file: Path) -> dict[str, Any]:
@@ -316,7 +317,7 @@ def sole_writer(
                 yield
         finally:
             if taken and not file.closed:  # given back also for those who have a copy of the file
-                fcntl.flock(file, fcntl.LOCK_UN)
+                unlock(file.fileno())
 
 # %% ../../nbs/30_store/08_environment.ipynb #4e184da0
 def _write_error(path: str, need: int, e: lmdb.Error) -> OSError | EcgvisError:

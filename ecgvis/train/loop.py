@@ -34,6 +34,7 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
+from ..runs import FORMATS
 from ..models.catalog import architecture
 from ..models.inputs import ChartInput, input_transform, unusable_recordings
 from ..models.weights import resolve_weights
@@ -409,7 +410,8 @@ def _key(config: TrainConfig, note: str, dataset: Path, *choices: Any) -> str:
     del settings['checkpoint_seconds']
     if config.start and Path(config.start).exists():
         settings['start'] = hashlib.sha256(Path(config.start).read_bytes()).hexdigest()
-    return digest(settings, note, read_json(dataset / 'done.json')['key'], choices)
+    data = read_json(dataset / 'done.json')['key']
+    return digest(FORMATS['final'], settings, note, data, choices)
 
 
 def _done(stage: Stage) -> dict[str, Any]:
