@@ -72,6 +72,7 @@ _OF_STUDY = {  # options by the group of settings that they belong to
     'DataConfig': (
         'kind',
         'signal',
+        'patients',
         'simulate',
         'classes',
         'min_per_class',
@@ -268,8 +269,8 @@ def run_all(args: Args) -> int:
     from ecgvis.study.run import run_study
 
     page, failed = run_study(study_of(args), args.jobs)
-    for name, why in failed.items():
-        print(f'{name} failed: {why}', file=sys.stderr)
+    if failed:  # why was said when they did
+        print(f'{len(failed)} failed: {", ".join(failed)}', file=sys.stderr)
     print(f'report: {page}')
     return bool(failed)
 
@@ -433,7 +434,7 @@ def run_store_export(args: Args) -> int:
         expected = 'the side, or height and width, px'
         raise EcgvisError('too many numbers', field='--size', expected=expected)
     size = args.size and (args.size[0] if len(args.size) == 1 else tuple(args.size))
-    pictures = {k: v for k, v in dict(layouts=args.layouts, size=size).items() if v}
+    pictures = {k: v for k, v in dict(layouts=args.layouts, size=size).items() if v is not None}
     if pictures and kind != 'png':
         what = f'--{next(iter(pictures))} is for PNG only'
         raise EcgvisError(what, field='--format', remedy='leave it out')

@@ -7,7 +7,7 @@ __all__ = ['flat_share', 'standard_signal', 'signal_hash', 'Examined', 'examine'
            'summary', 'render_summary', 'audit_table']
 
 # %% ../../nbs/10_data/30_audit.ipynb #5ae51fc3
-import hashlib, math
+import hashlib, math, textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ import pandas as pd
 from ..core import compiled, progress, read_json
 from .files import check_amplitude, read_recording
 from .recording import GROUPS, LEADS, REASONS, RHYTHMS, BadRecording, Recording
+from .tables import patients_note, patients_text
 
 # %% ../../nbs/10_data/30_audit.ipynb #7a237f2b
 def _crop(recording: Recording, seconds: float) -> tuple[Recording, list[str]]:
@@ -230,7 +231,14 @@ _NOTES = dict(  # first words of notes: what they are called in the summary
     resampled='resampled',
     checksum='checksum differs',
     id='folder put before the id',
+    several='several rhythms of one group',
+    patient='patient in several published folds',
 )
+
+
+def _patients_known(ok: pd.DataFrame) -> int:
+    "Of how many usable recordings the patient is known; of all where the dataset says nothing."
+    return int(ok.patient_known.sum()) if 'patient_known' in ok else len(ok)
 
 
 def _notes(ok: pd.DataFrame) -> dict[str, int]:
@@ -240,6 +248,7 @@ def _notes(ok: pd.DataFrame) -> dict[str, int]:
         said.update({note.split(' ')[0] for note in detail.split('; ')})
     counts = {name: said[word] for word, name in _NOTES.items()}
     counts |= {'age unknown': int(ok.age.isna().sum()), 'sex unknown': int((ok.sex == '').sum())}
+    counts |= {'patient unknown': len(ok) - _patients_known(ok)}
     return {k: v for k, v in counts.items() if v}
 
 
@@ -272,6 +281,7 @@ def summary(
         ok=len(ok),
         excluded=len(out),
         patients=int(ok.patient.nunique()),
+        patients_known=_patients_known(ok),
         reasons=reasons,
         rhythms=rhythms,
         groups=groups,
@@ -295,7 +305,7 @@ def render_summary(
     "The summary as text for one screen."
     pairs = lambda counts: ', '.join(f'{k} {n:,}' for k, n in counts.items()) or 'none'
     simulated = ', simulated' if s['simulated'] else ''
-    usable = f'{s["ok"]:,} ok ({s["patients"]:,} patients)'
+    usable = f'{s["ok"]:,} ok ({patients_text(s)})'
     lines = [
         f'{s["root"]} ({s["kind"]}{simulated})',
         f'  {s["recordings"]:,} recordings = {usable} + {s["excluded"]:,} excluded',
@@ -305,7 +315,10 @@ def render_summary(
     if s['classes']:
         lines.append(f'  classes  {pairs(s["classes"])}')
     lines += _block('excluded', s['reasons'], meaning=True)
-    return '\n'.join([*lines, *_block('noted', s['notes'])])
+    lines += _block('noted', s['notes'])
+    if note := patients_note(s):
+        lines += ['  ' + x for x in textwrap.wrap(f'{note} Name them by --patients TABLE.', 90)]
+    return '\n'.join(lines)
 
 # %% ../../nbs/10_data/30_audit.ipynb #4151dafe
 def audit_table(

@@ -19,6 +19,7 @@ from pyarrow import csv
 
 from ..core import EcgvisError, disk_errors
 from .recording import BadRecording, Recording, lead_order, snomed_rhythms
+from .tables import is_patient_name, patient_of
 
 # %% ../../nbs/10_data/10_files.ipynb #6cd6e2f6
 AMPLITUDE = (0.005, 30.0)  # plausible range of the typical amplitude, mV
@@ -184,8 +185,14 @@ class Header:
 
     @property
     def patient(self) -> str:
-        "The patient that `#Patient:` names; else the record is one of its own."
-        return self.comments.get('patient', '') or self.path.stem
+        "The patient who is known; else the record is one of its own."
+        return self.known_patient or self.path.stem
+
+    @property
+    def known_patient(self) -> str:
+        "The patient that `#Patient:`, `#Subject ID:` or the like names; empty where none does."
+        said = (patient_of(text) for name, text in self.comments.items() if is_patient_name(name))
+        return next(filter(None, said), '')
 
 # %% ../../nbs/10_data/10_files.ipynb #3b2fee42
 def parse_age(
@@ -232,6 +239,10 @@ def _record_line(
     return fs, samples, count
 
 # %% ../../nbs/10_data/10_files.ipynb #73423cfd
+# `#Age: 61`, `# Patient ID: 7`, `#<subject>=7`, `#patient 7`
+_COMMENT = re.compile(r'\s*#\s*<?(\w[\w .-]*?)>?(?:\s*[:=]\s*|\s+(?=\d+\s*$))(.*?)\s*$')
+
+
 def _header_lines(path: Path) -> list[str]:
     "The lines of a header that are not blank."
     try:
@@ -260,7 +271,7 @@ def read_header(
         raise BadRecording(what, path)
     if any(len(s) < 2 for s in signals):
         raise BadRecording('a signal line without file name and format', path, 'signal lines')
-    said = (re.match(r'\s*#\s*(\w+)\s*:\s*(.*?)\s*$', x) for x in lines)
+    said = (_COMMENT.match(x) for x in lines)
     comments = {m[1].lower(): m[2] for m in said if m}
     order = tuple(lead_order([' '.join(s[8:]) for s in signals], path))
     files = tuple(s[0] for s in signals)

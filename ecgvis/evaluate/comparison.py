@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import ndtri, stdtrit
 
 from ..core import EcgvisError, Stage, digest, progress, write_table
 from .metrics import checked, metrics, read_predictions, scores
-from ..intervals import difference_interval, normal_interval, share_interval, weights
+from ..intervals import difference_interval, share_interval, weights
 from ..runs import Run, StudyFiles, open_study
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #82bea8ce
@@ -115,43 +117,71 @@ def _of_seeds(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #f75d7320
 def holm(
-    p: Any,  # [n], of all comparisons made
+    p: Any,  # [n], of all comparisons made; NaN: of one that cannot be judged
 ) -> np.ndarray:
     """Holm's step-down correction, in the same order: the smallest p times their number, the next
     times one fewer, and so on, never decreasing."""
     values = np.asarray(p, float)
-    order = np.argsort(values, kind='stable')
-    out = np.empty(len(values))
-    times = values[order] * np.arange(len(values), 0, -1)
+    order = np.argsort(values, kind='stable')[: (~np.isnan(values)).sum()]
+    out = np.full(len(values), np.nan)
+    times = values[order] * np.arange(len(order), 0, -1)
     out[order] = np.minimum(1, np.maximum.accumulate(times))
     return out
 
 
-def _pair(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
-    "Difference of two models [1 + draws] with its interval and p value."
+_LEAST = 1e-9  # p value that is told
+
+
+def _half(p: float, patients: float, seeds: Sequence[float], free: Sequence[float]) -> float:
+    """Half the width of an interval that fails with chance p, of standard errors that come from
+    patients and from the seeds of either model with their degrees of freedom."""
+    of_seeds = np.square(seeds)
+    if not of_seeds.any():
+        return float(ndtri(1 - p / 2) * patients)
+    welch = of_seeds.sum() ** 2 / (of_seeds**2 / free).sum()
+    wide = stdtrit(welch, 1 - p / 2) * np.sqrt(of_seeds.sum())
+    return float(np.hypot(ndtri(1 - p / 2) * patients, wide))
+
+
+def _pair(
+    a: np.ndarray,  # a model [1 + draws], the measured value first
+    b: np.ndarray,  # another one
+    values: Sequence[Sequence[float]],  # of the seeds of either
+) -> dict[str, float]:
+    "Difference of two models with its interval; its p value, where both have several seeds."
     d = a - b
-    value = float(d[0])
-    drawn = d[1:]
-    low, high = normal_interval(value, float(drawn.std(ddof=1)))
-    p = (1 + (abs(drawn - value) >= abs(value) - 1e-12).sum()) / (1 + len(drawn))
-    return dict(difference=value, low=low, high=high, p=float(p))
+    several = [v for v in values if len(v) > 1]
+    seeds = [np.std(v, ddof=1) / np.sqrt(len(v)) for v in several]
+    free = [len(v) - 1 for v in several]
+    patients = np.sqrt(max(0, d[1:].var(ddof=1) - np.square(seeds).sum()))  # the rest
+    away = abs(d[0])
+    half = _half(0.05, patients, seeds, free)
+    found = dict(difference=float(d[0]), low=float(d[0] - half), high=float(d[0] + half))
+    if len(several) < 2:
+        return found | dict(p=np.nan)
+    over = lambda p: _half(p, patients, seeds, free) - away
+    if away and over(_LEAST) <= 0:
+        return found | dict(p=_LEAST)
+    return found | dict(p=float(brentq(over, _LEAST, 1)) if away else 1.0)
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #03868949
 def compare(
     models: Mapping[str, Sequence[pd.DataFrame]],  # name -> test predictions of each of its seeds
     classes: Sequence[str],  # names, in the order of the labels
     metric: str = 'f1',  # macro f1, precision or recall, or accuracy
-    draws: int = 10_000,  # bootstrap resamples; the least p value is one over this
+    draws: int = 10_000,  # bootstrap resamples
     seed: int = 0,  # of the resamples
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compare models on the same patients: a table of them, best first, and one of their pairs.
-    EcgvisError where their test recordings differ."""
+    """Compare models on the same patients: a table of them, best first, and one of their pairs; p
+    and p_holm are NaN where a model has one seed. EcgvisError where their test recordings
+    differ."""
     same_recordings(models)
     drawn, values = _drawn(models, classes, metric, draws, seed)
     first = next(iter(models.values()))[0]
     names = list(models)
     about = dict(recordings=int(first['id'].nunique()), patients=int(first['patient'].nunique()))
-    best = (drawn[:, 1:] == drawn[:, 1:].max(0)).mean(1)
+    top = drawn[:, 1:] == drawn[:, 1:].max(0)
+    best = (top / top.sum(0)).mean(1)
     rows = list[dict[str, Any]]()
     for i, name in enumerate(names):
         seeds = values[name]
@@ -163,7 +193,9 @@ def compare(
     ranked = pd.DataFrame(rows).sort_values('value', ascending=False, ignore_index=True)
     pairs = list[dict[str, Any]]()
     for a, b in combinations(ranked['model'], 2):
-        pairs.append(dict(a=a, b=b) | _pair(drawn[names.index(a)], drawn[names.index(b)]))
+        at = [names.index(name) for name in (a, b)]
+        found = _pair(*drawn[at], [values[name] for name in (a, b)])
+        pairs.append(dict(a=a, b=b) | found)
     table = pd.DataFrame(pairs, columns=['a', 'b', 'difference', 'low', 'high', 'p'])
     return ranked, table.assign(p_holm=holm(table['p']), **about)
 
@@ -413,7 +445,7 @@ def compare_study(
     columns = ('id', 'age', 'sex', 'source', 'rhythm', 'path')
     known = study.index[[c for c in columns if c in study.index]]
     facts = known.astype(str).to_dict('list')
-    key = digest([r.id for r in tables], read, left_out, facts, draws, seed, 2)
+    key = digest([r.id for r in tables], read, left_out, facts, draws, seed, 3)
     stage = Stage(study.folder / 'comparison', key)
     if stage.done and all((stage.folder / f'{n}.csv').exists() for n in _TABLES):
         return stage.folder

@@ -36,7 +36,7 @@ from ecgvis.report.style import (
     system,
     who,
 )
-from .training import compared
+from .training import compared, differences_text
 from ..runs import Run, StudyFiles, optional
 
 # %% ../../nbs/90_report/55_evidence.ipynb #b55c639a
@@ -143,7 +143,8 @@ def _pair_rows(study: StudyFiles, pairs: pd.DataFrame) -> list[Row]:
         difference = number(x.difference, x.low, x.high)
         row: Row = {'A': names[x.a], 'B': names[x.b], 'A less B': difference}
         row |= {'p': float(x.p), 'p, corrected': float(x.p_holm)}
-        rows.append(row | {'Holds': 'yes' if x.p_holm < 0.05 else 'no'})
+        holds = 'yes' if x.p_holm < 0.05 else 'no'
+        rows.append(row | {'Holds': 'one seed' if np.isnan(x.p_holm) else holds})
     return rows
 
 # %% ../../nbs/90_report/55_evidence.ipynb #2c45f9ef
@@ -182,8 +183,7 @@ def comparison_section(study: StudyFiles) -> Section | None:
     items.append(Table('models', 'Models by macro-F1', best, _model_rows(study, models), 4))
     text = 'One model: nothing to compare.'
     if len(pairs):
-        sure = int((pairs['p_holm'] < 0.05).sum())
-        text = f'{sure} of {len(pairs)} differences hold after correction for their number (Holm).'
+        text = differences_text(pairs)
         rows = _pair_rows(study, pairs)
         table = Table('pairs', 'Differences between models', f'Corrected: Holm. {end}', rows, 4)
         items.append(Group('pairs', f'All {len(pairs)} pairs', [table], open=False))

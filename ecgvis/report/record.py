@@ -143,6 +143,8 @@ def records(study: StudyFiles) -> tuple[list[Chapter], list[str]]:
     "The executed notebooks of the models, and what cannot be read."
     found, notes = list[Chapter](), list[str]()
     for path in sorted(study.folder.glob('*/*/architecture.ipynb')):
+        if not study.asks_for(path.parent):
+            continue
         config, name = path.parts[-3:-1]
         try:
             nbformat.validate(nbformat.read(path, 4))

@@ -158,7 +158,8 @@ def _cross_row(study: StudyFiles, config: str, name: str, t: dict[str, Any]) -> 
 
 def cross_section(study: StudyFiles) -> Section | None:
     "Macro-F1 of repeated cross-validation; None where there was none."
-    found = {p: read_json(p) for p in sorted(study.folder.glob('*/*/cross/cross.json'))}
+    paths = sorted(study.folder.glob('*/*/cross/cross.json'))
+    found = {p: read_json(p) for p in paths if study.asks_for(p.parents[1])}
     if not found:
         return None
     rows = [_cross_row(study, p.parts[-4], p.parts[-3], t) for p, t in found.items()]

@@ -11,14 +11,17 @@ __all__ = ['Stop', 'WORK', 'AGAIN', 'do_step', 'problem_text', 'check_study', 'p
 import argparse, os, shutil, subprocess, sys, time, traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import EcgvisError, Stopped, atomic, cores, read_json, read_table
 from ..data.config import DataConfig
+from ..evaluate.config import CostConfig
 from ..locks import lease
+from ..models.catalog import architecture
 from ..runs import Step, is_done, note_step, open_study, write_steps
+from ..saliency.config import SaliencyConfig
 from ecgvis.study.study import (
     Model,
     Study,
@@ -32,6 +35,7 @@ from ecgvis.study.study import (
     to_do,
     training_steps,
 )
+from ..train.config import TrainConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +63,8 @@ def _prepare(study: Study, step: Step, stop: Stop) -> list[Path]:
     classes = ', '.join(summary['class_names'])
     counts = f'{summary["ok"]} of {summary["recordings"]} recordings'
     print(f'{study.name}: {counts}, classes {classes}', flush=True)
-    names = ('done.json', 'summary.json', 'index.parquet', 'splits.parquet', 'store.lmdb')
+    names = ['done.json', 'summary.json', 'index.parquet', 'splits.parquet']
+    names += ['store.lmdb/data.mdb', 'store.lmdb/digest.json']
     return [study.dataset / name for name in names]
 
 
@@ -185,6 +190,7 @@ def _report(study: Study, step: Step, stop: Stop) -> list[Path]:
 
 # %% ../../nbs/95_study/20_run.ipynb #7ca3c059
 _SHARED = ('bayes', 'refine')
+_TRAINS = {'head', 'bayes', 'refine', 'final', 'fold'}
 
 
 def do_step(
@@ -200,12 +206,28 @@ def do_step(
         note_step(step, 'begun')
         try:
             files = WORK[step.kind](study, step, stop or (lambda: False))
-        except Exception as e:
-            if not isinstance(e, Stopped):
-                note_step(step, 'failed', problem=problem_text(e))
+        except Stopped:
             raise
+        except Exception as e:
+            problem = _with_group(e, step) if isinstance(e, EcgvisError) else e
+            note_step(step, 'failed', problem=problem_text(problem))
+            raise problem
         note_step(step, 'done', files)
     return True
+
+
+def _with_group(error: EcgvisError, step: Step) -> EcgvisError:
+    "A problem with a setting, under the name that the setting has in a study file."
+    groups: dict[str, Any] = dict(data=DataConfig, costs=CostConfig, saliency=SaliencyConfig)
+    groups |= dict(train=TrainConfig, published=TrainConfig)
+    group = 'data' if step.kind == 'prepare' else step.kind
+    if step.kind in _TRAINS:
+        group = 'published' if architecture(step.model.split('/')[1]).title else 'train'
+    name = (error.field or '').removeprefix('train.')
+    if group not in groups or name not in {f.name for f in fields(groups[group])}:
+        return error
+    told = EcgvisError(error.what, error.file, f'{group}.{name}', error.expected, error.remedy)
+    return told.with_traceback(error.__traceback__)
 
 
 def problem_text(error: Exception) -> str:
@@ -237,9 +259,6 @@ def _check_root(data: DataConfig) -> None:
         kind_of(root, data.kind)
     except EcgvisError as e:
         raise EcgvisError(e.what, e.file, 'data.root', e.expected, e.remedy) from e
-
-
-_TRAINS = {'head', 'bayes', 'refine', 'final', 'fold'}
 
 
 def _check_devices(study: Study, left: set[str]) -> None:
@@ -459,6 +478,21 @@ def check_parameters(notebook: str | Path, names: Sequence[str]) -> None:
             raise EcgvisError(f'unknown parameter {name!r}', notebook, 'parameters', expected)
 
 
+def _own_kernel() -> type:
+    "A kernel manager whose `python3` is this interpreter, and no kernel of a folder of Jupyter."
+    from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    class OwnKernel(AsyncKernelManager):
+        "Starts the interpreter of this process."
+
+        def __init__(self, **more: Any) -> None:
+            specs = KernelSpecManager(kernel_dirs=[])
+            super().__init__(kernel_spec_manager=specs, **more)
+
+    return OwnKernel
+
+
 def run_notebook(
     notebook: str | Path,  # with a cell tagged `parameters`
     parameters: Mapping[str, Any],  # by name
@@ -471,8 +505,10 @@ def run_notebook(
     import papermill
 
     working.parent.mkdir(parents=True, exist_ok=True)
-    more: dict[str, Any] = dict(kernel_name='python3', progress_bar=False, log_output=True)
+    more: dict[str, Any] = dict(kernel_name='python3', kernel_manager_class=_own_kernel())
+    more |= dict(progress_bar=False, log_output=True)
     more |= dict(stdout_file=sys.stdout, stderr_file=sys.stderr)
+    os.environ['ECGVIS_PYTHON'] = sys.executable
     try:
         papermill.execute_notebook(str(notebook), str(working), dict(parameters), **more)
     except papermill.PapermillExecutionError as e:
