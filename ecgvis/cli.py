@@ -157,8 +157,10 @@ def _pairs(values: Sequence[str]) -> dict[str, str]:
 # %% ../nbs/99_cli.ipynb #b23830c2
 def study_of(args: Args) -> Any:
     "A `Study`; what cannot be is refused."
+    from ecgvis.locks import check_locks
     from ecgvis.study.study import Study, load_study
 
+    check_locks()
     study = load_study(args.file) if args.file else Study()
     chosen = lambda group: {n: getattr(args, n) for n in _OF_STUDY[group]}
     given = lambda values: {k: v for k, v in values.items() if v is not None}
@@ -364,10 +366,44 @@ def run_weights(args: Args) -> int:
     return 0
 
 # %% ../nbs/99_cli.ipynb #30c76b05
+def _reading_options(p: argparse.ArgumentParser) -> None:
+    "What a CSV file cannot say of itself."
+    from ecgvis.data.files import UNITS
+
+    text = 'sampling rate of a CSV file that does not say it (default: 500)'
+    p.add_argument('--fs', type=_rate, metavar='HZ', help=text)
+    text = f'unit of a CSV file, out of {", ".join(UNITS)} (default: uV)'
+    p.add_argument('--unit', type=_name('--unit', UNITS), metavar='UNIT', help=text)
+
+
+def _reading(args: Args) -> dict[str, Any]:
+    "What was said of CSV files."
+    return {k: v for k, v in dict(fs=args.fs, unit=args.unit).items() if v is not None}
+
+
+def _rate(text: str) -> float:
+    "Reads a sampling rate."
+    try:
+        return float(text)
+    except ValueError as e:
+        raise EcgvisError(f'{text!r} is not usable', None, '--fs', 'a number, Hz') from e
+
+
+def _audit_notes(recording: Any) -> list[str]:
+    "What is doubtful in a recording, and what was or would be changed; or why it cannot be used."
+    from ecgvis.data.audit import standard_signal
+
+    try:
+        return standard_signal(recording)[1]
+    except EcgvisError as e:
+        return [*recording.notes, f'not usable for a study: {e.line}']
+
+
 def _render_options(p: argparse.ArgumentParser) -> None:
     from ecgvis.render.layout import LAYOUTS
 
     p.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
+    _reading_options(p)
     text = f'one of {", ".join(LAYOUTS)} (default: 4x2.5+II)'
     p.add_argument('--layout', type=_name('--layout', LAYOUTS), default='4x2.5+II', help=text)
     text = 'PNG only: the square picture that a model sees, in place of the figure'
@@ -386,13 +422,14 @@ def run_render(args: Args) -> int:
 
     out = Path(args.out or f'{Path(args.recording).stem}.png')
     check_writable(out, is_file=True)
-    recording = read_recording(args.recording)
+    recording = read_recording(args.recording, **_reading(args))
     save_chart(recording, out, args.layout, args.size)
     print(f'chart: {out}')
     cut = clipped(recording.signal[None], recording.fs, args.layout)[0]
     told = [f'{n} samples of {lead}' for lead, n in zip(LEADS, cut, strict=True) if n]
     if told:
         print(f'drawn at the edge of the strip: {", ".join(told)}')
+    _print_some([f'note: {note}' for note in _audit_notes(recording)])
     return 0
 
 # %% ../nbs/99_cli.ipynb #0d1b6685
@@ -492,21 +529,29 @@ def _run_options(p: argparse.ArgumentParser) -> None:
 
 def _predict_options(p: argparse.ArgumentParser) -> None:
     p.add_argument('recording', help='a .csv, .hea, .mat or .dat file, or a folder of recordings')
+    _reading_options(p)
     _run_options(p)
-    p.add_argument('--out', default='.', metavar='FOLDER', help='where charts go (default: here)')
+    text = 'where charts go (default: here)'
+    p.add_argument('--out', '--charts', default='.', metavar='FOLDER', help=text)
 
 
 @_verb('predict', _predict_options)
 def run_predict(args: Args) -> int:
     "Class probabilities and a chart for one recording or a folder of them."
     from ecgvis.core import progress, write_table
-    from ecgvis.train.predict import answer_table, newest_run, open_run, recordings_at, save_charts
+    from ecgvis.train.predict import (
+        answer_table,
+        find_recordings,
+        newest_run,
+        open_run,
+        save_charts,
+    )
 
     check_writable(args.out)
     run = open_run(args.run or newest_run(args.runs))
-    files = recordings_at(args.recording)
+    files, left = find_recordings(args.recording)
     answers, charts = [], list[Path]()
-    asked = zip(files, run.predict(files.values()), strict=True)
+    asked = zip(files, run.predict(files, **_reading(args)), strict=True)
     for id, answer in progress(asked, 'classifying', 'recordings', total=len(files)):
         answer = replace(answer, id=id)
         if not answer.problem:
@@ -514,12 +559,28 @@ def run_predict(args: Args) -> int:
         answers.append(replace(answer, recording=None, signal=None))
     table = answer_table(answers, run.classes)
     print(f'model: {run.folder}')
-    print(table.drop(columns='path').round(3).to_string(index=False))
+    print(table.drop(columns=['path', 'notes']).round(3).to_string(index=False))
+    _print_some([f'note: {a.id}: {note}' for a in answers for note in a.notes])
+    for reason, names in left.items():
+        print(f'left out: {reason}: {len(names):,}: {_few(names)}')
     few = ', '.join(map(str, charts)) or 'none'
     print(f'charts: {few if len(charts) < 4 else f"{len(charts)} in {args.out}"}')
     if Path(args.recording).is_dir():
         print(f'table: {write_table(table, Path(args.out) / "predictions.csv")}')
     return int(not charts)
+
+
+def _few(names: Sequence[str], most: int = 5) -> str:
+    "Some names, and how many more there are."
+    more = f' and {len(names) - most:,} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more
+
+
+def _print_some(lines: Sequence[str], most: int = 20) -> None:
+    "Lines, or the first of many."
+    print(*lines[:most], sep='\n', end='\n' if lines else '')
+    if len(lines) > most:
+        print(f'and {len(lines) - most:,} more: see the table')
 
 # %% ../nbs/99_cli.ipynb #1c838ebc
 _FORMATS = ('svg', 'png', 'pdf')
@@ -531,6 +592,7 @@ def _explain_options(p: argparse.ArgumentParser) -> None:
     from ecgvis.saliency.config import METHODS
 
     p.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
+    _reading_options(p)
     _run_options(p)
     text = 'where figures and tables go (default: saliency/recordings/ of the run)'
     p.add_argument('--out', metavar='FOLDER', help=text)
@@ -555,6 +617,7 @@ def _explain_options(p: argparse.ArgumentParser) -> None:
 def run_explain(args: Args) -> int:
     """What a model saw in a recording: saliency maps in lead and time, with what speaks for and
     against each."""
+    from ecgvis.data.files import read_recording
     from ecgvis.saliency.catalog import get_method
     from ecgvis.saliency.explainer import explain
     from ecgvis.train.predict import newest_run
@@ -562,8 +625,10 @@ def run_explain(args: Args) -> int:
     run = Path(args.run) if args.run else newest_run(args.runs, charts=True)
     check_writable(args.out or run)
     how = (args.methods, args.layouts, args.target, args.layer)
-    told = explain(run, args.recording, args.out, *how, formats=args.formats, draws=args.draws)
+    recording = read_recording(args.recording, **_reading(args))
+    told = explain(run, recording, args.out, *how, formats=args.formats, draws=args.draws)
     print(f'model: {run}\nclass explained: {told["target"]}')
+    _print_some([f'note: {note}' for note in told['notes']])
     found = [(x, m, v) for x, l in told['layouts'].items() for m, v in l['methods'].items()]
     verdict = lambda v: '; '.join(v['fails']) or 'passes'
     rows = [(layout, get_method(m).title, verdict(v)) for layout, m, v in found]
