@@ -40,6 +40,7 @@ def prepare(
     """Index, audit, store and split recordings; gives the summary, as in `summary.json`. Resumes;
     a finished one of the same settings is returned as it is."""
     folder = Path(folder)
+    source = fingerprint(config.root) if config.root else ''  # before anything is read
     stage = Stage(folder, data_key(config, folder))
     if stage.done and (folder / 'store.lmdb' / 'digest.json').exists():
         return read_json(folder / 'summary.json')
@@ -56,7 +57,7 @@ def prepare(
     summary = audit.summary(chosen, root, kind) | choices
     write_json(summary, folder / 'summary.json')
     content = digest(splits[['id', 'label', 'part', 'fold', 'hash']].to_dict('list'))
-    stage.finish(content=content, source=fingerprint(config.root) if config.root else '')
+    stage.finish(content=content, source=source)
     return summary
 
 # %% ../../nbs/95_study/10_prepare.ipynb #ac1a5663
