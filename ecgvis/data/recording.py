@@ -126,7 +126,7 @@ REASONS: dict[str, tuple[str, str, str]] = {  # reason: where, what it means, wh
     ),
     'several rhythm codes': (
         'index',
-        'codes for more than one rhythm',
+        'codes for rhythms of several groups; of several classes, where rhythms are told apart',
         'keep the one that is right',
     ),
     'another rhythm': ('index', 'its rhythm is none of the eleven', 'none needed'),
@@ -160,6 +160,11 @@ REASONS: dict[str, tuple[str, str, str]] = {  # reason: where, what it means, wh
     ),
     'duplicate signal': ('signal', 'another recording has the very same signal', 'none needed'),
     'not in the split': ('choice', 'in neither list of the published split', 'none needed'),
+    'patient in two parts': (
+        'choice',
+        'the published folds have its patient on another side too',
+        'none needed',
+    ),
     'class too rare': (
         'choice',
         'its class has too few recordings for a split',

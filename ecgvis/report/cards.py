@@ -139,7 +139,7 @@ def _model_limits(runs: list[Run]) -> list[str]:
     if once := sum(len(v) < 2 for v in seeds.values()):
         lines.append(
             f'{once} of {len(seeds)} models were trained with one seed: how much another one '
-            'would change is not known for them.'
+            'would change is not known for them, and no difference of theirs is said to hold.'
         )
     if runs:
         lines.append(
@@ -148,8 +148,8 @@ def _model_limits(runs: list[Run]) -> list[str]:
         )
     if len(seeds) > 1:
         lines.append(
-            f'{len(seeds)} models were compared on the same hold-out: the best of them is partly '
-            'the luckiest.'
+            f'{len(seeds)} models were compared on the same hold-out: the highest of them there is '
+            'partly the luckiest. The headline is of the run that validation chose.'
         )
     if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in runs):
         lines.append(

@@ -16,7 +16,7 @@ import yaml
 from .. import __version__
 from ..intervals import INTERVAL
 from .page import Row, Section, Table
-from .style import data_name, label, run_ids, system
+from .style import chosen_run, data_name, highest_run, label, run_ids, system
 from ..runs import StudyFiles, label_names, layout_names
 
 # %% ../../nbs/90_report/75_checklist.ipynb #4c6d1d2c
@@ -77,11 +77,13 @@ def _predictors(s: StudyFiles) -> str:
 
 
 def _best(s: StudyFiles) -> str:
-    "The highest macro-F1, with its interval and whose it is."
-    best = max(s.finished, key=lambda r: r.test['macro']['f1']['value'])
+    "The macro-F1 of the run that validation chose, with its interval and whose it is."
+    chosen = chosen_run(s.finished)
+    best = chosen or highest_run(s.finished)
     f1 = best.test['macro']['f1']
     span = f', 95 % interval {f1["low"]:.3f} to {f1["high"]:.3f}' if f1['low'] is not None else ''
-    return f'{f1["value"]:.3f}{span}, {label(s, best)}'
+    how = 'chosen by validation' if chosen else 'the highest on the hold-out'
+    return f'{f1["value"]:.3f}{span}, {label(s, best)}, {how}'
 
 
 def _model_facts(s: StudyFiles) -> dict[str, str]:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['GREY', 'DARK', 'PALETTE', 'MARKERS', 'plain', 'axes', 'preview', 'write_in_cells', 'plain_numbers', 'family',
-           'model_colour', 'styles', 'marker', 'system', 'who', 'first_runs', 'number', 'label', 'data_name', 'run_ids',
-           'source']
+           'model_colour', 'styles', 'marker', 'system', 'who', 'first_runs', 'number', 'validation_f1', 'chosen_run',
+           'highest_run', 'label', 'data_name', 'run_ids', 'source']
 
 # %% ../../nbs/90_report/20_style.ipynb #22a3baa8
 import io, re
@@ -19,7 +19,7 @@ from PIL import Image
 
 from ..intervals import INTERVAL
 from .page import Row
-from ..runs import Run, StudyFiles
+from ..runs import Run, StudyFiles, optional
 
 # %% ../../nbs/90_report/20_style.ipynb #1fba1063
 GREY = '#9aa5b0'  # of axes and lines that only guide the eye
@@ -160,6 +160,31 @@ def number(value: Any, low: Any = None, high: Any = None) -> dict[str, float | N
     known = dict(value=value, low=low, high=high)
     found = {k: None if v is None or v != v else float(v) for k, v in known.items()}
     return None if found['value'] is None else found
+
+# %% ../../nbs/90_report/20_style.ipynb #7ba27c47
+def validation_f1(r: Run) -> tuple[float | None, str]:
+    "Validation macro-F1 of a run, and where it is from; None where none is on record."
+    part = r.metrics.get('parts', {}).get('validation')
+    if (own := r.record.get('best_f1')) is None and part:
+        own = part['macro']['f1']['value']
+    if own is not None:
+        return float(own), 'its validation part'
+    for step in ('refine', 'bayes'):
+        found = optional(r.folder.parents[1] / step / 'best.json', [], {})
+        if found.get('f1') is not None:
+            return float(found['f1']), 'the folds of the search'
+    return None, ''
+
+
+def chosen_run(runs: Sequence[Run]) -> Run | None:
+    "The run with the highest validation score; None where no run has one."
+    scores = {r: f1 for r in runs if (f1 := validation_f1(r)[0]) is not None}
+    return max(scores, key=lambda r: scores[r]) if scores else None
+
+
+def highest_run(runs: Sequence[Run]) -> Run:
+    "The run with the highest macro-F1 on the hold-out, by luck too."
+    return max(runs, key=lambda r: r.test['macro']['f1']['value'])
 
 # %% ../../nbs/90_report/20_style.ipynb #4b9c7070
 def label(study: StudyFiles, r: Run) -> str:

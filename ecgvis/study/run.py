@@ -480,6 +480,21 @@ def check_parameters(notebook: str | Path, names: Sequence[str]) -> None:
             raise EcgvisError(f'unknown parameter {name!r}', notebook, 'parameters', expected)
 
 
+def _own_kernel() -> type:
+    "A kernel manager whose `python3` is this interpreter, and no kernel of a folder of Jupyter."
+    from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    class OwnKernel(AsyncKernelManager):
+        "Starts the interpreter of this process."
+
+        def __init__(self, **more: Any) -> None:
+            specs = KernelSpecManager(kernel_dirs=[])
+            super().__init__(kernel_spec_manager=specs, **more)
+
+    return OwnKernel
+
+
 def run_notebook(
     notebook: str | Path,  # with a cell tagged `parameters`
     parameters: Mapping[str, Any],  # by name
@@ -492,8 +507,10 @@ def run_notebook(
     import papermill
 
     working.parent.mkdir(parents=True, exist_ok=True)
-    more: dict[str, Any] = dict(kernel_name='python3', progress_bar=False, log_output=True)
+    more: dict[str, Any] = dict(kernel_name='python3', kernel_manager_class=_own_kernel())
+    more |= dict(progress_bar=False, log_output=True)
     more |= dict(stdout_file=sys.stdout, stderr_file=sys.stderr)
+    os.environ['ECGVIS_PYTHON'] = sys.executable
     try:
         papermill.execute_notebook(str(notebook), str(working), dict(parameters), **more)
     except papermill.PapermillExecutionError as e:

@@ -31,7 +31,7 @@ from ..data.config import DataConfig
 from ..evaluate.config import CostConfig, CrossConfig
 from ..locks import is_leased
 from ..models.catalog import Architecture, architecture, list_models
-from ..runs import Step, is_done, left_over, read_step
+from ..runs import FORMATS, Step, is_done, left_over, read_step
 from ..saliency.config import SaliencyConfig
 from ..search.config import SearchPlan, search_plan
 from ..search.status import StepStatus, search_status, time_text
@@ -86,15 +86,16 @@ def data_key(
 ) -> str:
     "A digest of all that prepared data depend on."
     if not data.root:  # simulated: the settings say all, wherever the study lies
-        return digest(asdict(data), *_lists(data))
+        return digest(FORMATS['prepare'], asdict(data), *_lists(data))
     root = Path(data.root)
     kept = folder / 'done.json'
     source = ''
-    if root.exists():
+    if root.is_dir():
         source = fingerprint(root)
     elif kept.exists():
         source = read_json(kept).get('source', '')
-    return digest(asdict(data) | dict(root='elsewhere'), source, *_lists(data))
+    how = asdict(data) | dict(root='elsewhere')
+    return digest(FORMATS['prepare'], how, source, *_lists(data))
 
 
 def _lists(data: DataConfig) -> list[str]:
@@ -295,7 +296,11 @@ def load_study(
 def data_steps(study: Study) -> list[Step]:
     "The steps that come before any model: prepare, and the check of the store."
     first = Step(study.folder, 'prepare', asked=data_key(study.data, study.dataset))
-    asked = digest('check', _content(study), _file_facts(study)) if is_done(first) else ''
+    asked = (
+        digest('check', FORMATS['check'], _content(study), _file_facts(study))
+        if is_done(first)
+        else ''
+    )
     return [first, Step(study.folder, 'check', asked=asked, after=(first.name,))]
 
 
@@ -316,7 +321,8 @@ def _file_facts(study: Study) -> list[int]:
 def _step(model: Model, kind: str, part: str, before: Sequence[Step], *facts: Any) -> Step:
     "A step of a model that depends on some facts and on steps before it."
     known = all(step.asked for step in before)
-    asked = digest(kind, part, facts, [step.asked for step in before]) if known else ''
+    kept = (kind, FORMATS[kind], part, facts)
+    asked = digest(*kept, [step.asked for step in before]) if known else ''
     names = tuple(step.name for step in before)
     return Step(model.study.folder, kind, model.name, part, asked, names)
 
@@ -389,7 +395,7 @@ def report_step(study: Study, before: Sequence[Step]) -> Step:
     kept = [(step, read_step(step)) for step in before]
     became = [(step.name, k.get('state'), k.get('problem')) for step, k in kept]
     asks = [(step.asked, k.get('asked')) for step, k in kept if step.kind != 'check']
-    asked = digest('report', asks, became)
+    asked = digest('report', FORMATS['report'], asks, became)
     return Step(study.folder, 'report', asked=asked, after=('prepare',))
 
 
