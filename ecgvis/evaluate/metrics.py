@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import EcgvisError, compiled, read_json, read_table, write_json
+from ..runs import FORMATS
 from ecgvis.intervals import (
     INTERVAL,
     average_interval,
@@ -336,7 +337,7 @@ def evaluate(
     classes = [str(c) for c in settings['classes']]
     table = read_predictions(run, classes)
     path = run / 'predictions.parquet'
-    asked = repr((classes, draws, seed, INTERVAL)).encode()
+    asked = repr((classes, draws, seed, INTERVAL, FORMATS['evaluate'])).encode()
     key = hashlib.sha256(path.read_bytes() + asked).hexdigest()[:16]
     file = run / 'metrics.json'
     if file.exists() and (done := read_json(file)).get('key') == key:
