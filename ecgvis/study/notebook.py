@@ -272,5 +272,6 @@ def study_results(study: Study) -> pd.DataFrame:
 
 def study_lacks(study: Study) -> list[str]:
     "What the study folder lacks, and why steps failed."
+    open_study(study.folder)  # refuses a folder that is none, before anything is written
     write_steps(study.folder, study_steps(study))
     return missing(open_study(study.folder))
