@@ -231,6 +231,7 @@ _NOTES = dict(  # first words of notes: what they are called in the summary
     resampled='resampled',
     checksum='checksum differs',
     id='folder put before the id',
+    several='several rhythms of one group',
     patient='patient in several published folds',
 )
 

@@ -23,15 +23,17 @@ def check_merge(
     classes: str,  # a key of `CLASSES`
     field: str = 'merge',  # named in errors
 ) -> None:
-    "Refuse a class that does not exist, and one that joins a class that is merged away."
+    """Refuse a class that does not exist, and one that joins a class that is merged away. What
+    is joined may have a name of its own, such as `sinus`, but none that is almost a class."""
     known = CLASSES[classes][1]
     for old, new in merge.items():
         what = f'cannot merge {old}={new}'
         for name in (old, new):
-            if name not in known:
+            near = did_you_mean(name, known)
+            if name not in known and (name == old or near or not name.strip()):
                 names = ', '.join(known)
-                near = did_you_mean(name, known) or 'correct the name'
-                raise EcgvisError(f'{what}: no class {name}', None, field, names, near)
+                remedy = near or 'correct the name'
+                raise EcgvisError(f'{what}: no class {name}', None, field, names, remedy)
         if new in merge:
             remedy = 'merge each class straight into the final one'
             raise EcgvisError(f'{what}: {new!r} is not a final class', field=field, remedy=remedy)
@@ -72,7 +74,9 @@ class DataConfig:
     patients: UserPath = setting(
         '', 'table that says whose each recording is: columns id and patient'
     )
-    simulate: int = setting(3000, 'recordings to simulate where there is no folder', ge=1)
+    simulate: int = setting(
+        3000, 'recordings to simulate where there is no folder', ge=1, le=10_000_000
+    )
     simulate_seed: int = setting(1, 'seed of the simulation', ge=0)
     classes: Annotated[str, one_of(CLASSES)] = setting('group4', 'what is told apart')
     merge: dict[str, str] = setting({}, 'class: the class that it joins')

@@ -126,7 +126,7 @@ REASONS: dict[str, tuple[str, str, str]] = {  # reason: where, what it means, wh
     ),
     'several rhythm codes': (
         'index',
-        'codes for more than one rhythm',
+        'codes for rhythms of several groups; of several classes, where rhythms are told apart',
         'keep the one that is right',
     ),
     'another rhythm': ('index', 'its rhythm is none of the eleven', 'none needed'),

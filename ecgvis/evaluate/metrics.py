@@ -17,6 +17,7 @@ import pandas as pd
 
 from ..core import EcgvisError, compiled, read_json, read_table, write_json
 from ..intervals import INTERVAL, macro_interval, percentile_interval, share_interval, weights
+from ..runs import FORMATS
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #191e272c
 def _first(bad: np.ndarray) -> int | None:
@@ -343,7 +344,7 @@ def evaluate(
     classes = [str(c) for c in settings['classes']]
     table = read_predictions(run, classes)
     path = run / 'predictions.parquet'
-    asked = repr((classes, draws, seed, INTERVAL)).encode()
+    asked = repr((classes, draws, seed, INTERVAL, FORMATS['evaluate'])).encode()
     key = hashlib.sha256(path.read_bytes() + asked).hexdigest()[:16]
     file = run / 'metrics.json'
     if file.exists() and (done := read_json(file)).get('key') == key:

@@ -26,6 +26,7 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
+from ..runs import FORMATS, provenance
 from ..data.split import folds_of
 from .catalog import architecture
 from .features import MEASUREMENTS, RATIOS, Histograms, attributes, describe
@@ -129,7 +130,7 @@ def fit_trees(
     trees = trees or Trees()
     about = dict(architecture='zheng2020', classes=list(classes), layouts=['features'])
     settings = about | dict(seed=seed, bins=bins, measured=measured) | asdict(trees)
-    stage = Stage(run, digest(settings, read_json(dataset / 'done.json')['key']))
+    stage = Stage(run, digest(FORMATS['final'], settings, read_json(dataset / 'done.json')['key']))
     if stage.done:
         return read_json(run / 'run.json')
     begin = pd.Timestamp.now()
@@ -151,6 +152,7 @@ def fit_trees(
         seed=seed,
         recordings=splits['part'].value_counts().to_dict(),
         device=f'cpu ({cores()} threads)',
+        provenance=provenance(dataset, device='cpu', threads=cores()),
         weights='none (trees)',
         seconds=(pd.Timestamp.now() - begin).total_seconds(),
     )

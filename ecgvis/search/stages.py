@@ -75,5 +75,5 @@ def _final(
     if not plan.bayes:
         return config
     best = read_json(folder / plan.steps[-1] / 'best.json')
-    epochs = max(1, round(sum(best['best_epochs']) / len(best['best_epochs'])))
-    return replace(config, **best['settings'], epochs=epochs, patience=0, min_epochs=0)
+    found = best['settings'] | best['schedule']
+    return replace(config, **found, patience=0, min_epochs=0)

@@ -346,13 +346,15 @@ def train_study(
     wait: bool = True,
 ) -> dict[str, str]:
     "Search and train whatever is not done; returns the steps that failed and why."
-    steps = [step for model in models(study) for step in training_steps(model)]
+    data = data_steps(study)
+    steps = [step for model in models(study) for step in training_steps(model, data)]
     return do_steps(study, [step for step in steps if step.kind in kinds], wait=wait)
 
 
 def measure_steps(study: Study, kinds: Sequence[str]) -> list[Step]:
     "The steps of these kinds that follow the trainings of all models."
-    steps = [step for model in models(study) for step in result_steps(model)]
+    data = data_steps(study)
+    steps = [step for model in models(study) for step in result_steps(model, data)]
     return [step for step in steps if step.kind in kinds]
 
 

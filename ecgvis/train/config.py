@@ -41,6 +41,7 @@ LIMITS: dict[str, tuple[float, float]] = dict(
     step_size=(1, 1e9),
     gamma=(1e-6, 0.9999),
     plateau_patience=(0, 1e9),
+    cycle=(0, 1e9),
     warmup=(0, 1e9),
     checkpoint_seconds=(0, 1e9),
 )
@@ -66,6 +67,7 @@ def _all_models() -> list[str]:
 
 _WEIGHTS = ('auto', 'imagenet', 'none')
 _tensors = lambda name: Path(name).suffix == '.safetensors'
+_RATES = rule(lambda rates: all(r > 0 for r in rates), 'rates over 0')
 _PIXELS = rule(lambda size: not 0 < size < 32, 'at least 32 px, or 0')
 _START = rule(lambda name: not name or _tensors(name), 'a .safetensors file, or nothing')
 _FIRST = rule(
@@ -110,6 +112,14 @@ class TrainConfig:
     plateau_patience: int = _limited(
         'plateau_patience', 4, 'plateau only: epochs without a better macro-F1 before it falls'
     )
+    cycle: int = _limited(
+        'cycle',
+        0,
+        'onecycle only: epochs of its whole cycle, where the run ends before; 0: `epochs`',
+    )
+    rates: Annotated[tuple[float, ...], _RATES] = setting(
+        (), 'the rate of each epoch, in place of the schedule; the last one holds'
+    )
     warmup: float = _limited(
         'warmup', 1.0, 'epochs over which the rate rises from nothing; onecycle has its own'
     )
@@ -134,6 +144,11 @@ class TrainConfig:
     @property
     def pixels(self) -> int:
         return self.size or architecture(self.architecture).size
+
+    @property
+    def schedule(self) -> str:
+        "What moves the rate: `scheduler`, or `replay` where the rates are given."
+        return 'replay' if self.rates else self.scheduler
 
 # %% ../../nbs/50_train/00_config.ipynb #904b7a67
 def run_config(
