@@ -44,6 +44,7 @@ def prepare(
     if stage.done and (folder / 'store.lmdb' / 'digest.json').exists():
         return read_json(folder / 'summary.json')
     root = Path(config.root or folder.parent / 'recordings')
+    source = fingerprint(root) if config.root and root.is_dir() else ''  # before it is read
     if not config.root:
         write_dataset(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = recognise(root) if config.kind == 'auto' else config.kind
@@ -56,7 +57,7 @@ def prepare(
     summary = audit.summary(chosen, root, kind) | choices
     write_json(summary, folder / 'summary.json')
     content = digest(splits[['id', 'label', 'part', 'fold', 'hash']].to_dict('list'))
-    stage.finish(content=content, source=fingerprint(config.root) if config.root else '')
+    stage.finish(content=content, source=source)
     return summary
 
 
