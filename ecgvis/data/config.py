@@ -74,7 +74,9 @@ class DataConfig:
     patients: UserPath = setting(
         '', 'table that says whose each recording is: columns id and patient'
     )
-    simulate: int = setting(3000, 'recordings to simulate where there is no folder', ge=1)
+    simulate: int = setting(
+        3000, 'recordings to simulate where there is no folder', ge=1, le=10_000_000
+    )
     simulate_seed: int = setting(1, 'seed of the simulation', ge=0)
     classes: Annotated[str, one_of(CLASSES)] = setting('group4', 'what is told apart')
     merge: dict[str, str] = setting({}, 'class: the class that it joins')
