@@ -154,6 +154,9 @@ class Study:
         _check_training(self)
 
 # %% ../../nbs/95_study/00_study.ipynb #f91dde86
+_PLACE = ('device', 'checkpoint_seconds', 'threads', 'deterministic')  # not of a recipe
+
+
 @dataclass(frozen=True)
 class Model:
     "An architecture on a configuration of layouts."
@@ -186,7 +189,7 @@ class Model:
         if not self.known.title:
             layouts = self.study.configurations[self.configuration]
             return TrainConfig(**given, layouts=layouts, **train)
-        place = {k: v for k, v in train.items() if k in ('device', 'checkpoint_seconds')}
+        place = {k: v for k, v in train.items() if k in _PLACE}
         return TrainConfig(**given | place | dict(self.known.recipe) | self.study.published)
 
 
