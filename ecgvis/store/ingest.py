@@ -6,6 +6,7 @@
 __all__ = ['write_store', 'stamp', 'write']
 
 # %% ../../nbs/30_store/15_ingest.ipynb #d0ea4cc9
+import os
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -30,16 +31,30 @@ from .signals import read_apart, read_outcomes, to_key
 _KEPT = ('id', 'patient', 'age', 'sex', 'rhythm', 'group', 'label', 'source')
 
 
+def _files(path: Path) -> list[Path]:
+    "The files that a recording is read from: a header names those of its signal."
+    files = [path]
+    if path.suffix == '.hea' and path.is_file() and os.access(path, os.R_OK):
+        text = path.read_text('utf-8', 'replace')
+        lines = [x.split() for x in text.splitlines() if not x.lstrip().startswith('#')]
+        names = [words[0] for words in lines[1:] if words]
+        files += [path.parent / name for name in dict.fromkeys(names)]
+    return files
+
+
 def stamp(path: str | Path) -> str:
-    """What tells a changed file from an unchanged one: name, size and time of change, also of the
-    signal file beside a header."""
-    path = Path(path)
+    """What tells a changed file from an unchanged one: its name, and of it and of the signal files
+    that a header names, where it leads if it is a link, size and time of change."""
     parts = [str(path)]
-    for file in [path] + [path.with_suffix(s) for s in ('.dat', '.mat') if path.suffix == '.hea']:
-        if file.exists():
+    for file in _files(Path(path)):
+        if os.path.islink(file):
+            parts.append(os.path.realpath(file))
+        if os.path.exists(file):
             facts = file.stat()
             parts += [str(facts.st_size), str(facts.st_mtime_ns)]
-    return '|'.join(parts if len(parts) > 1 else [*parts, 'missing'])
+        else:
+            parts.append('missing')
+    return '|'.join(parts)
 
 
 def _row_stamp(row: dict[Hashable, Any]) -> str:

@@ -29,7 +29,7 @@ from ..data.split import keep_split, split_recordings
 from ..simulate.dataset import write_dataset
 from ..store.ingest import write
 from ..store.signals import open_store
-from ..data.config import CLASSES, DataConfig
+from ..data.config import CLASSES, DataConfig, split_text
 from .study import data_key, fingerprint
 
 # %% ../../nbs/95_study/10_prepare.ipynb #1b2de670
@@ -44,6 +44,7 @@ def prepare(
     if stage.done and (folder / 'store.lmdb' / 'digest.json').exists():
         return read_json(folder / 'summary.json')
     root = Path(config.root or folder.parent / 'recordings')
+    source = fingerprint(root) if config.root and root.is_dir() else ''  # before it is read
     if not config.root:
         write_dataset(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = recognise(root) if config.kind == 'auto' else config.kind
@@ -52,11 +53,11 @@ def prepare(
     index = keep_split(write(listing, folder / 'store.lmdb', **stored), config)
     chosen, classes = _classes(index, config, folder, audit.summary(index, root, kind))
     splits = _write_parts(chosen, classes, config, folder)
-    choices = dict(class_names=classes, choices=_choices(config), split=config.split_text)
+    choices = dict(class_names=classes, choices=_choices(config), split=split_text(config))
     summary = audit.summary(chosen, root, kind) | choices
     write_json(summary, folder / 'summary.json')
     content = digest(splits[['id', 'label', 'part', 'fold', 'hash']].to_dict('list'))
-    stage.finish(content=content, source=fingerprint(config.root) if config.root else '')
+    stage.finish(content=content, source=source)
     return summary
 
 

@@ -20,7 +20,7 @@ from ..data.config import DataConfig
 from ..evaluate.config import CostConfig
 from ..locks import lease
 from ..models.catalog import architecture
-from ..runs import Step, is_done, note_step, open_study, write_steps
+from ..runs import Step, is_done, note_step, open_study, provenance, write_steps
 from ..saliency.config import SaliencyConfig
 from ecgvis.study.study import (
     Model,
@@ -212,7 +212,7 @@ def do_step(
             problem = _with_group(e, step) if isinstance(e, EcgvisError) else e
             note_step(step, 'failed', problem=problem_text(problem))
             raise problem
-        note_step(step, 'done', files)
+        note_step(step, 'done', files, made_by=provenance(study.dataset))
     return True
 
 
@@ -346,13 +346,15 @@ def train_study(
     wait: bool = True,
 ) -> dict[str, str]:
     "Search and train whatever is not done; returns the steps that failed and why."
-    steps = [step for model in models(study) for step in training_steps(model)]
+    data = data_steps(study)
+    steps = [step for model in models(study) for step in training_steps(model, data)]
     return do_steps(study, [step for step in steps if step.kind in kinds], wait=wait)
 
 
 def measure_steps(study: Study, kinds: Sequence[str]) -> list[Step]:
     "The steps of these kinds that follow the trainings of all models."
-    steps = [step for model in models(study) for step in result_steps(model)]
+    data = data_steps(study)
+    steps = [step for model in models(study) for step in result_steps(model, data)]
     return [step for step in steps if step.kind in kinds]
 
 

@@ -8,7 +8,7 @@ __all__ = ['Seed', 'STUDY_FILES', 'fingerprint', 'data_key', 'Study', 'Model', '
            'study_status', 'status_text', 'save_study']
 
 # %% ../../nbs/95_study/00_study.ipynb #c7613be5
-import csv, math, os
+import csv, math, os, stat
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.resources import files
@@ -38,18 +38,48 @@ from ..search.status import StepStatus, search_status, time_text
 from ..train.config import LIMITS, TrainConfig
 
 # %% ../../nbs/95_study/00_study.ipynb #8334a1bd
+def _followed(entry: os.DirEntry[str]) -> os.stat_result | None:
+    "Facts of a file or folder, or of what a link leads to; None where that is nothing."
+    try:
+        return entry.stat()
+    except OSError:
+        return None
+
+
+def _listed(folder: str, below: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+    "A line for each file in a folder: path, where it leads if a link, size, time of change."
+    folders = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith('.'):
+                continue
+            line = below + entry.name
+            if entry.is_symlink():
+                line += f' -> {os.readlink(entry.path)}'
+            facts = _followed(entry)
+            if facts is None:
+                yield f'{line} lost'
+            elif stat.S_ISDIR(facts.st_mode):
+                folders.append((entry.name, facts))
+                yield f'{line}/ {os.access(entry.path, os.R_OK | os.X_OK)}'
+            else:
+                yield f'{line} {facts.st_size} {facts.st_mtime_ns}'
+    for name, facts in sorted(folders):
+        place = (facts.st_dev, facts.st_ino)
+        if place not in seen and os.access(f'{folder}/{name}', os.R_OK | os.X_OK):
+            seen.add(place)
+            yield from _listed(f'{folder}/{name}', f'{below}{name}/', seen)
+
+
 def fingerprint(
     root: str | Path,  # folder of recordings
 ) -> str:
-    "A digest of the folders below with their times of change, and of the tables directly in it."
-    root = Path(root)
-    folders = [(os.path.relpath(d, root), os.stat(d).st_mtime_ns) for d, _, _ in os.walk(root)]
-    tables = [
-        (p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in root.glob('*.*') if p.is_file()
-    ]
-    return digest(sorted(folders), sorted(tables))
+    "A digest of all files that are followed from a folder: paths, links, sizes, times of change."
+    root = os.path.realpath(root)
+    facts = os.stat(root)
+    return digest(sorted(_listed(root, '', {(facts.st_dev, facts.st_ino)})))
 
-
+# %% ../../nbs/95_study/00_study.ipynb #61fe782d
 def data_key(
     data: DataConfig,
     folder: Path,  # of the prepared data
@@ -60,12 +90,12 @@ def data_key(
     root = Path(data.root)
     kept = folder / 'done.json'
     source = ''
-    if root.exists():
+    if root.is_dir():
         source = fingerprint(root)
     elif kept.exists():
         source = read_json(kept).get('source', '')
-    how = (FORMATS['prepare'], asdict(data), str(root.resolve()))
-    return digest(*how, source, *_lists(data))
+    how = asdict(data) | dict(root='elsewhere')
+    return digest(FORMATS['prepare'], how, source, *_lists(data))
 
 
 def _lists(data: DataConfig) -> list[str]:
@@ -117,13 +147,16 @@ class Study:
     @property
     def classes(self) -> tuple[str, ...]:
         "Of the prepared data."
-        return tuple(read_json(self.dataset / 'summary.json')['class_names'])
+        return tuple(_fact(self.dataset / 'summary.json', 'class_names'))
 
     def __post_init__(self) -> None:
         _check_names(self)
         _check_training(self)
 
 # %% ../../nbs/95_study/00_study.ipynb #f91dde86
+_PLACE = ('device', 'checkpoint_seconds', 'threads', 'deterministic')  # not of a recipe
+
+
 @dataclass(frozen=True)
 class Model:
     "An architecture on a configuration of layouts."
@@ -156,7 +189,7 @@ class Model:
         if not self.known.title:
             layouts = self.study.configurations[self.configuration]
             return TrainConfig(**given, layouts=layouts, **train)
-        place = {k: v for k, v in train.items() if k in ('device', 'checkpoint_seconds')}
+        place = {k: v for k, v in train.items() if k in _PLACE}
         return TrainConfig(**given | place | dict(self.known.recipe) | self.study.published)
 
 
@@ -195,7 +228,8 @@ def _check_names(study: Study) -> None:
             what = f'{value_text(name)} cannot be the name of a folder'
             others = f', none of {", ".join(sorted(taken))}' if field != 'name' else ''
             expected = f'a plain name of at most 100 letters{others}'
-            raise EcgvisError(what, field=field, expected=expected)
+            remedy = 'give the study another name, by --name or in its file' * (field == 'name')
+            raise EcgvisError(what, None, field, expected, remedy or None)
     for name, layouts in study.configurations.items():
         _check_layouts(layouts, f'configurations.{name}')
 
@@ -276,7 +310,16 @@ def data_steps(study: Study) -> list[Step]:
 
 def _content(study: Study) -> str:
     "The digest of the prepared recordings."
-    return read_json(study.dataset / 'done.json')['content']
+    return str(_fact(study.dataset / 'done.json', 'content'))
+
+
+def _fact(file: Path, name: str) -> Any:
+    "What a file of the prepared data says."
+    kept = read_json(file)
+    if not isinstance(kept, dict) or name not in kept:
+        remedy = 'delete done.json of the same folder, and prepare the study again'
+        raise EcgvisError('the file is damaged', file, name, 'a value', remedy)
+    return kept[name]
 
 
 def _file_facts(study: Study) -> list[int]:
@@ -297,9 +340,12 @@ def _step(model: Model, kind: str, part: str, before: Sequence[Step], *facts: An
     return Step(model.study.folder, kind, model.name, part, asked, names)
 
 # %% ../../nbs/95_study/00_study.ipynb #7eb717d0
-def training_steps(model: Model) -> list[Step]:
+def training_steps(
+    model: Model,
+    data: Sequence[Step] = (),  # `data_steps` of the study, where they are at hand
+) -> list[Step]:
     "Search, final runs and cross-validation of a model."
-    check = data_steps(model.study)[-1]
+    check = (data or data_steps(model.study))[-1]
     checked = [replace(check, asked=check.asked and _content(model.study))]
     before = checked
     out = list[Step]()
@@ -339,10 +385,13 @@ def _cross_steps(model: Model, before: Sequence[Step]) -> list[Step]:
     return [*folds, _step(model, 'cross', '', folds)] if folds else []
 
 # %% ../../nbs/95_study/00_study.ipynb #ee7e3be6
-def result_steps(model: Model) -> list[Step]:
+def result_steps(
+    model: Model,
+    data: Sequence[Step] = (),  # `data_steps` of the study, where they are at hand
+) -> list[Step]:
     "Metrics, costs and explanations of a model."
     study = model.study
-    finals = [step for step in training_steps(model) if step.kind == 'final']
+    finals = [step for step in training_steps(model, data) if step.kind == 'final']
     done = [step for step in finals if is_done(step)]
     first = (done or finals)[0]
     out = [_step(model, 'evaluate', step.part, [step]) for step in finals]
@@ -365,10 +414,11 @@ def report_step(study: Study, before: Sequence[Step]) -> Step:
 
 def study_steps(study: Study) -> list[Step]:
     "All steps of a study, in order. What is asked of some is known once those before are done."
-    out = data_steps(study)
+    data = data_steps(study)
+    out = list(data)
     for work in (training_steps, result_steps):
         for model in models(study):
-            out += work(model)
+            out += work(model, data)
     return [*out, report_step(study, out)]
 
 
@@ -382,10 +432,12 @@ def where_is(step: Step) -> StepStatus:
     kept = read_step(step)
     if is_done(step):
         return StepStatus('done', *_facts(step))
-    if is_leased(step.lock) or step.kind in ('bayes', 'refine') and _is_searched(step):
+    if is_leased(step.lock) or _is_searched(step):
         return StepStatus('running', *_facts(step))
     if not kept or not step.asked:
         return StepStatus('waiting')
+    if kept['state'] == 'damaged':
+        return StepStatus('waiting', 'its record is damaged')
     if kept['asked'] != step.asked:
         return StepStatus('waiting', 'settings changed')
     if kept['state'] == 'failed':
@@ -395,8 +447,22 @@ def where_is(step: Step) -> StepStatus:
     )
 
 # %% ../../nbs/95_study/00_study.ipynb #ff83fac0
+# what reading a file that was damaged ends with
+_DAMAGED = (EcgvisError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
 def _facts(step: Step) -> tuple[str, float, float]:
     "Of a step at work or done: detail, best, left."
+    try:
+        return _read_facts(step)
+    except _DAMAGED as e:
+        where = step.folder.relative_to(step.study)
+        name = Path(e.file).name if isinstance(e, EcgvisError) and e.file else 'a file'
+        return f'({name} in {where} is damaged)', math.nan, math.nan
+
+
+def _read_facts(step: Step) -> tuple[str, float, float]:
+    "From its files: detail, best, left."
     if step.kind in ('bayes', 'refine', 'head'):
         return _search_facts(step)
     if step.kind == 'final' and (step.folder / 'history.csv').exists():
@@ -424,7 +490,12 @@ def _training_facts(step: Step) -> tuple[str, float, float]:
 # %% ../../nbs/95_study/00_study.ipynb #2f660237
 def _is_searched(step: Step) -> bool:
     "Whether somebody is at a point of a search."
-    now = search_status(step.folder.parent, step.kind)
+    if step.kind not in ('bayes', 'refine'):
+        return False
+    try:
+        now = search_status(step.folder.parent, step.kind)
+    except _DAMAGED:  # told by `_facts`
+        return False
     return bool(now and now.counts.get('running'))
 
 
