@@ -67,7 +67,8 @@ def rule(
 
 def _path(text: str) -> str:
     "A path with the home folder for `~`."
-    if '\0' in text:
+    longest = max(map(len, os.fsencode(text).split(b'/')))
+    if '\0' in text or longest > 255:
         raise PydanticCustomError('path', 'a path')
     return os.path.expanduser(text)
 

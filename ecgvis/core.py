@@ -231,7 +231,7 @@ def read_json(path: str | Path) -> Any:
     except FileNotFoundError as e:
         remedy = 'run the stage that writes it'
         raise EcgvisError('file is missing', file=path, remedy=remedy) from e
-    except json.JSONDecodeError as e:
+    except ValueError as e:  # no JSON, or no text at all
         remedy = 'delete it and run its stage again'
         raise EcgvisError(f'not valid JSON: {e}', file=path, remedy=remedy) from e
 
@@ -275,7 +275,8 @@ class Stage:
     @property
     def done(self) -> bool:
         "Whether this very stage has finished before."
-        return self.marker.exists() and read_json(self.marker).get('key') == self.key
+        kept = read_json(self.marker) if self.marker.exists() else {}
+        return isinstance(kept, dict) and kept.get('key') == self.key
 
     def finish(self, **facts: Any) -> None:
         "Declare the stage finished; `facts` are kept for people to read."

@@ -43,7 +43,7 @@ KINDS = {
     'report': 'report',
 }
 # of what the program makes: raised where the same settings give another result than before
-FORMATS = dict.fromkeys(KINDS, 1) | dict(head=2, bayes=2, refine=2, final=2)
+FORMATS = dict.fromkeys(KINDS, 1) | dict(head=2, bayes=2, refine=2, final=2, evaluate=2)
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,23 @@ def is_done(step: Step) -> bool:
 
 
 def read_step(step: Step) -> dict[str, Any]:
-    "What became of a step: asked, state (begun, done or failed), files, problem; empty if nothing."
-    return read_json(step.record) if step.record.exists() else {}
+    """What became of a step: asked, state (begun, done or failed), files, problem; empty if
+    nothing. Of a record that is damaged the state is `damaged`: the step is done again."""
+    if not step.record.exists():
+        return {}
+    kept = _record(step.record)
+    return kept or dict(asked='', state='damaged', files=[], problem='')
+
+
+def _record(file: Path) -> dict[str, Any]:
+    "A record of a step; empty where it is none."
+    try:
+        kept = read_json(file)
+    except EcgvisError:
+        return {}
+    kinds = dict(asked=str, state=str, files=list, problem=str)
+    whole = isinstance(kept, dict) and all(isinstance(kept.get(k), t) for k, t in kinds.items())
+    return kept if whole else {}
 
 
 def note_step(

@@ -50,6 +50,28 @@ def _deal(labels: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> pd
     deck = deck.sort_values('size', ascending=False, kind='stable').reset_index()
     return deck.assign(position=deck.groupby('label').cumcount())
 
+# %% ../../nbs/10_data/50_split.ipynb #a052865b
+def _held(
+    position: np.ndarray,  # of each group among those of its class, 0, 1, 2, ...
+    count: np.ndarray,  # groups of its class
+    share: float,  # to hold out
+    start: np.ndarray,  # 0 to 1, the same for a class
+) -> np.ndarray:  # bool
+    "Every so-manieth group: the same number of a class for any start, at least one."
+    number = np.clip(np.floor(count * share + 0.5), 1, np.maximum(1, count - 2))
+    step = lambda p: np.floor(p * number / count + start)
+    return step(position + 1) > step(position)
+
+# %% ../../nbs/10_data/50_split.ipynb #c44dc6de
+def _dealt(labels: pd.Series, folds: int, rng: np.random.Generator) -> np.ndarray:
+    "The fold of each group of a deck, by its class."
+    fold = np.zeros(len(labels), int)
+    for rows in labels.groupby(labels, sort=True).indices.values():
+        turn, step = np.divmod(np.arange(len(rows)), folds)
+        there = np.where(turn % 2, folds - 1 - step, step)
+        fold[rows] = rng.permutation(min(folds, len(rows)))[there]
+    return fold
+
 # %% ../../nbs/10_data/50_split.ipynb #3c4384fb
 def folds_of(
     labels: np.ndarray | pd.Series,  # class of each row [N]
@@ -59,8 +81,9 @@ def folds_of(
 ) -> np.ndarray:  # the fold of each row, int64 [N]
     "Stratified folds of whole groups."
     _enough(folds)
-    deck = _deal(np.asarray(labels), np.asarray(group), np.random.default_rng(seed))
-    fold = deck.set_index('group')['position'] % folds
+    rng = np.random.default_rng(seed)
+    deck = _deal(np.asarray(labels), np.asarray(group), rng)
+    fold = pd.Series(_dealt(deck['label'], folds, rng), index=deck['group'])
     return fold.loc[np.asarray(group)].to_numpy()
 
 
@@ -86,12 +109,16 @@ def assign(
     if dataset['id'].duplicated().any():
         raise EcgvisError('the same id occurs twice', field='id', expected='one row per recording')
     group = groups(dataset)
-    deck = _deal(dataset['label'].to_numpy(), group, np.random.default_rng(seed))
-    every = 1 / test  # one card in `every` goes to the test set, the first one included
-    before = np.ceil(deck['position'] / every).astype(int)
-    held = np.ceil((deck['position'] + 1) / every).astype(int) > before
-    fold = deck[~held].groupby('label').cumcount() % folds
-    of_group = fold.reindex(deck.index).fillna(-1).astype(int).set_axis(deck['group'])
+    rng = np.random.default_rng(seed)
+    deck = _deal(dataset['label'].to_numpy(), group, rng)
+    of_class = deck.groupby('label')['label']
+    classes = of_class.ngroup().to_numpy()
+    start = rng.random(of_class.ngroups)[classes]
+    count = of_class.transform('size').to_numpy()
+    held = _held(deck['position'].to_numpy(), count, test, start)
+    fold = np.full(len(deck), -1)
+    fold[~held] = _dealt(deck['label'][~held].reset_index(drop=True), folds, rng)
+    of_group = pd.Series(fold, index=deck['group'])
     return _parts(dataset, group, of_group.loc[group].to_numpy())
 
 
@@ -206,7 +233,7 @@ def _by_folds(index: pd.DataFrame, config: SplitConfig) -> pd.DataFrame:
     out = (rows['side'] > kept).reindex(index.index, fill_value=False)
     return _exclude(index.assign(detail=detail), out, 'patient in two parts')
 
-
+# %% ../../nbs/10_data/50_split.ipynb #9cd821fa
 def keep_split(
     index: pd.DataFrame,  # after the audit
     config: DataConfig,

@@ -20,8 +20,8 @@ from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 
 from ..core import EcgvisError, Stage, digest, progress, write_table
-from .metrics import checked, metrics, read_predictions, scores
-from ..intervals import difference_interval, share_interval, weights
+from .metrics import checked, metrics, patient_classes, read_predictions, scores
+from ..intervals import difference_interval, macro_interval, share_interval, weights
 from ..runs import Run, StudyFiles, open_study
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #82bea8ce
@@ -65,12 +65,9 @@ def same_recordings(
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #0e87bdb6
 def _pick(confusion: np.ndarray, metric: str) -> np.ndarray:
-    "A metric of confusion matrices [..., K, K]; averages are over the classes that are present."
+    "A metric of confusion matrices [..., K, K]: of the classes [..., K], or the accuracy [..., 1]."
     found = scores(confusion)[metric]
-    if metric == 'accuracy':
-        return found
-    with np.errstate(invalid='ignore'):
-        return np.nansum(found, -1) / (~np.isnan(found)).sum(-1)
+    return found[..., None] if metric == 'accuracy' else found
 
 
 def _cells(table: pd.DataFrame, classes: Sequence[str], names: pd.Index) -> np.ndarray:
@@ -81,36 +78,45 @@ def _cells(table: pd.DataFrame, classes: Sequence[str], names: pd.Index) -> np.n
     counts = np.bincount(who * k * k + y * k + p.argmax(1), minlength=len(names) * k * k)
     return counts.reshape(len(names), k * k).astype(float)
 
+
+def _about(cells: np.ndarray, metric: str) -> list[int]:
+    "How many patients each number is about: of the class, or, for precision, said to be of it."
+    k = int(np.sqrt(cells.shape[1]))
+    each = cells.reshape(-1, k, k)
+    has = (each.sum(2) > 0).sum(0)
+    said = (each.sum(1) > 0).sum(0)
+    if metric == 'accuracy':
+        return [len(cells)]
+    return (np.where(said, said, has) if metric == 'precision' else has).tolist()
+
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #8c4d76ad
 def _drawn(
-    models: Mapping[str, Sequence[pd.DataFrame]],
-    classes: Sequence[str],
+    cells: Mapping[str, Sequence[np.ndarray]],  # of each model and seed, as of `_cells`
+    of_patient: np.ndarray,  # classes, as of `patient_classes`
     metric: str,
     draws: int,
     seed: int,
 ) -> tuple[np.ndarray, dict[str, list[float]]]:
-    """The metric of each model on the data and on each draw of patients and seeds [models, 1 +
-    draws]; the values of the seeds."""
-    names = pd.Index(_truth(next(iter(models.values()))[0])['patient'].astype(str).unique())
-    k = len(classes)
-    cells = {n: [_cells(t, classes, names) for t in tables] for n, tables in models.items()}
+    """The metric by class of each model on the data and on each draw of patients and seeds [models,
+    1 + draws, K]; the averages of the seeds."""
     rng = np.random.default_rng([seed, 2])
     parts = []
     values = dict[str, list[float]]()
-    for i, block in enumerate(weights(len(names), draws, seed)):
+    k = int(np.sqrt(next(iter(cells.values()))[0].shape[1]))
+    for i, block in enumerate(weights(len(of_patient), draws, seed, classes=of_patient)):
         row = []
         for name, each in cells.items():
             all_seeds = np.stack([_pick((block @ c).reshape(-1, k, k), metric) for c in each])
             if i == 0:
-                values[name] = all_seeds[:, 0].tolist()
+                values[name] = np.nanmean(all_seeds[:, 0], -1).tolist()
             row.append(_of_seeds(all_seeds, rng) if i else all_seeds.mean(0))
         parts.append(np.stack(row))
     return np.concatenate(parts, axis=1), values
 
 
 def _of_seeds(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    "The mean over seeds drawn anew for each column of [seeds, draws]."
-    n, draws = values.shape
+    "The mean over seeds drawn anew for each draw of [seeds, draws, ...]."
+    n, draws = values.shape[:2]
     if n == 1:
         return values[0]
     return values[rng.integers(n, size=(n - 1, draws)), np.arange(draws)].mean(0)
@@ -176,16 +182,21 @@ def compare(
     and p_holm are NaN where a model has one seed. EcgvisError where their test recordings
     differ."""
     same_recordings(models)
-    drawn, values = _drawn(models, classes, metric, draws, seed)
     first = next(iter(models.values()))[0]
+    who, patients = pd.factorize(first['patient'].astype(str))
     names = list(models)
-    about = dict(recordings=int(first['id'].nunique()), patients=int(first['patient'].nunique()))
+    about = dict(recordings=int(first['id'].nunique()), patients=len(patients))
+    cells = {n: [_cells(t, classes, patients) for t in tables] for n, tables in models.items()}
+    of_patient = patient_classes(first['label'].to_numpy(int), who)
+    by_class, values = _drawn(cells, of_patient, metric, draws, seed)
+    drawn = np.nanmean(by_class, 2)
     top = drawn[:, 1:] == drawn[:, 1:].max(0)
     best = (top / top.sum(0)).mean(1)
     rows = list[dict[str, Any]]()
     for i, name in enumerate(names):
         seeds = values[name]
-        low, high = share_interval(drawn[i, 0], drawn[i, 1:], about['patients'])
+        of_class = _about(cells[name][0], metric)
+        low, high = macro_interval(by_class[i], of_class, len(patients))
         spread = float(np.std(seeds, ddof=1)) if len(seeds) > 1 else np.nan
         row = dict(model=name, seeds=len(seeds), value=drawn[i, 0], low=low, high=high)
         row |= dict(seed_sd=spread, seed_min=min(seeds), seed_max=max(seeds), best=best[i])
@@ -445,7 +456,7 @@ def compare_study(
     columns = ('id', 'age', 'sex', 'source', 'rhythm', 'path')
     known = study.index[[c for c in columns if c in study.index]]
     facts = known.astype(str).to_dict('list')
-    key = digest([r.id for r in tables], read, left_out, facts, draws, seed, 3)
+    key = digest([r.id for r in tables], read, left_out, facts, draws, seed, 4)
     stage = Stage(study.folder / 'comparison', key)
     if stage.done and all((stage.folder / f'{n}.csv').exists() for n in _TABLES):
         return stage.folder

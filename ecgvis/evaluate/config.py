@@ -34,7 +34,7 @@ class CostConfig:
     "How costs are measured."
 
     device: Device = setting('auto', 'auto (cuda, else mps, else cpu) or a torch device')
-    threads: int = setting(0, 'of torch on the CPU; 0 leaves them as they are', ge=0)
+    threads: int = setting(0, 'of torch on the CPU; 0 leaves them as they are', ge=0, le=4096)
     runs: int = setting(200, 'charts timed one by one', ge=6)
     batch: int = setting(32, 'charts at once, for throughput and memory', ge=1)
     repeats: int = setting(50, 'batches timed, at most', ge=6)

@@ -70,7 +70,8 @@ SPACES: dict[str, Space] = dict(
 # %% ../../nbs/60_search/00_config.ipynb #ac115bf6
 _GIVEN = set(
     'architecture classes layouts size weights epochs steps patience min_epochs start augment seed '
-    'device checkpoint_seconds cycle rates'.split()
+    'device checkpoint_seconds cycle rates threads deterministic '
+    'restart recalibrate'.split()
 )
 
 
@@ -90,6 +91,11 @@ def _refuse(field: str, value: Any, expected: str) -> EcgvisError:
     return EcgvisError(f'{value_text(value)} is not usable', field=field, expected=expected)
 
 
+def _repeats(values: Any) -> bool:
+    "Whether a value stands in a list twice."
+    return any(value in values[:k] for k, value in enumerate(values))
+
+
 def _values(name: str, values: Any, field: str) -> tuple[Any, ...] | Range:
     "Choices or a range of one setting, each of which `TrainConfig` takes."
     own = name.rpartition('.')[2]
@@ -101,7 +107,7 @@ def _values(name: str, values: Any, field: str) -> tuple[Any, ...] | Range:
         _try(own, between.low, field)
         _try(own, between.high, field)
         return between
-    if not isinstance(values, (list, tuple)) or not 0 < len(set(values)) == len(values):
+    if not isinstance(values, (list, tuple)) or not values or _repeats(values):
         raise _refuse(field, values, 'a list of different choices, or low and high')
     for value in values:
         _try(own, value, field)

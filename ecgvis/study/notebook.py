@@ -79,7 +79,8 @@ class ModelPage:
 
     def steps(self, *kinds: str) -> list[Step]:
         "The steps of these kinds, as they are asked for now."
-        all = training_steps(self.model) + result_steps(self.model)
+        data = data_steps(self.model.study)
+        all = training_steps(self.model, data) + result_steps(self.model, data)
         seeds = [f'seed-{seed}' for seed in self.seeds]
         own = [step for step in all if step.kind in kinds]
         return [s for s in own if s.kind not in ('final', 'evaluate') or s.part in seeds]
@@ -272,5 +273,6 @@ def study_results(study: Study) -> pd.DataFrame:
 
 def study_lacks(study: Study) -> list[str]:
     "What the study folder lacks, and why steps failed."
+    open_study(study.folder)  # refuses a folder that is none, before anything is written
     write_steps(study.folder, study_steps(study))
     return missing(open_study(study.folder))

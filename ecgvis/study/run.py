@@ -20,7 +20,7 @@ from ..data.config import DataConfig
 from ..evaluate.config import CostConfig
 from ..locks import lease
 from ..models.catalog import architecture
-from ..runs import Step, is_done, note_step, open_study, write_steps
+from ..runs import Step, is_done, note_step, open_study, provenance, write_steps
 from ..saliency.config import SaliencyConfig
 from ecgvis.study.study import (
     Model,
@@ -212,7 +212,7 @@ def do_step(
             problem = _with_group(e, step) if isinstance(e, EcgvisError) else e
             note_step(step, 'failed', problem=problem_text(problem))
             raise problem
-        note_step(step, 'done', files)
+        note_step(step, 'done', files, made_by=provenance(study.dataset))
     return True
 
 

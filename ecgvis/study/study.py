@@ -154,6 +154,9 @@ class Study:
         _check_training(self)
 
 # %% ../../nbs/95_study/00_study.ipynb #f91dde86
+_PLACE = ('device', 'checkpoint_seconds', 'threads', 'deterministic')  # not of a recipe
+
+
 @dataclass(frozen=True)
 class Model:
     "An architecture on a configuration of layouts."
@@ -186,7 +189,7 @@ class Model:
         if not self.known.title:
             layouts = self.study.configurations[self.configuration]
             return TrainConfig(**given, layouts=layouts, **train)
-        place = {k: v for k, v in train.items() if k in ('device', 'checkpoint_seconds')}
+        place = {k: v for k, v in train.items() if k in _PLACE}
         return TrainConfig(**given | place | dict(self.known.recipe) | self.study.published)
 
 
@@ -306,7 +309,11 @@ def data_steps(study: Study) -> list[Step]:
 
 def _content(study: Study, *more: str) -> list[str]:
     "Digests of the prepared recordings: of signals and labels, and what else is asked for."
-    kept = read_json(study.dataset / 'done.json')
+    file = study.dataset / 'done.json'
+    kept = read_json(file)
+    if not isinstance(kept, dict) or 'content' not in kept:
+        remedy = 'delete it, and prepare the study again'
+        raise EcgvisError('is damaged', file, expected='a name `content`', remedy=remedy)
     return [kept['content'], *(kept.get(name, '') for name in more)]
 
 
@@ -423,10 +430,12 @@ def where_is(step: Step) -> StepStatus:
     kept = read_step(step)
     if is_done(step):
         return StepStatus('done', *_facts(step))
-    if is_leased(step.lock) or step.kind in ('bayes', 'refine') and _is_searched(step):
+    if is_leased(step.lock) or _is_searched(step):
         return StepStatus('running', *_facts(step))
     if not kept or not step.asked:
         return StepStatus('waiting')
+    if kept['state'] == 'damaged':
+        return StepStatus('waiting', 'its record is damaged')
     if kept['asked'] != step.asked:
         return StepStatus('waiting', 'settings changed')
     if kept['state'] == 'failed':
@@ -436,8 +445,22 @@ def where_is(step: Step) -> StepStatus:
     )
 
 # %% ../../nbs/95_study/00_study.ipynb #ff83fac0
+# what reading a file that was damaged ends with
+_DAMAGED = (EcgvisError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
 def _facts(step: Step) -> tuple[str, float, float]:
     "Of a step at work or done: detail, best, left."
+    try:
+        return _read_facts(step)
+    except _DAMAGED as e:
+        where = step.folder.relative_to(step.study)
+        name = Path(e.file).name if isinstance(e, EcgvisError) and e.file else 'a file'
+        return f'({name} in {where} is damaged)', math.nan, math.nan
+
+
+def _read_facts(step: Step) -> tuple[str, float, float]:
+    "From its files: detail, best, left."
     if step.kind in ('bayes', 'refine', 'head'):
         return _search_facts(step)
     if step.kind == 'final' and (step.folder / 'history.csv').exists():
@@ -465,7 +488,12 @@ def _training_facts(step: Step) -> tuple[str, float, float]:
 # %% ../../nbs/95_study/00_study.ipynb #2f660237
 def _is_searched(step: Step) -> bool:
     "Whether somebody is at a point of a search."
-    now = search_status(step.folder.parent, step.kind)
+    if step.kind not in ('bayes', 'refine'):
+        return False
+    try:
+        now = search_status(step.folder.parent, step.kind)
+    except _DAMAGED:  # told by `_facts`
+        return False
     return bool(now and now.counts.get('running'))
 
 
