@@ -67,7 +67,7 @@ def prepare(
 
 
 # columns of the index that some results depend on, besides the content
-_PEOPLE = ['id', 'patient', 'age', 'sex', 'rhythm', 'source']
+_PEOPLE = ['id', 'patient', 'patient_known', 'age', 'sex', 'rhythm', 'source']
 
 
 def _columns(config: DataConfig) -> list[str]:
