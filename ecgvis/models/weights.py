@@ -50,8 +50,11 @@ def weights_table() -> 'pd.DataFrame':
 @lru_cache
 def _sha256(file: Path, size: int, changed: int) -> str:
     "The SHA-256 of a file, which is read again when its size or time of change is another one."
+    found = hashlib.sha256()
     with open(file, 'rb') as f:
-        return hashlib.file_digest(f, 'sha256').hexdigest()
+        while block := f.read(2**20):
+            found.update(block)
+    return found.hexdigest()
 
 
 def check_weights(file: str | Path) -> None:

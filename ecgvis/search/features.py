@@ -187,7 +187,7 @@ def _features_key(
     signals = {k: meta[k] for k in ('fs', 'seconds')}
     classes = read_json(dataset / 'summary.json')['class_names']
     drawn = [get_layout(x) for x in layouts]
-    how = (FORMATS['head'], architecture, origin, drawn, size)
+    how = (FORMATS['head'], architecture, origin, drawn, size, torch.get_num_threads())
     return digest(*how, (splits, signals), classes)
 
 # %% ../../nbs/60_search/40_features.ipynb #e687d8c6

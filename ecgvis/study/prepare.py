@@ -29,7 +29,7 @@ from ..data.split import keep_split, split_recordings
 from ..simulate.dataset import write_dataset
 from ..store.ingest import write
 from ..store.signals import open_store
-from ..data.config import CLASSES, DataConfig
+from ..data.config import CLASSES, DataConfig, split_text
 from .study import data_key, fingerprint
 
 # %% ../../nbs/95_study/10_prepare.ipynb #1b2de670
@@ -53,7 +53,7 @@ def prepare(
     index = keep_split(write(listing, folder / 'store.lmdb', **stored), config)
     chosen, classes = _classes(index, config, folder, audit.summary(index, root, kind))
     splits = _write_parts(chosen, classes, config, folder)
-    choices = dict(class_names=classes, choices=_choices(config), split=config.split_text)
+    choices = dict(class_names=classes, choices=_choices(config), split=split_text(config))
     summary = audit.summary(chosen, root, kind) | choices
     write_json(summary, folder / 'summary.json')
     content = digest(splits[['id', 'label', 'part', 'fold', 'hash']].to_dict('list'))

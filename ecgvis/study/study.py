@@ -147,13 +147,16 @@ class Study:
     @property
     def classes(self) -> tuple[str, ...]:
         "Of the prepared data."
-        return tuple(read_json(self.dataset / 'summary.json')['class_names'])
+        return tuple(_fact(self.dataset / 'summary.json', 'class_names'))
 
     def __post_init__(self) -> None:
         _check_names(self)
         _check_training(self)
 
 # %% ../../nbs/95_study/00_study.ipynb #f91dde86
+_PLACE = ('device', 'checkpoint_seconds', 'threads', 'deterministic')  # not of a recipe
+
+
 @dataclass(frozen=True)
 class Model:
     "An architecture on a configuration of layouts."
@@ -186,7 +189,7 @@ class Model:
         if not self.known.title:
             layouts = self.study.configurations[self.configuration]
             return TrainConfig(**given, layouts=layouts, **train)
-        place = {k: v for k, v in train.items() if k in ('device', 'checkpoint_seconds')}
+        place = {k: v for k, v in train.items() if k in _PLACE}
         return TrainConfig(**given | place | dict(self.known.recipe) | self.study.published)
 
 
@@ -225,7 +228,8 @@ def _check_names(study: Study) -> None:
             what = f'{value_text(name)} cannot be the name of a folder'
             others = f', none of {", ".join(sorted(taken))}' if field != 'name' else ''
             expected = f'a plain name of at most 100 letters{others}'
-            raise EcgvisError(what, field=field, expected=expected)
+            remedy = 'give the study another name, by --name or in its file' * (field == 'name')
+            raise EcgvisError(what, None, field, expected, remedy or None)
     for name, layouts in study.configurations.items():
         _check_layouts(layouts, f'configurations.{name}')
 
@@ -306,12 +310,16 @@ def data_steps(study: Study) -> list[Step]:
 
 def _content(study: Study) -> str:
     "The digest of the prepared recordings."
-    file = study.dataset / 'done.json'
+    return str(_fact(study.dataset / 'done.json', 'content'))
+
+
+def _fact(file: Path, name: str) -> Any:
+    "What a file of the prepared data says."
     kept = read_json(file)
-    if not isinstance(kept, dict) or 'content' not in kept:
-        remedy = 'delete it, and prepare the study again'
-        raise EcgvisError('is damaged', file, expected='a name `content`', remedy=remedy)
-    return kept['content']
+    if not isinstance(kept, dict) or name not in kept:
+        remedy = 'delete done.json of the same folder, and prepare the study again'
+        raise EcgvisError('the file is damaged', file, name, 'a value', remedy)
+    return kept[name]
 
 
 def _file_facts(study: Study) -> list[int]:

@@ -43,6 +43,7 @@ LIMITS: dict[str, tuple[float, float]] = dict(
     plateau_patience=(0, 1e9),
     cycle=(0, 1e9),
     warmup=(0, 1e9),
+    threads=(1, 1024),
     checkpoint_seconds=(0, 1e9),
 )
 
@@ -137,6 +138,16 @@ class TrainConfig:
     clip: float = _limited('clip', 1.0, 'largest norm of the gradient; 0 does not clip')
     seed: int = _limited('seed', 1, 'of weights, order and dropout')
     device: Device = setting('auto', 'auto (cuda, else mps, else cpu) or a torch device')
+    restart: bool = setting(
+        True, 'a second attempt, at a third of the rate, where all answers fall on one class'
+    )
+    recalibrate: bool = setting(
+        True, 'estimate the statistics of BatchNorm anew before every evaluation'
+    )
+    threads: int = _limited(
+        'threads', 1, 'of torch on the CPU; another number gives other last bits'
+    )
+    deterministic: bool = setting(True, 'cuda only: the same bits each time, at a price in time')
     checkpoint_seconds: float = _limited(
         'checkpoint_seconds', 60.0, 'so much work is lost at most; 0 saves after every step'
     )

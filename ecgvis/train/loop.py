@@ -34,7 +34,7 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
-from ..runs import FORMATS
+from ..runs import FORMATS, provenance
 from ..models.catalog import architecture
 from ..models.inputs import ChartInput, input_transform, unusable_recordings
 from ..models.weights import resolve_weights
@@ -55,6 +55,7 @@ from .parts import Data, load_parts
 from ecgvis.train.setup import (
     OPTIMIZERS,
     SCHEDULERS,
+    computing,
     device_name,
     first_model,
     keep_memory,
@@ -384,11 +385,12 @@ def fit(
     data = load_parts(dataset, config, fold)
     _check_watched(config, data)
     states = Checkpoints(run, stage.key)
-    l = _resumed(config, len(batches(config, data['train'])), states)
-    _begin(l, config, run, f'{len(data["train"])} training charts, weights: {source.note}')
-    l = _epochs(l, data, run, states, on_epoch, save_now)
     predicted = [part for part in data if (test if part == 'test' else predict_parts)]
-    record = _finish(l, data, predicted, run, dataset, weights=source.note, fold=fold)
+    with computing(config):
+        l = _resumed(config, len(batches(config, data['train'])), states)
+        _begin(l, config, run, f'{len(data["train"])} training charts, weights: {source.note}')
+        l = _epochs(l, data, run, states, on_epoch, save_now)
+        record = _finish(l, data, predicted, run, dataset, weights=source.note, fold=fold)
     stage.finish()
     states.clear()
     return record
@@ -461,12 +463,14 @@ def _epochs(
     part = 'val' if 'validation' in data else 'train'
     baseline = _baseline(data)
     while not l.stopped:
-        if not l.restarts and collapsed(l.rows, _warm_epochs(l.config), l.steps, baseline, part):
+        may = l.config.restart and not l.restarts
+        if may and collapsed(l.rows, _warm_epochs(l.config), l.steps, baseline, part):
             l = _restarted(l, l.epoch, _COLLAPSED, states)
+            may = False
         try:
             row = _epoch(l, data, _saver(l, states, save_now))
         except NonFinite as e:
-            if l.restarts:
+            if not may:
                 raise
             l = _restarted(l, l.epoch + 1, e.what, states)
             continue
@@ -497,7 +501,8 @@ def _epoch(l: Learner, data: dict[str, Data], after: Callable[[Loader], Any]) ->
     if l.cursor is None:
         l.rate = l.optimizer.param_groups[0]['lr'] * _warmth(l)
     trained = train_epoch(l, data['train'], after)
-    recalibrate(l, data['train'])
+    if l.config.recalibrate:
+        recalibrate(l, data['train'])
     validated: dict[str, Any] = dict.fromkeys(trained)
     if 'validation' in data:
         validated = validate(l, data['validation'])
@@ -568,7 +573,7 @@ def _over(l: Learner, baseline: float) -> str:
     since = l.epoch - best['epoch']
     if not l.config.patience or l.epoch < l.config.min_epochs or since < l.config.patience:
         return ''
-    if not l.restarts and answers_one_class(best, baseline):
+    if l.config.restart and not l.restarts and answers_one_class(best, baseline):
         return ''
     return f'no better validation macro-F1 for {since} epochs'
 
@@ -605,6 +610,8 @@ def _finish(
         tables = [predictions(l, data[part], part, patients) for part in predicted]
         write_table(pd.concat(tables), run / 'predictions.parquet')
     record = known | _record(l, data) | _shown(l.config, data, dataset)
+    machine = dict(device=record['device'], threads=l.config.threads)
+    record['provenance'] = provenance(dataset, **machine)
     write_json(record, run / 'run.json')
     sweep(run)
     return record
