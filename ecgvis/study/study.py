@@ -147,7 +147,7 @@ class Study:
     @property
     def classes(self) -> tuple[str, ...]:
         "Of the prepared data."
-        return tuple(read_json(self.dataset / 'summary.json')['class_names'])
+        return tuple(_fact(self.dataset / 'summary.json', 'class_names'))
 
     def __post_init__(self) -> None:
         _check_names(self)
@@ -228,7 +228,8 @@ def _check_names(study: Study) -> None:
             what = f'{value_text(name)} cannot be the name of a folder'
             others = f', none of {", ".join(sorted(taken))}' if field != 'name' else ''
             expected = f'a plain name of at most 100 letters{others}'
-            raise EcgvisError(what, field=field, expected=expected)
+            remedy = 'give the study another name, by --name or in its file' * (field == 'name')
+            raise EcgvisError(what, None, field, expected, remedy or None)
     for name, layouts in study.configurations.items():
         _check_layouts(layouts, f'configurations.{name}')
 
@@ -310,11 +311,17 @@ def data_steps(study: Study) -> list[Step]:
 def _content(study: Study, *more: str) -> list[str]:
     "Digests of the prepared recordings: of signals and labels, and what else is asked for."
     file = study.dataset / 'done.json'
+    content = str(_fact(file, 'content'))
+    return [content, *(str(read_json(file).get(name, '')) for name in more)]
+
+
+def _fact(file: Path, name: str) -> Any:
+    "What a file of the prepared data says."
     kept = read_json(file)
-    if not isinstance(kept, dict) or 'content' not in kept:
-        remedy = 'delete it, and prepare the study again'
-        raise EcgvisError('is damaged', file, expected='a name `content`', remedy=remedy)
-    return [kept['content'], *(kept.get(name, '') for name in more)]
+    if not isinstance(kept, dict) or name not in kept:
+        remedy = 'delete done.json of the same folder, and prepare the study again'
+        raise EcgvisError('the file is damaged', file, name, 'a value', remedy)
+    return kept[name]
 
 
 def _file_facts(study: Study) -> list[int]:
