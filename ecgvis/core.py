@@ -116,9 +116,10 @@ def disk_errors(path: str | Path) -> Iterator[None]:
 
 def _concerns(error: Exception, path: str | Path) -> bool:
     "Whether an error names `path`, a folder above it, or what lies below or beside it."
-    if not getattr(error, 'filename', None):
+    name = getattr(error, 'filename', None)
+    if not name:
         return False
-    named = Path(str(error.filename)).absolute()
+    named = Path(str(name)).absolute()
     here = Path(path).absolute()
     return named in here.parents or here.parent in named.parents
 
