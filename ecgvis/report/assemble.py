@@ -38,7 +38,7 @@ from .page import Section, cell
 from .record import records, records_section, runs_section
 from .results import curves_section, results_section
 from .search import DAMAGED, search_section
-from .style import chosen_run, highest_run, label, validation_f1
+from .style import chosen_run, highest_run, label, people_note, unit, validation_f1
 from .systems import cross_section, elsewhere_section, systems_section
 from ecgvis.report.training import (
     compared,
@@ -84,6 +84,7 @@ def _banners(study: StudyFiles) -> list[str]:
     s = study.summary
     lines = [_REHEARSAL] if study.settings.get('rehearsal') else []
     lines += [_SIMULATED] if s.get('simulated') else []
+    lines += [note] if (note := people_note(study)) else []
     n = len(study.runs)
     if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in study.runs):
         lines.append(
@@ -142,7 +143,7 @@ def _result(study: StudyFiles, r: Run) -> str:
     "What a run reached on the hold-out."
     f1 = r.test['macro']['f1']
     span = f' (95 % interval {cell(f1)["interval"]})' if f1['low'] is not None else ''
-    n = f'n = {r.test["n"]:,} charts of {r.test["patients"]:,} patients'
+    n = f'n = {r.test["n"]:,} charts of {r.test["patients"]:,} {unit(study)}'
     return f'{f1["value"]:.3f}{span}, by {label(study, r)}, {n}'
 
 

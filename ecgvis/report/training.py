@@ -26,6 +26,7 @@ from ecgvis.report.style import (
     label,
     model_colour,
     number,
+    people_note,
     source,
     styles,
     system,
@@ -165,7 +166,7 @@ def seeds_section(study: StudyFiles) -> Section | None:
     runs = [r for r in study.finished if (r.architecture, r.config) in groups]
     caption = (
         'Mean: with a 95 % t interval over the seeds. SD: sample standard deviation. '
-        f'{source(study, runs, interval=False)}'
+        f'{source(study, runs, intervals=False)}'
     )
     look = (
         'Dots: runs; bars: medians. Grey: published, lowest to highest, or mean and standard '
@@ -255,7 +256,8 @@ def gap_section(study: StudyFiles) -> Section | None:
     title = 'F1 on training and test recordings'
     items: list[Item] = [Plot('train-test', title, caption, panels)]
     if rows := _gap_rows(study):
-        about = f'Difference: training less test; the two parts share no patient. {end}'
+        apart = people_note(study).rstrip('.') or 'the two parts share no patient'
+        about = f'Difference: training less test; {apart}. {end}'
         table = Table('train-test', 'Training, test and difference', about, rows)
         items.append(Group('train-test-table', 'All measures', [table], open=False))
     return Section('Training against test', '', items)
