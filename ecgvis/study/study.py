@@ -308,9 +308,11 @@ def data_steps(study: Study) -> list[Step]:
     return [first, Step(study.folder, 'check', asked=asked, after=(first.name,))]
 
 
-def _content(study: Study) -> str:
-    "The digest of the prepared recordings."
-    return str(_fact(study.dataset / 'done.json', 'content'))
+def _content(study: Study, *more: str) -> list[str]:
+    "Digests of the prepared recordings: of signals and labels, and what else is asked for."
+    file = study.dataset / 'done.json'
+    content = str(_fact(file, 'content'))
+    return [content, *(str(read_json(file).get(name, '')) for name in more)]
 
 
 def _fact(file: Path, name: str) -> Any:
@@ -346,7 +348,9 @@ def training_steps(
 ) -> list[Step]:
     "Search, final runs and cross-validation of a model."
     check = (data or data_steps(model.study))[-1]
-    checked = [replace(check, asked=check.asked and _content(model.study))]
+    more = ['people'] if model.known.input == 'features' else []
+    content = digest(_content(model.study, *more)) if check.asked else ''
+    checked = [replace(check, asked=content)]
     before = checked
     out = list[Step]()
     for kind in model.plan.steps:
@@ -394,12 +398,13 @@ def result_steps(
     finals = [step for step in training_steps(model, data) if step.kind == 'final']
     done = [step for step in finals if is_done(step)]
     first = (done or finals)[0]
-    out = [_step(model, 'evaluate', step.part, [step]) for step in finals]
+    people = _content(study, 'people') if first.asked else []
+    out = [_step(model, 'evaluate', step.part, [step], people) for step in finals]
     if model.known.input != 'features':
         out.append(_step(model, 'costs', first.part, [first], study.costs))
     if model.known.input == 'chart' and study.saliency.recordings:
         others = [(step.asked, is_done(step)) for step in finals]
-        out.append(_step(model, 'saliency', first.part, [first], study.saliency, others))
+        out.append(_step(model, 'saliency', first.part, [first], study.saliency, others, people))
     return out
 
 # %% ../../nbs/95_study/00_study.ipynb #687f3391
