@@ -116,9 +116,10 @@ def disk_errors(path: str | Path) -> Iterator[None]:
 
 def _concerns(error: Exception, path: str | Path) -> bool:
     "Whether an error names `path`, a folder above it, or what lies below or beside it."
-    if not getattr(error, 'filename', None):
+    name = getattr(error, 'filename', None)
+    if not name:
         return False
-    named = Path(str(error.filename)).absolute()
+    named = Path(str(name)).absolute()
     here = Path(path).absolute()
     return named in here.parents or here.parent in named.parents
 
@@ -247,12 +248,17 @@ def write_table(table: 'pd.DataFrame', path: str | Path) -> Path:
 
 
 def read_table(path: str | Path) -> 'pd.DataFrame':
-    "Read a parquet or CSV table; a missing file is named."
+    "Read a parquet or CSV table; a missing or broken file is named."
     import pandas as pd
 
     if not Path(path).exists():
         raise EcgvisError('file is missing', file=path, remedy='run the stage that writes it')
-    return pd.read_csv(path) if Path(path).suffix == '.csv' else pd.read_parquet(path)
+    try:
+        return pd.read_csv(path) if Path(path).suffix == '.csv' else pd.read_parquet(path)
+    except (OSError, ValueError) as e:
+        what = f'cannot be read ({type(e).__name__})'
+        remedy = 'delete it and run its stage again'
+        raise EcgvisError(what, file=path, remedy=remedy) from e
 
 # %% ../nbs/00_core.ipynb #71e51def
 def digest(*parts: Any) -> str:

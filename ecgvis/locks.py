@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from .core import EcgvisError
+from .core import EcgvisError, disk_errors
 
 try:
     import fcntl
@@ -118,7 +118,8 @@ class FolderLock:
 
     def acquire(self) -> bool:
         "Wait for the lock."
-        self.handle = os.open(self.gate, os.O_RDWR | os.O_CREAT, 0o666)
+        with disk_errors(self.gate):
+            self.handle = os.open(self.gate, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             self.mark = _linked(self.link, flock(self.handle, True) is True, self.grace)
         finally:
@@ -194,11 +195,12 @@ class Lease:
         path: Path,  # of the file
         beat: float = BEAT,  # seconds between two signs of life
     ):
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.beat = beat
         self.over = threading.Event()
-        self.handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         flock(self.handle, True)
         self._write(0)
         self.thread = threading.Thread(target=self._live, daemon=True)
@@ -273,7 +275,8 @@ def _silent(path: Path, text: bytes, sightings: dict[Path, Sighting]) -> bool:
 # %% ../nbs/02_locks.ipynb #75d3022c
 def _taken(path: Path, sightings: dict[Path, Sighting]) -> Lease | None:
     "The lease on a name; None while a living process has it."
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with FolderLock(path.with_name('lock')):
         text = read_lease(path)[0]
         if text and not is_expired(json.loads(text), path, sightings):

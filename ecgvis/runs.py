@@ -135,7 +135,11 @@ def read_steps(
     "The steps of a study; none where it was never begun."
     path = folder / 'steps' / 'plan.json'
     rows = read_json(path) if path.exists() else []
-    return [Step(folder, **row | dict(after=tuple(row['after']))) for row in rows]
+    try:
+        return [Step(folder, **row | dict(after=tuple(row['after']))) for row in rows]
+    except (TypeError, KeyError) as e:
+        remedy = 'delete it: the next `ecgvis study` writes it again'
+        raise EcgvisError('is no list of steps', path, remedy=remedy) from e
 
 
 def failed_steps(

@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 from ..core import compiled, progress, read_json
-from .files import check_amplitude, read_recording
+from .checks import check_amplitude, glance, without_offset
+from .files import read_recording
 from .recording import GROUPS, LEADS, REASONS, RHYTHMS, BadRecording, Recording
 from .tables import patients_note, patients_text
 
@@ -28,14 +29,16 @@ def _crop(recording: Recording, seconds: float) -> tuple[Recording, list[str]]:
     "The first `seconds` of a recording; one that is shorter by more than a sample is refused."
     have = recording.signal.shape[1]
     need = seconds * recording.fs
-    if have < math.floor(need):
-        what = f'{recording.seconds:.3g} s long'
+    if have < math.floor(need) - 1:
+        what = f'{recording.seconds:.5g} s long'
         expected = f'at least {seconds:g} s'
         raise BadRecording(what, recording.id, expected=expected, reason='too short')
     keep = math.ceil(need)
     note = f'cropped to its first {seconds:g} s (it has {recording.seconds:.4g} s)'
     cropped = replace(recording, signal=recording.signal[:, :keep])
-    return cropped, [note] if have > keep else []
+    if have < math.floor(need):
+        note = 'one sample short, the last is repeated'
+    return cropped, [note] if have > keep or have < math.floor(need) else []
 
 # %% ../../nbs/10_data/30_audit.ipynb #27877435
 def _resample(
@@ -127,14 +130,18 @@ def standard_signal(
 ) -> tuple[np.ndarray, list[str]]:  # float32 [12, seconds * fs] in mV; notes on what was changed
     """The standard signal of a recording and notes; raises `BadRecording`, whose `reason` and
     `line` say why there is none."""
-    check_amplitude(recording)
+    seen = glance(recording.signal) if recording.signal.size else None
+    check_amplitude(recording, seen=seen)
     _check_denoised(recording)
     cropped, notes = _crop(recording, seconds)
     _check_complete(cropped)
+    signal, offset = without_offset(cropped.signal, seen.level if seen else None)
     notes = [*recording.notes, *notes]
+    if offset and not any(note.startswith('offset') for note in notes):
+        notes.append(offset)
     if recording.fs != fs:
         notes.append(f'resampled from {recording.fs:g} to {fs:g} Hz')
-    return _resample(cropped.signal, recording.fs, fs, round(seconds * fs)), notes
+    return _resample(signal, recording.fs, fs, round(seconds * fs)), notes
 
 # %% ../../nbs/10_data/30_audit.ipynb #7de2a31e
 def signal_hash(
@@ -162,11 +169,12 @@ def examine(
     path: str | Path,  # the file
     seconds: float = 10.0,  # length wanted
     fs: float = 500.0,  # rate wanted, Hz
-    unit: str = 'uV',  # of CSV files
+    unit: str | None = None,  # of CSV files, see `read_recording`
+    rate: float | None = None,  # of CSV files, Hz, see `read_recording`
 ) -> Examined:
     "Read and check one file; a bad one becomes a reason, not an exception."
     try:
-        recording = read_recording(path, unit=unit, check=False)
+        recording = read_recording(path, rate, unit, check=False)
         signal, notes = standard_signal(recording, seconds, fs)
     except BadRecording as e:
         return Examined(None, e.reason, e.line)
@@ -231,6 +239,20 @@ _NOTES = dict(  # first words of notes: what they are called in the summary
     resampled='resampled',
     checksum='checksum differs',
     id='folder put before the id',
+    one='one sample short',
+    offset='offset left out where drawn',
+    limb='limb leads contradict one another',
+    electrodes='electrodes of arms may be exchanged',
+    far='samples that no heart reaches',
+    chest='chest leads may be exchanged or inverted',
+    contact='contact of a lead may be lost',
+    copy='a lead is a copy of another',
+    constant='a lead is constant for a while',
+    gain='gain of a lead may be wrong',
+    amplitude='amplitude is unusual',
+    calculated='limb leads calculated',
+    unused='leads left out',
+    names='leads without names',
     several='several rhythms of one group',
     patient='patient in several published folds',
 )
@@ -245,7 +267,7 @@ def _notes(ok: pd.DataFrame) -> dict[str, int]:
     "How many usable recordings have each kind of note, and how many lack an age or sex."
     said: Counter[str] = Counter()
     for detail in ok.detail:
-        said.update({note.split(' ')[0] for note in detail.split('; ')})
+        said.update({note.split(' ')[0].rstrip(':') for note in detail.split('; ')})
     counts = {name: said[word] for word, name in _NOTES.items()}
     counts |= {'age unknown': int(ok.age.isna().sum()), 'sex unknown': int((ok.sex == '').sum())}
     counts |= {'patient unknown': len(ok) - _patients_known(ok)}

@@ -233,7 +233,7 @@ def _by_folds(index: pd.DataFrame, config: SplitConfig) -> pd.DataFrame:
     out = (rows['side'] > kept).reindex(index.index, fill_value=False)
     return _exclude(index.assign(detail=detail), out, 'patient in two parts')
 
-
+# %% ../../nbs/10_data/50_split.ipynb #9cd821fa
 def keep_split(
     index: pd.DataFrame,  # after the audit
     config: DataConfig,

@@ -236,7 +236,7 @@ def _gallery(study: StudyFiles, rows: pd.DataFrame, r: Run) -> Plot | None:
     maps = f'{len(mapped)} with saliency.' if mapped else none
     caption = (
         f'The surest errors of {label(study, r)}; in brackets the probability of the answer. '
-        f'{maps} {source(study, [r], interval=False)} No interval: single charts.'
+        f'{maps} {source(study, [r], intervals=False)} No interval: single charts.'
     )
     return Plot('failures', 'Sure and wrong', caption, panels) if panels else None
 
@@ -274,7 +274,7 @@ def failures_section(study: StudyFiles) -> Section | None:
     plot = _gallery(study, table[table['run'] == best.id], best)
     caption = (
         f'Out of the 24 surest errors of each of {len(runs)} runs. No interval: counts. '
-        f'{source(study, runs, interval=False)}'
+        f'{source(study, runs, intervals=False)}'
     )
     often = Table('often-wrong', 'Recordings that most runs get wrong', caption, _often(table))
     items: list[Item] = [plot or [_NO_SIGNALS], often]

@@ -24,7 +24,8 @@ from scipy.signal import butter, sosfiltfilt
 from ..core import EcgvisError, progress
 from ..data import audit
 from ..data.beats import detect_beats
-from ..data.datasets import SCP, group_of, load_dataset, read_diagnostics, recognise
+from ..data.datasets import MEASUREMENTS, SCP, group_of, load_dataset
+from ..data.datasets import read_diagnostics, read_measurements, recognise
 from ..data.files import read_header, read_recording
 from ..data.recording import GROUP_OF, GROUPS, RHYTHMS, SNOMED, SNOMED_OTHER, SNOMED_SYNONYMS
 from .page import Row
@@ -115,15 +116,7 @@ _READ_CONDITIONS: dict[str, Callable[[Path, pd.DataFrame], _Pairs]] = dict(
 )
 
 # %% ../../nbs/90_report/85_explore.ipynb #ac800d58
-_MEASURED = (
-    'VentricularRate',
-    'AtrialRate',
-    'QRSDuration',
-    'QTInterval',
-    'QTCorrected',
-    'RAxis',
-    'TAxis',
-)
+_MEASURED = MEASUREMENTS[:7]  # rates, durations and axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +151,7 @@ def open_set(
     measured = pd.DataFrame()
     if kind == 'chapman':
         table = read_diagnostics(root / 'Diagnostics.xlsx', _MEASURED)
-        measured = table[list(_MEASURED)].apply(pd.to_numeric, errors='coerce')
-        measured = measured.assign(id=table['FileName'])
+        measured = read_measurements(table, _MEASURED).assign(id=table['FileName'])
     return Explored(root, kind, index, conditions, measured)
 
 # %% ../../nbs/90_report/85_explore.ipynb #d1a41abb

@@ -147,7 +147,7 @@ class Study:
     @property
     def classes(self) -> tuple[str, ...]:
         "Of the prepared data."
-        return tuple(read_json(self.dataset / 'summary.json')['class_names'])
+        return tuple(_fact(self.dataset / 'summary.json', 'class_names'))
 
     def __post_init__(self) -> None:
         _check_names(self)
@@ -230,13 +230,14 @@ def _check_names(study: Study) -> None:
             what = f'{value_text(name)} cannot be the name of a folder'
             others = f', none of {", ".join(sorted(taken))}' if field != 'name' else ''
             expected = f'a plain name of at most 100 letters{others}'
-            raise EcgvisError(what, field=field, expected=expected)
+            remedy = 'give the study another name, by --name or in its file' * (field == 'name')
+            raise EcgvisError(what, None, field, expected, remedy or None)
     for name, layouts in study.configurations.items():
         _check_layouts(layouts, f'configurations.{name}')
 
 
 def _is_plain(name: str) -> bool:
-    "Whether a name can be that of a folder, and of locks, records and jobs that are called after it."
+    "Whether a name can be that of a folder, and of locks, records and jobs called after it."
     odd = not name.isprintable() or name != name.strip() or name.startswith('.')
     return not odd and Path(name).name == name and 0 < len(name.encode()) <= 100
 
@@ -313,14 +314,20 @@ def data_steps(study: Study) -> list[Step]:
     return [first, Step(study.folder, 'check', asked=asked, after=(first.name,))]
 
 
-def _content(study: Study) -> str:
-    "The digest of the prepared recordings."
+def _content(study: Study, *more: str) -> list[str]:
+    "Digests of the prepared recordings: of signals and labels, and what else is asked for."
     file = study.dataset / 'done.json'
+    content = str(_fact(file, 'content'))
+    return [content, *(str(read_json(file).get(name, '')) for name in more)]
+
+
+def _fact(file: Path, name: str) -> Any:
+    "What a file of the prepared data says."
     kept = read_json(file)
-    if not isinstance(kept, dict) or 'content' not in kept:
-        remedy = 'delete it, and prepare the study again'
-        raise EcgvisError('is damaged', file, expected='a name `content`', remedy=remedy)
-    return kept['content']
+    if not isinstance(kept, dict) or name not in kept:
+        remedy = 'delete done.json of the same folder, and prepare the study again'
+        raise EcgvisError('the file is damaged', file, name, 'a value', remedy)
+    return kept[name]
 
 
 def _file_facts(study: Study) -> list[int]:
@@ -347,7 +354,9 @@ def training_steps(
 ) -> list[Step]:
     "Search, final runs and cross-validation of a model."
     check = (data or data_steps(model.study))[-1]
-    checked = [replace(check, asked=check.asked and _content(model.study))]
+    more = ['people'] if model.known.input == 'features' else []
+    content = digest(_content(model.study, *more)) if check.asked else ''
+    checked = [replace(check, asked=content)]
     before = checked
     out = list[Step]()
     for kind in model.plan.steps:
@@ -396,12 +405,13 @@ def result_steps(
     finals = [step for step in training_steps(model, data) if step.kind == 'final']
     done = [step for step in finals if is_done(step)]
     first = (done or finals)[0]
-    out = [_step(model, 'evaluate', step.part, [step]) for step in finals]
+    people = _content(study, 'people') if first.asked else []
+    out = [_step(model, 'evaluate', step.part, [step], people) for step in finals]
     if model.known.input != 'features':
         out.append(_step(model, 'costs', first.part, [first], study.costs))
     if model.known.input == 'chart' and study.saliency.recordings:
         others = [(step.asked, is_done(step)) for step in finals]
-        out.append(_step(model, 'saliency', first.part, [first], study.saliency, others))
+        out.append(_step(model, 'saliency', first.part, [first], study.saliency, others, people))
     return out
 
 # %% ../../nbs/95_study/00_study.ipynb #687f3391
