@@ -495,8 +495,8 @@ def _explain_options(p: argparse.ArgumentParser) -> None:
     p.add_argument('--layer', default='', help=text)
     text = 'out of svg, png, pdf (default: svg png)'
     p.add_argument('--formats', nargs='+', default=('svg', 'png'), metavar='F', help=text)
-    text = 'orders by chance that deletion and insertion are compared with (default: 19)'
-    p.add_argument('--draws', type=int, default=19, metavar='N', help=text)
+    text = 'shifts that a map is compared with, at most (default: 99; from 20 on it can pass)'
+    p.add_argument('--draws', type=int, default=99, metavar='N', help=text)
 
 
 @_verb('explain', _explain_options)
