@@ -8,15 +8,15 @@ __all__ = ['Args', 'study_of', 'run_prepare', 'run_search', 'run_train', 'run_ev
            'run_store_verify', 'run_store_export', 'run_store', 'run_predict', 'run_explain', 'parser', 'main']
 
 # %% ../nbs/99_cli.ipynb #3b42bf8b
-import argparse, os, sys
-from collections.abc import Callable, Sequence
+import argparse, os, re, sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .config import setting_default, setting_names, setting_text
-from .core import EcgvisError, cores
+from .config import did_you_mean, setting_default, setting_names, setting_text
+from .core import EcgvisError, check_writable, cores, system_error
 
 # %% ../nbs/99_cli.ipynb #109693c8
 Args = argparse.Namespace
@@ -35,12 +35,44 @@ def _verb(
 
     return keep
 
+# %% ../nbs/99_cli.ipynb #194c3d0f
+def _number(
+    flag: str,  # the option
+    least: int | None = None,  # the least that makes sense
+) -> Callable[[str], int]:  # the `type` of an argument
+    "Reads the whole number of an option."
+    expected = 'a whole number' if least is None else f'a whole number, {least} or more'
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r'[-+]?\d+', text) or least is not None and int(text) < least:
+            raise EcgvisError(f'{text!r} is not usable', field=flag, expected=expected)
+        return int(text)
+
+    return read
+
+
+def _name(
+    flag: str,  # the option
+    names: Iterable[str],  # those that exist
+) -> Callable[[str], str]:  # the `type` of an argument
+    "Reads a name of an option."
+    known = list(names)
+
+    def read(text: str) -> str:
+        if text not in known:
+            near = did_you_mean(text, known)
+            raise EcgvisError(f'{text!r} is not usable', None, flag, ', '.join(known), near)
+        return text
+
+    return read
+
 # %% ../nbs/99_cli.ipynb #e2547300
 _OF_STUDY = {  # options by the group of settings that they belong to
     'Study': ('name', 'out', 'architectures', 'search', 'seeds'),
     'DataConfig': (
         'kind',
         'signal',
+        'patients',
         'simulate',
         'classes',
         'min_per_class',
@@ -81,19 +113,21 @@ def _add_setting(p: argparse.ArgumentParser, kind: Any, name: str) -> None:
         return
     many = isinstance(default, tuple)
     one = default[0] if many else default
+    more: dict[str, Any] = {}
     names = _known_names(kind, name)
     if names:
+        more['type'] = _name(flag, names)
         text += f': {", ".join(names)}'
     if isinstance(one, int | float | str) and default != '':
         text += f' (default: {" ".join(map(str, default)) if many else default})'
-    more: dict[str, Any] = dict(help=text)
-    if isinstance(one, int | float):
-        more['type'] = type(one)
-    p.add_argument(flag, nargs='+' if many else None, metavar=name.upper(), **more)
+    if isinstance(one, int):
+        more['type'] = _number(flag)
+    p.add_argument(flag, nargs='+' if many else None, metavar=name.upper(), help=text, **more)
 
 # %% ../nbs/99_cli.ipynb #b205c27d
 def _study_options(p: argparse.ArgumentParser) -> None:
     "The options that describe a study."
+    from ecgvis.render.layout import LAYOUTS
     from ecgvis.study.study import STUDY_FILES
 
     own = ', '.join(STUDY_FILES)
@@ -103,8 +137,10 @@ def _study_options(p: argparse.ArgumentParser) -> None:
     p.add_argument('--data', metavar='FOLDER', help=text)
     text = 'let class A join class B, such as SR=SB; repeatable'
     p.add_argument('--merge', action='append', metavar='A=B', help=text)
-    text = 'layouts of one configuration (default: 4x2.5+II)'
-    p.add_argument('--layouts', nargs='+', metavar='NAME', help=text)
+    text = f'layouts of one configuration: {", ".join(LAYOUTS)} (default: 4x2.5+II)'
+    p.add_argument(
+        '--layouts', type=_name('--layouts', LAYOUTS), nargs='+', metavar='NAME', help=text
+    )
     for group, kind in _groups().items():
         for name in _OF_STUDY[group]:
             _add_setting(p, kind, name)
@@ -121,8 +157,10 @@ def _pairs(values: Sequence[str]) -> dict[str, str]:
 # %% ../nbs/99_cli.ipynb #b23830c2
 def study_of(args: Args) -> Any:
     "A `Study`; what cannot be is refused."
+    from ecgvis.locks import check_locks
     from ecgvis.study.study import Study, load_study
 
+    check_locks()
     study = load_study(args.file) if args.file else Study()
     chosen = lambda group: {n: getattr(args, n) for n in _OF_STUDY[group]}
     given = lambda values: {k: v for k, v in values.items() if v is not None}
@@ -153,7 +191,7 @@ def run_prepare(args: Args) -> int:
     from ecgvis.study.run import prepare_study
 
     study = study_of(args)
-    prepare_study(study)
+    prepare_study(study, devices=False)
     print(f'prepared: {study.dataset}')
     return 0
 
@@ -207,7 +245,8 @@ def _measure(args: Args, kind: str) -> int:
     if table.empty and not failed:
         remedy = 'run `ecgvis train` first'
         raise EcgvisError('no run is finished', study.folder, remedy=remedy)
-    print(table.round(4 if kind == 'evaluate' else 3).to_string(index=False))
+    if not table.empty:
+        print(table.round(4 if kind == 'evaluate' else 3).to_string(index=False))
     return bool(failed)
 
 
@@ -223,7 +262,7 @@ def run_report(args: Args) -> int:
 def _all_options(p: argparse.ArgumentParser) -> None:
     _study_options(p)
     text = 'processes that search and train together (default: 1)'
-    p.add_argument('--jobs', type=int, default=1, metavar='N', help=text)
+    p.add_argument('--jobs', type=_number('--jobs', 1), default=1, metavar='N', help=text)
 
 
 @_verb('study', _all_options)
@@ -231,11 +270,9 @@ def run_all(args: Args) -> int:
     "All that is not done yet: prepare, search, train, evaluate, measure costs, explain, report."
     from ecgvis.study.run import run_study
 
-    if args.jobs < 1:
-        raise EcgvisError(f'{args.jobs} processes', field='--jobs', expected='1 or more')
     page, failed = run_study(study_of(args), args.jobs)
-    for name, why in failed.items():
-        print(f'{name} failed: {why}', file=sys.stderr)
+    if failed:  # why was said when they did
+        print(f'{len(failed)} failed: {", ".join(failed)}', file=sys.stderr)
     print(f'report: {page}')
     return bool(failed)
 
@@ -256,7 +293,7 @@ def _submit_options(p: argparse.ArgumentParser) -> None:
     text = 'settings of the site (default: site.yaml of --slurm, where there is one)'
     p.add_argument('--site', metavar='FILE', help=text)
     text = 'jobs per model, which share its search and final runs (default: as the site file says)'
-    p.add_argument('--workers', type=int, metavar='N', help=text)
+    p.add_argument('--workers', type=_number('--workers', 1), metavar='N', help=text)
     text = 'folder of the batch script (default: slurm)'
     p.add_argument('--slurm', type=Path, default=Path('slurm'), metavar='FOLDER', help=text)
     text = 'print the calls of sbatch and do nothing'
@@ -270,8 +307,6 @@ def run_submit(args: Args) -> int:
 
     own = args.slurm / 'site.yaml'
     site = load_site(args.site or (own if own.exists() else None))
-    if args.workers is not None and args.workers < 1:
-        raise EcgvisError(f'{args.workers} workers', field='--workers', expected='1 or more')
     if not (args.site or own.exists()):
         told = f'site: defaults of the cluster; settings go into {own}, see site.example.yaml'
         print(told, file=sys.stderr)
@@ -285,12 +320,18 @@ def _simulate_options(p: argparse.ArgumentParser) -> None:
 
     text = 'new folder of the data set; an interrupted one is continued'
     p.add_argument('folder', help=text)
-    p.add_argument('-n', type=int, default=1000, help='recordings (default: 1000)')
+    p.add_argument('-n', type=_number('-n', 1), default=1000, help='recordings (default: 1000)')
     text = 'the same seed gives the same recordings (default: 1)'
-    p.add_argument('--seed', type=int, default=1, help=text)
+    p.add_argument('--seed', type=_number('--seed', 0), default=1, help=text)
     text = f'out of {", ".join(RHYTHMS)} (default: all)'
-    p.add_argument('--rhythms', nargs='+', metavar='R', help=text)
-    p.add_argument('--jobs', type=int, default=cores(), help='processes (default: all cores)')
+    p.add_argument('--rhythms', type=_name('--rhythms', RHYTHMS), nargs='+', metavar='R', help=text)
+    _jobs_option(p)
+
+
+def _jobs_option(p: argparse.ArgumentParser) -> None:
+    "How many processes work."
+    text = 'processes (default: all cores)'
+    p.add_argument('--jobs', type=_number('--jobs', 1), default=cores(), metavar='N', help=text)
 
 
 @_verb('simulate', _simulate_options)
@@ -298,6 +339,7 @@ def run_simulate(args: Args) -> int:
     "Simulate a data set of WFDB recordings with their truth."
     from ecgvis.simulate.dataset import write_dataset
 
+    check_writable(args.folder)
     write_dataset(args.folder, args.n, seed=args.seed, rhythms=args.rhythms, jobs=args.jobs)
     print(f'{args.n} recordings in {args.folder}')
     return 0
@@ -324,14 +366,48 @@ def run_weights(args: Args) -> int:
     return 0
 
 # %% ../nbs/99_cli.ipynb #30c76b05
+def _reading_options(p: argparse.ArgumentParser) -> None:
+    "What a CSV file cannot say of itself."
+    from ecgvis.data.files import UNITS
+
+    text = 'sampling rate of a CSV file that does not say it (default: 500)'
+    p.add_argument('--fs', type=_rate, metavar='HZ', help=text)
+    text = f'unit of a CSV file, out of {", ".join(UNITS)} (default: uV)'
+    p.add_argument('--unit', type=_name('--unit', UNITS), metavar='UNIT', help=text)
+
+
+def _reading(args: Args) -> dict[str, Any]:
+    "What was said of CSV files."
+    return {k: v for k, v in dict(fs=args.fs, unit=args.unit).items() if v is not None}
+
+
+def _rate(text: str) -> float:
+    "Reads a sampling rate."
+    try:
+        return float(text)
+    except ValueError as e:
+        raise EcgvisError(f'{text!r} is not usable', None, '--fs', 'a number, Hz') from e
+
+
+def _audit_notes(recording: Any) -> list[str]:
+    "What is doubtful in a recording, and what was or would be changed; or why it cannot be used."
+    from ecgvis.data.audit import standard_signal
+
+    try:
+        return standard_signal(recording)[1]
+    except EcgvisError as e:
+        return [*recording.notes, f'not usable for a study: {e.line}']
+
+
 def _render_options(p: argparse.ArgumentParser) -> None:
     from ecgvis.render.layout import LAYOUTS
 
     p.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
+    _reading_options(p)
     text = f'one of {", ".join(LAYOUTS)} (default: 4x2.5+II)'
-    p.add_argument('--layout', default='4x2.5+II', help=text)
+    p.add_argument('--layout', type=_name('--layout', LAYOUTS), default='4x2.5+II', help=text)
     text = 'PNG only: the square picture that a model sees, in place of the figure'
-    p.add_argument('--size', type=int, metavar='PX', help=text)
+    p.add_argument('--size', type=_number('--size', 1), metavar='PX', help=text)
     text = 'a .svg, .pdf or .png file (default: the name of the recording with .png, here)'
     p.add_argument('--out', metavar='FILE', help=text)
 
@@ -345,13 +421,15 @@ def run_render(args: Args) -> int:
     from ecgvis.render.raster import clipped
 
     out = Path(args.out or f'{Path(args.recording).stem}.png')
-    recording = read_recording(args.recording)
+    check_writable(out, is_file=True)
+    recording = read_recording(args.recording, **_reading(args))
     save_chart(recording, out, args.layout, args.size)
     print(f'chart: {out}')
     cut = clipped(recording.signal[None], recording.fs, args.layout)[0]
     told = [f'{n} samples of {lead}' for lead, n in zip(LEADS, cut, strict=True) if n]
     if told:
         print(f'drawn at the edge of the strip: {", ".join(told)}')
+    _print_some([f'note: {note}' for note in _audit_notes(recording)])
     return 0
 
 # %% ../nbs/99_cli.ipynb #0d1b6685
@@ -393,10 +471,11 @@ def run_store_export(args: Args) -> int:
         expected = 'the side, or height and width, px'
         raise EcgvisError('too many numbers', field='--size', expected=expected)
     size = args.size and (args.size[0] if len(args.size) == 1 else tuple(args.size))
-    pictures = {k: v for k, v in dict(layouts=args.layouts, size=size).items() if v}
+    pictures = {k: v for k, v in dict(layouts=args.layouts, size=size).items() if v is not None}
     if pictures and kind != 'png':
         what = f'--{next(iter(pictures))} is for PNG only'
         raise EcgvisError(what, field='--format', remedy='leave it out')
+    check_writable(out, is_file=kind == 'index')
     exports: dict[str, Callable] = dict(png=export_png, wfdb=export_wfdb, index=export_index)
     done = exports[kind](store, out, ids=args.ids, jobs=args.jobs, **pictures)
     print(f'{done.summary}\n{kind}: {out}', file=sys.stderr if done.failed else sys.stdout)
@@ -423,13 +502,15 @@ def _export_options(p: argparse.ArgumentParser) -> None:
     text = 'a new folder, or a .parquet or .csv file; an interrupted export goes on'
     p.add_argument('out', metavar='OUT', help=text)
     text = 'what to write (default: index for a .parquet or .csv file, png otherwise)'
-    p.add_argument('--format', choices=('png', 'wfdb', 'index'), help=text)
+    p.add_argument('--format', type=_name('--format', ('png', 'wfdb', 'index')), help=text)
     text = f'PNG only: out of {", ".join(LAYOUTS)} (default: 4x2.5+II)'
-    p.add_argument('--layouts', nargs='+', metavar='NAME', help=text)
+    p.add_argument(
+        '--layouts', type=_name('--layouts', LAYOUTS), nargs='+', metavar='NAME', help=text
+    )
     text = 'PNG only: the side, or height and width (default: 224)'
-    p.add_argument('--size', nargs='+', type=int, metavar='PX', help=text)
+    p.add_argument('--size', nargs='+', type=_number('--size', 1), metavar='PX', help=text)
     p.add_argument('--ids', nargs='+', metavar='ID', help='recordings (default: all)')
-    p.add_argument('--jobs', type=int, default=cores(), help='processes (default: all cores)')
+    _jobs_option(p)
 
 
 @_verb('store', _store_options)
@@ -448,20 +529,29 @@ def _run_options(p: argparse.ArgumentParser) -> None:
 
 def _predict_options(p: argparse.ArgumentParser) -> None:
     p.add_argument('recording', help='a .csv, .hea, .mat or .dat file, or a folder of recordings')
+    _reading_options(p)
     _run_options(p)
-    p.add_argument('--out', default='.', metavar='FOLDER', help='where charts go (default: here)')
+    text = 'where charts go (default: here)'
+    p.add_argument('--out', '--charts', default='.', metavar='FOLDER', help=text)
 
 
 @_verb('predict', _predict_options)
 def run_predict(args: Args) -> int:
     "Class probabilities and a chart for one recording or a folder of them."
     from ecgvis.core import progress, write_table
-    from ecgvis.train.predict import answer_table, newest_run, open_run, recordings_at, save_charts
+    from ecgvis.train.predict import (
+        answer_table,
+        find_recordings,
+        newest_run,
+        open_run,
+        save_charts,
+    )
 
+    check_writable(args.out)
     run = open_run(args.run or newest_run(args.runs))
-    files = recordings_at(args.recording)
+    files, left = find_recordings(args.recording)
     answers, charts = [], list[Path]()
-    asked = zip(files, run.predict(files.values()), strict=True)
+    asked = zip(files, run.predict(files, **_reading(args)), strict=True)
     for id, answer in progress(asked, 'classifying', 'recordings', total=len(files)):
         answer = replace(answer, id=id)
         if not answer.problem:
@@ -469,48 +559,76 @@ def run_predict(args: Args) -> int:
         answers.append(replace(answer, recording=None, signal=None))
     table = answer_table(answers, run.classes)
     print(f'model: {run.folder}')
-    print(table.drop(columns='path').round(3).to_string(index=False))
+    print(table.drop(columns=['path', 'notes']).round(3).to_string(index=False))
+    _print_some([f'note: {a.id}: {note}' for a in answers for note in a.notes])
+    for reason, names in left.items():
+        print(f'left out: {reason}: {len(names):,}: {_few(names)}')
     few = ', '.join(map(str, charts)) or 'none'
     print(f'charts: {few if len(charts) < 4 else f"{len(charts)} in {args.out}"}')
     if Path(args.recording).is_dir():
         print(f'table: {write_table(table, Path(args.out) / "predictions.csv")}')
     return int(not charts)
 
+
+def _few(names: Sequence[str], most: int = 5) -> str:
+    "Some names, and how many more there are."
+    more = f' and {len(names) - most:,} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more
+
+
+def _print_some(lines: Sequence[str], most: int = 20) -> None:
+    "Lines, or the first of many."
+    print(*lines[:most], sep='\n', end='\n' if lines else '')
+    if len(lines) > most:
+        print(f'and {len(lines) - most:,} more: see the table')
+
 # %% ../nbs/99_cli.ipynb #1c838ebc
+_FORMATS = ('svg', 'png', 'pdf')
+
+
 def _explain_options(p: argparse.ArgumentParser) -> None:
+    from ecgvis.render.layout import LAYOUTS
     from ecgvis.saliency.catalog import list_methods
     from ecgvis.saliency.config import METHODS
 
     p.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
+    _reading_options(p)
     _run_options(p)
     text = 'where figures and tables go (default: saliency/recordings/ of the run)'
     p.add_argument('--out', metavar='FOLDER', help=text)
-    text = f'out of {", ".join(list_methods())} (default: {" ".join(METHODS)})'
-    p.add_argument('--methods', nargs='+', metavar='NAME', default=METHODS, help=text)
+    known = list_methods()
+    more: dict[str, Any] = dict(nargs='+', metavar='NAME')
+    text = f'out of {", ".join(known)} (default: {" ".join(METHODS)})'
+    p.add_argument('--methods', type=_name('--methods', known), default=METHODS, help=text, **more)
     text = 'out of those of `ecgvis render` (default: those of the run)'
-    p.add_argument('--layouts', nargs='+', metavar='NAME', help=text)
+    p.add_argument('--layouts', type=_name('--layouts', LAYOUTS), help=text, **more)
     text = "the class to be explained (default: the model's answer)"
     p.add_argument('--target', metavar='CLASS', help=text)
     text = 'of Grad-CAM, by its name in the network (default: the last stage of features)'
     p.add_argument('--layer', default='', help=text)
-    text = 'out of svg, png, pdf (default: svg png)'
-    p.add_argument('--formats', nargs='+', default=('svg', 'png'), metavar='F', help=text)
-    text = 'shifts that a map is compared with, at most (default: 99; from 20 on it can pass)'
-    p.add_argument('--draws', type=int, default=99, metavar='N', help=text)
+    text = f'out of {", ".join(_FORMATS)} (default: svg png)'
+    more = dict(nargs='+', metavar='F', default=_FORMATS[:2])
+    p.add_argument('--formats', type=_name('--formats', _FORMATS), help=text, **more)
+    text = 'shifts that a map is compared with, at most (default: 99)'
+    p.add_argument('--draws', type=_number('--draws', 20), default=99, metavar='N', help=text)
 
 
 @_verb('explain', _explain_options)
 def run_explain(args: Args) -> int:
     """What a model saw in a recording: saliency maps in lead and time, with what speaks for and
     against each."""
+    from ecgvis.data.files import read_recording
     from ecgvis.saliency.catalog import get_method
     from ecgvis.saliency.explainer import explain
     from ecgvis.train.predict import newest_run
 
     run = Path(args.run) if args.run else newest_run(args.runs, charts=True)
+    check_writable(args.out or run)
     how = (args.methods, args.layouts, args.target, args.layer)
-    told = explain(run, args.recording, args.out, *how, formats=args.formats, draws=args.draws)
+    recording = read_recording(args.recording, **_reading(args))
+    told = explain(run, recording, args.out, *how, formats=args.formats, draws=args.draws)
     print(f'model: {run}\nclass explained: {told["target"]}')
+    _print_some([f'note: {note}' for note in told['notes']])
     found = [(x, m, v) for x, l in told['layouts'].items() for m, v in l['methods'].items()]
     verdict = lambda v: '; '.join(v['fails']) or 'passes'
     rows = [(layout, get_method(m).title, verdict(v)) for layout, m, v in found]
@@ -545,7 +663,8 @@ def parser(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    "Run the command; a known problem is told in a few lines, Ctrl-C says how to go on."
+    """Run the command; a known problem, also one that the system has with a file, is told in a few
+    lines, Ctrl-C says how to go on."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     verb = next((word for word in given if not word.startswith('-')), '')
     try:
@@ -560,6 +679,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as e:  # a name, a right or the room of a file
+        problem = system_error(e)
+        if problem is None:
+            raise
+        print(f'ecgvis {verb}: {problem}', file=sys.stderr)
     return 2
 
 # %% ../nbs/99_cli.ipynb #794f2a5b

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['INTERVAL', 'bootstrap', 'weights', 'percentile_interval', 'normal_interval', 'log_interval', 'wilson_interval',
-           'share_interval', 'average_interval', 'difference_interval', 't_interval', 'median_interval',
-           'resampled_mean']
+           'share_interval', 'average_interval', 'macro_interval', 'difference_interval', 't_interval',
+           'median_interval', 'resampled_mean']
 
 # %% ../nbs/04_intervals.ipynb #517a5f20
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import bdtr, expit, logit, stdtrit
 
 # %% ../nbs/04_intervals.ipynb #569f4481
-INTERVAL = '95 % bootstrap over patients, on the logit scale'  # for captions
+INTERVAL = '95 % bootstrap over patients within classes, on the logit scale'  # for captions
 _Z = 1.959963984540054  # 97.5 % point of the normal distribution
 
 # %% ../nbs/04_intervals.ipynb #3cdd9370
@@ -24,14 +24,20 @@ def bootstrap(
     draws: int,  # how many resamples
     seed: int = 0,
     rows: int = 1000,  # draws per block, which bounds the memory
+    classes: np.ndarray | None = None,  # of each patient: drawn within them; None: all together
 ) -> Iterator[np.ndarray]:
     """How often each patient is in each resample with replacement (Efron's bootstrap: multinomial
     counts), in blocks int64 [<= rows, patients]."""
     rng = np.random.default_rng(seed)
+    of = np.zeros(patients) if classes is None else np.asarray(classes)
+    order = np.argsort(of, kind='stable')
+    _, first, size = np.unique(of[order], return_index=True, return_counts=True)
+    first, size = np.repeat(first, size), np.repeat(size, size)  # of the class of each place
     for start in range(0, draws, rows):
         n = min(rows, draws - start)
-        picked = rng.integers(patients, size=(n, patients)) + patients * np.arange(n)[:, None]
-        yield np.bincount(picked.ravel(), minlength=n * patients).reshape(n, patients)
+        places = first + rng.integers(size, size=(n, patients)) + patients * np.arange(n)[:, None]
+        counts = np.bincount(places.ravel(), minlength=n * patients).reshape(n, patients)
+        yield counts[:, np.argsort(order)]
 
 # %% ../nbs/04_intervals.ipynb #2bc5684e
 def weights(
@@ -39,10 +45,11 @@ def weights(
     draws: int,
     seed: int = 0,
     rows: int = 1000,  # draws per block
+    classes: np.ndarray | None = None,  # of each patient, as of `bootstrap`
 ) -> Iterator[np.ndarray]:
     "A row of ones for the data as they are, then the blocks of `bootstrap`; float [*, patients]."
     yield np.ones((1, patients))
-    for block in bootstrap(patients, draws, seed, rows):
+    for block in bootstrap(patients, draws, seed, rows, classes):
         yield block.astype(float)
 
 # %% ../nbs/04_intervals.ipynb #62c2bde8
@@ -69,6 +76,9 @@ def log_interval(
     return float(value / factor), float(value * factor)
 
 # %% ../nbs/04_intervals.ipynb #e75f967c
+_FEW = 5  # patients, below which draws are not trusted alone
+
+
 def wilson_interval(
     value: float,  # a share, 0 to 1
     n: int,  # of how many
@@ -85,12 +95,16 @@ def share_interval(
     patients: int,  # how many the value is about
 ) -> tuple[float, float]:
     """Normal on the logit scale with the standard error of the draws; Wilson's where they do not
-    differ."""
+    differ; the wider of both below five patients."""
     error = drawn.std(ddof=1)
+    bounds = list[tuple[float, float]]()
     if error > 1e-9 and 0 < value < 1:
         half = _Z * error / (value * (1 - value))
-        return float(expit(logit(value) - half)), float(expit(logit(value) + half))
-    return wilson_interval(value, max(1, patients))
+        bounds.append((float(expit(logit(value) - half)), float(expit(logit(value) + half))))
+    if not bounds or patients < _FEW:
+        bounds.append(wilson_interval(value, max(1, patients)))
+    lows, highs = zip(*bounds)
+    return min(lows), max(highs)
 
 # %% ../nbs/04_intervals.ipynb #8321d143
 def _distance(apart: np.ndarray, correlation: np.ndarray) -> float:
@@ -102,21 +116,33 @@ def average_interval(
     value: float,  # the average as measured
     drawn: np.ndarray,  # [draws], of the average
     drawn_parts: np.ndarray,  # [draws, K], of what it averages
-    parts: Sequence[Mapping[str, Any]],  # K times value, low and high
+    parts: np.ndarray,  # [K, 3]: value, low and high of each
     patients: int,  # how many the average is about
 ) -> tuple[float, float]:
     """The wider of the interval of an average and the one put together from the intervals of its
     parts."""
     low, high = share_interval(value, drawn, patients)
-    whole = drawn_parts[~np.isnan(drawn_parts).any(1)]
     r = np.eye(len(parts))
     with np.errstate(invalid='ignore', divide='ignore'):
-        if len(whole) > 1:
-            r = np.nan_to_num(np.atleast_2d(np.corrcoef(whole.T)))
+        if len(drawn_parts) > 1:
+            r = np.nan_to_num(np.atleast_2d(np.corrcoef(drawn_parts.T)))
     np.fill_diagonal(r, 1)
-    below = np.array([abs(x['value'] - x['low']) for x in parts])
-    above = np.array([abs(x['value'] - x['high']) for x in parts])
+    below, above = abs(parts[:, :1] - parts[:, 1:]).T
     return min(low, value - _distance(below, r)), max(high, value + _distance(above, r))
+
+
+def macro_interval(
+    drawn: np.ndarray,  # [1 + draws, K], of the classes; the measured values first
+    patients: Sequence[int],  # [K], of each class
+    whole: int,  # of all of them
+) -> tuple[float, float]:
+    "Of an average over classes, wherever one is told; classes without a value are left out."
+    there = np.flatnonzero(~np.isnan(drawn[0]))
+    value = drawn[0, there]
+    finite = drawn[1:, there][~np.isnan(drawn[1:, there]).any(1)]
+    ends = [share_interval(v, finite[:, k], patients[there[k]]) for k, v in enumerate(value)]
+    parts = np.column_stack([value, ends])
+    return average_interval(float(value.mean()), finite.mean(1), finite, parts, whole)
 
 # %% ../nbs/04_intervals.ipynb #fb2cdf23
 def difference_interval(

@@ -17,6 +17,7 @@ import torch
 import xxhash
 
 from ..core import digest, progress, read_json, read_table, write_json
+from ..runs import FORMATS
 from .counting import count
 from ecgvis.costs.measuring import (
     clock,
@@ -180,7 +181,7 @@ def measure(
 def _key(run: Path) -> str:
     "A digest of the files that costs depend on."
     contents = {name: xxhash.xxh3_64((run / name).read_bytes()).hexdigest() for name in RUN_FILES}
-    return digest(contents, 1)
+    return digest(contents, FORMATS['costs'])
 
 
 def profile(

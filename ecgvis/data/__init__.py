@@ -13,6 +13,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         'recording': ['GROUPS', 'LEADS', 'REASONS', 'RHYTHMS', 'BadRecording', 'Recording'],
         'config': ['CLASSES', 'DataConfig'],
+        'tables': ['patients_note', 'patients_text', 'read_texts'],
+        'checks': ['doubts', 'without_offset'],
         'files': ['read_header', 'read_recording'],
         'datasets': ['load_dataset', 'read_diagnostics', 'recognise'],
         'audit': ['examine', 'examine_all', 'render_summary', 'standard_signal', 'summary'],

@@ -7,7 +7,7 @@ __all__ = ['flat_share', 'standard_signal', 'signal_hash', 'Examined', 'examine'
            'summary', 'render_summary', 'audit_table']
 
 # %% ../../nbs/10_data/30_audit.ipynb #5ae51fc3
-import hashlib, math
+import hashlib, math, textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,22 +19,26 @@ import numpy as np
 import pandas as pd
 
 from ..core import compiled, progress, read_json
-from .files import check_amplitude, read_recording
+from .checks import check_amplitude, glance, without_offset
+from .files import read_recording
 from .recording import GROUPS, LEADS, REASONS, RHYTHMS, BadRecording, Recording
+from .tables import patients_note, patients_text
 
 # %% ../../nbs/10_data/30_audit.ipynb #7a237f2b
 def _crop(recording: Recording, seconds: float) -> tuple[Recording, list[str]]:
     "The first `seconds` of a recording; one that is shorter by more than a sample is refused."
     have = recording.signal.shape[1]
     need = seconds * recording.fs
-    if have < math.floor(need):
-        what = f'{recording.seconds:.3g} s long'
+    if have < math.floor(need) - 1:
+        what = f'{recording.seconds:.5g} s long'
         expected = f'at least {seconds:g} s'
         raise BadRecording(what, recording.id, expected=expected, reason='too short')
     keep = math.ceil(need)
     note = f'cropped to its first {seconds:g} s (it has {recording.seconds:.4g} s)'
     cropped = replace(recording, signal=recording.signal[:, :keep])
-    return cropped, [note] if have > keep else []
+    if have < math.floor(need):
+        note = 'one sample short, the last is repeated'
+    return cropped, [note] if have > keep or have < math.floor(need) else []
 
 # %% ../../nbs/10_data/30_audit.ipynb #27877435
 def _resample(
@@ -126,14 +130,18 @@ def standard_signal(
 ) -> tuple[np.ndarray, list[str]]:  # float32 [12, seconds * fs] in mV; notes on what was changed
     """The standard signal of a recording and notes; raises `BadRecording`, whose `reason` and
     `line` say why there is none."""
-    check_amplitude(recording)
+    seen = glance(recording.signal) if recording.signal.size else None
+    check_amplitude(recording, seen=seen)
     _check_denoised(recording)
     cropped, notes = _crop(recording, seconds)
     _check_complete(cropped)
+    signal, offset = without_offset(cropped.signal, seen.level if seen else None)
     notes = [*recording.notes, *notes]
+    if offset and not any(note.startswith('offset') for note in notes):
+        notes.append(offset)
     if recording.fs != fs:
         notes.append(f'resampled from {recording.fs:g} to {fs:g} Hz')
-    return _resample(cropped.signal, recording.fs, fs, round(seconds * fs)), notes
+    return _resample(signal, recording.fs, fs, round(seconds * fs)), notes
 
 # %% ../../nbs/10_data/30_audit.ipynb #7de2a31e
 def signal_hash(
@@ -161,11 +169,12 @@ def examine(
     path: str | Path,  # the file
     seconds: float = 10.0,  # length wanted
     fs: float = 500.0,  # rate wanted, Hz
-    unit: str = 'uV',  # of CSV files
+    unit: str | None = None,  # of CSV files, see `read_recording`
+    rate: float | None = None,  # of CSV files, Hz, see `read_recording`
 ) -> Examined:
     "Read and check one file; a bad one becomes a reason, not an exception."
     try:
-        recording = read_recording(path, unit=unit, check=False)
+        recording = read_recording(path, rate, unit, check=False)
         signal, notes = standard_signal(recording, seconds, fs)
     except BadRecording as e:
         return Examined(None, e.reason, e.line)
@@ -230,16 +239,38 @@ _NOTES = dict(  # first words of notes: what they are called in the summary
     resampled='resampled',
     checksum='checksum differs',
     id='folder put before the id',
+    one='one sample short',
+    offset='offset left out where drawn',
+    limb='limb leads contradict one another',
+    electrodes='electrodes of arms may be exchanged',
+    far='samples that no heart reaches',
+    chest='chest leads may be exchanged or inverted',
+    contact='contact of a lead may be lost',
+    copy='a lead is a copy of another',
+    constant='a lead is constant for a while',
+    gain='gain of a lead may be wrong',
+    amplitude='amplitude is unusual',
+    calculated='limb leads calculated',
+    unused='leads left out',
+    names='leads without names',
+    several='several rhythms of one group',
+    patient='patient in several published folds',
 )
+
+
+def _patients_known(ok: pd.DataFrame) -> int:
+    "Of how many usable recordings the patient is known; of all where the dataset says nothing."
+    return int(ok.patient_known.sum()) if 'patient_known' in ok else len(ok)
 
 
 def _notes(ok: pd.DataFrame) -> dict[str, int]:
     "How many usable recordings have each kind of note, and how many lack an age or sex."
     said: Counter[str] = Counter()
     for detail in ok.detail:
-        said.update({note.split(' ')[0] for note in detail.split('; ')})
+        said.update({note.split(' ')[0].rstrip(':') for note in detail.split('; ')})
     counts = {name: said[word] for word, name in _NOTES.items()}
     counts |= {'age unknown': int(ok.age.isna().sum()), 'sex unknown': int((ok.sex == '').sum())}
+    counts |= {'patient unknown': len(ok) - _patients_known(ok)}
     return {k: v for k, v in counts.items() if v}
 
 
@@ -272,6 +303,7 @@ def summary(
         ok=len(ok),
         excluded=len(out),
         patients=int(ok.patient.nunique()),
+        patients_known=_patients_known(ok),
         reasons=reasons,
         rhythms=rhythms,
         groups=groups,
@@ -295,7 +327,7 @@ def render_summary(
     "The summary as text for one screen."
     pairs = lambda counts: ', '.join(f'{k} {n:,}' for k, n in counts.items()) or 'none'
     simulated = ', simulated' if s['simulated'] else ''
-    usable = f'{s["ok"]:,} ok ({s["patients"]:,} patients)'
+    usable = f'{s["ok"]:,} ok ({patients_text(s)})'
     lines = [
         f'{s["root"]} ({s["kind"]}{simulated})',
         f'  {s["recordings"]:,} recordings = {usable} + {s["excluded"]:,} excluded',
@@ -305,7 +337,10 @@ def render_summary(
     if s['classes']:
         lines.append(f'  classes  {pairs(s["classes"])}')
     lines += _block('excluded', s['reasons'], meaning=True)
-    return '\n'.join([*lines, *_block('noted', s['notes'])])
+    lines += _block('noted', s['notes'])
+    if note := patients_note(s):
+        lines += ['  ' + x for x in textwrap.wrap(f'{note} Name them by --patients TABLE.', 90)]
+    return '\n'.join(lines)
 
 # %% ../../nbs/10_data/30_audit.ipynb #4151dafe
 def audit_table(

@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['LEADS', 'GROUPS', 'RHYTHMS', 'GROUP_OF', 'SNOMED', 'SNOMED_SYNONYMS', 'SNOMED_OTHER', 'REASONS', 'snomed_rhythms',
-           'Recording', 'BadRecording', 'lead_order']
+           'Recording', 'BadRecording', 'LeadPlan', 'lead_plan']
 
 # %% ../../nbs/10_data/00_recording.ipynb #6fd1f8ca
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..core import EcgvisError
 
@@ -75,11 +76,11 @@ SNOMED_OTHER = {
 
 # %% ../../nbs/10_data/00_recording.ipynb #1dfb1a5e
 def snomed_rhythms(
-    dx: str,  # SNOMED-CT codes separated by commas or blanks, as after `#Dx:`
+    dx: str,  # SNOMED-CT codes, separated by anything, as after `#Dx:`
 ) -> tuple[str, ...]:  # the different rhythms named, sorted
     "The rhythms among diagnosis codes; codes of anything else are left out."
     known = {**SNOMED, **SNOMED_SYNONYMS, **SNOMED_OTHER}
-    codes = re.split(r'[,;\s]+', dx)
+    codes = re.findall(r'\d+', dx)
     return tuple(sorted({known[c] for c in codes if c in known}))
 
 # %% ../../nbs/10_data/00_recording.ipynb #fa20a75d
@@ -126,7 +127,7 @@ REASONS: dict[str, tuple[str, str, str]] = {  # reason: where, what it means, wh
     ),
     'several rhythm codes': (
         'index',
-        'codes for more than one rhythm',
+        'codes for rhythms of several groups; of several classes, where rhythms are told apart',
         'keep the one that is right',
     ),
     'another rhythm': ('index', 'its rhythm is none of the eleven', 'none needed'),
@@ -141,6 +142,11 @@ REASONS: dict[str, tuple[str, str, str]] = {  # reason: where, what it means, wh
         'fetch the file again',
     ),
     'wrong leads': ('index', 'not the twelve standard leads', 'export all twelve leads, each once'),
+    'unknown rate': (
+        'index',
+        'a CSV file that does not say its sampling rate, and is not 10 s of 500 Hz',
+        'say fs= (--fs), or add a column of times',
+    ),
     'missing samples': (
         'signal',
         'samples are missing in the part that is used',
@@ -160,6 +166,11 @@ REASONS: dict[str, tuple[str, str, str]] = {  # reason: where, what it means, wh
     ),
     'duplicate signal': ('signal', 'another recording has the very same signal', 'none needed'),
     'not in the split': ('choice', 'in neither list of the published split', 'none needed'),
+    'patient in two parts': (
+        'choice',
+        'the published folds have its patient on another side too',
+        'none needed',
+    ),
     'class too rare': (
         'choice',
         'its class has too few recordings for a split',
@@ -184,24 +195,63 @@ class BadRecording(EcgvisError):
         super().__init__(what, file, field, expected, remedy or REASONS[reason][2])
         self.reason = reason
 
-# %% ../../nbs/10_data/00_recording.ipynb #cb5bdd20
-def lead_order(
+# %% ../../nbs/10_data/00_recording.ipynb #855b1e0e
+class LeadPlan(NamedTuple):
+    "How the standard leads are had from those of a file."
+
+    order: tuple[int, ...]  # for each of `LEADS`, its position in the file; -1: calculated
+    signs: tuple[int, ...]  # for each of `LEADS`, -1 where it is stored inverted
+    notes: tuple[str, ...] = ()  # what was left out or calculated
+
+
+_BEFORE = re.compile(r'^(MDC[\s_]*)?(ECG[\s_]*)?(LEAD[\s_:]*)?')
+_SIGN = re.compile(r'^([-−]?)\s*(.*)$')
+_ALSO = {f'C{k}': f'V{k}' for k in range(1, 7)}
+_ALSO |= {f'{d}{n}': lead for d in 'DL' for n, lead in zip(('I', 'II', 'III'), LEADS)}
+_ALSO |= {f'D{n}': lead for n, lead in zip('123', LEADS)}
+_KNOWN = {lead.upper(): lead for lead in LEADS} | _ALSO
+
+
+@cache
+def _lead(name: str) -> tuple[str, int]:  # one of `LEADS`, or empty; its sign
+    "Which standard lead a name is."
+    plain = _BEFORE.sub('', name.strip().upper())
+    sign, rest = _SIGN.findall(plain)[0]
+    return _KNOWN.get(rest, ''), -1 if sign else 1
+
+# %% ../../nbs/10_data/00_recording.ipynb #23042cfc
+def _extra(names: Sequence[str], found: Sequence[str]) -> tuple[str, ...]:
+    "A note on the leads of a file that are not needed."
+    unknown = [name.strip() for name, lead in zip(names, found) if not lead]
+    twice = [lead for lead, n in Counter(found).items() if n > 1 and lead]
+    said = f'unused: {", ".join(unknown)}' if unknown else ''
+    again = f'unused: {", ".join(twice)} given again, the first is taken' if twice else ''
+    return tuple(x for x in (said, again) if x)
+
+
+def lead_plan(
     names: Sequence[str],  # lead names as in the file
     file: str | Path | None = None,  # named in errors
-) -> list[int]:  # for each of `LEADS`, its position in `names`
+) -> LeadPlan:
     """Where each standard lead is, whatever case and order; errors name missing, unknown and
     repeated leads."""
-    known = {lead.upper(): lead for lead in LEADS}
-    plain = [re.sub(r'^(ECG|LEAD)[\s_]*', '', name.strip().upper()) for name in names]
-    found = [known.get(name, '') for name in plain]
+    found, signs = zip(*(_lead(name) for name in names)) if names else ((), ())
+    missing = [lead for lead in LEADS if lead not in found]
+    enough = sum(lead in found for lead in LEADS[:6]) >= 2
+    if set(missing) <= set(LEADS[:6]) and enough:
+        order = tuple(found.index(lead) if lead in found else -1 for lead in LEADS)
+        sign = tuple(signs[k] if k >= 0 else 1 for k in order)
+        notes = _extra(names, found) if len(names) + len(missing) > 12 else ()
+        if missing:
+            two = [lead for lead in LEADS[:6] if lead in found][:2]
+            notes += (f'calculated: {", ".join(missing)} from {" and ".join(two)}',)
+        return LeadPlan(order, sign, notes)
     wrong = dict(
-        missing=[lead for lead in LEADS if lead not in found],
+        missing=missing,
         unknown=[repr(name) for name, lead in zip(names, found) if not lead],
         repeated=[lead for lead, n in Counter(found).items() if n > 1 and lead],
     )
     told = [f'{how} {", ".join(leads[:15])}' for how, leads in wrong.items() if leads]
-    if not told:
-        return [found.index(lead) for lead in LEADS]
     what = f'{len(names)} leads: {"; ".join(told)}'
     expected = f'{", ".join(LEADS)}, each once'
     raise BadRecording(what, file, 'leads', expected, reason='wrong leads')

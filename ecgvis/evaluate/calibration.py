@@ -18,6 +18,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, ndtr, softmax
 
 from ..core import EcgvisError, read_json, write_json, write_table
+from ..runs import FORMATS
 from .metrics import checked, numbered, read_predictions
 from ecgvis.intervals import (
     log_interval,
@@ -293,7 +294,7 @@ def calibrate(
     table = read_predictions(run, classes)
     path, curves = (run / name for name in _FILES)
     source = run / 'predictions.parquet'
-    asked = repr((classes, bins, draws, seed, 1)).encode()
+    asked = repr((classes, bins, draws, seed, FORMATS['evaluate'])).encode()
     key = hashlib.sha256(source.read_bytes() + asked).hexdigest()[:16]
     if path.exists() and curves.exists() and (done := read_json(path)).get('key') == key:
         return done

@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import ndtri, stdtrit
 
 from ..core import EcgvisError, Stage, digest, progress, write_table
-from .metrics import checked, metrics, read_predictions, scores
-from ..intervals import difference_interval, normal_interval, share_interval, weights
+from .metrics import checked, metrics, patient_classes, read_predictions, scores
+from ..intervals import difference_interval, macro_interval, share_interval, weights
 from ..runs import Run, StudyFiles, open_study
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #82bea8ce
@@ -63,12 +65,9 @@ def same_recordings(
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #0e87bdb6
 def _pick(confusion: np.ndarray, metric: str) -> np.ndarray:
-    "A metric of confusion matrices [..., K, K]; averages are over the classes that are present."
+    "A metric of confusion matrices [..., K, K]: of the classes [..., K], or the accuracy [..., 1]."
     found = scores(confusion)[metric]
-    if metric == 'accuracy':
-        return found
-    with np.errstate(invalid='ignore'):
-        return np.nansum(found, -1) / (~np.isnan(found)).sum(-1)
+    return found[..., None] if metric == 'accuracy' else found
 
 
 def _cells(table: pd.DataFrame, classes: Sequence[str], names: pd.Index) -> np.ndarray:
@@ -79,83 +78,125 @@ def _cells(table: pd.DataFrame, classes: Sequence[str], names: pd.Index) -> np.n
     counts = np.bincount(who * k * k + y * k + p.argmax(1), minlength=len(names) * k * k)
     return counts.reshape(len(names), k * k).astype(float)
 
+
+def _about(cells: np.ndarray, metric: str) -> list[int]:
+    "How many patients each number is about: of the class, or, for precision, said to be of it."
+    k = int(np.sqrt(cells.shape[1]))
+    each = cells.reshape(-1, k, k)
+    has = (each.sum(2) > 0).sum(0)
+    said = (each.sum(1) > 0).sum(0)
+    if metric == 'accuracy':
+        return [len(cells)]
+    return (np.where(said, said, has) if metric == 'precision' else has).tolist()
+
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #8c4d76ad
 def _drawn(
-    models: Mapping[str, Sequence[pd.DataFrame]],
-    classes: Sequence[str],
+    cells: Mapping[str, Sequence[np.ndarray]],  # of each model and seed, as of `_cells`
+    of_patient: np.ndarray,  # classes, as of `patient_classes`
     metric: str,
     draws: int,
     seed: int,
 ) -> tuple[np.ndarray, dict[str, list[float]]]:
-    """The metric of each model on the data and on each draw of patients and seeds [models, 1 +
-    draws]; the values of the seeds."""
-    names = pd.Index(_truth(next(iter(models.values()))[0])['patient'].astype(str).unique())
-    k = len(classes)
-    cells = {n: [_cells(t, classes, names) for t in tables] for n, tables in models.items()}
+    """The metric by class of each model on the data and on each draw of patients and seeds [models,
+    1 + draws, K]; the averages of the seeds."""
     rng = np.random.default_rng([seed, 2])
     parts = []
     values = dict[str, list[float]]()
-    for i, block in enumerate(weights(len(names), draws, seed)):
+    k = int(np.sqrt(next(iter(cells.values()))[0].shape[1]))
+    for i, block in enumerate(weights(len(of_patient), draws, seed, classes=of_patient)):
         row = []
         for name, each in cells.items():
             all_seeds = np.stack([_pick((block @ c).reshape(-1, k, k), metric) for c in each])
             if i == 0:
-                values[name] = all_seeds[:, 0].tolist()
+                values[name] = np.nanmean(all_seeds[:, 0], -1).tolist()
             row.append(_of_seeds(all_seeds, rng) if i else all_seeds.mean(0))
         parts.append(np.stack(row))
     return np.concatenate(parts, axis=1), values
 
 
 def _of_seeds(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    "The mean over seeds drawn anew for each column of [seeds, draws]."
-    n, draws = values.shape
+    "The mean over seeds drawn anew for each draw of [seeds, draws, ...]."
+    n, draws = values.shape[:2]
     if n == 1:
         return values[0]
     return values[rng.integers(n, size=(n - 1, draws)), np.arange(draws)].mean(0)
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #f75d7320
 def holm(
-    p: Any,  # [n], of all comparisons made
+    p: Any,  # [n], of all comparisons made; NaN: of one that cannot be judged
 ) -> np.ndarray:
     """Holm's step-down correction, in the same order: the smallest p times their number, the next
     times one fewer, and so on, never decreasing."""
     values = np.asarray(p, float)
-    order = np.argsort(values, kind='stable')
-    out = np.empty(len(values))
-    times = values[order] * np.arange(len(values), 0, -1)
+    order = np.argsort(values, kind='stable')[: (~np.isnan(values)).sum()]
+    out = np.full(len(values), np.nan)
+    times = values[order] * np.arange(len(order), 0, -1)
     out[order] = np.minimum(1, np.maximum.accumulate(times))
     return out
 
 
-def _pair(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
-    "Difference of two models [1 + draws] with its interval and p value."
+_LEAST = 1e-9  # p value that is told
+
+
+def _half(p: float, patients: float, seeds: Sequence[float], free: Sequence[float]) -> float:
+    """Half the width of an interval that fails with chance p, of standard errors that come from
+    patients and from the seeds of either model with their degrees of freedom."""
+    of_seeds = np.square(seeds)
+    if not of_seeds.any():
+        return float(ndtri(1 - p / 2) * patients)
+    welch = of_seeds.sum() ** 2 / (of_seeds**2 / free).sum()
+    wide = stdtrit(welch, 1 - p / 2) * np.sqrt(of_seeds.sum())
+    return float(np.hypot(ndtri(1 - p / 2) * patients, wide))
+
+
+def _pair(
+    a: np.ndarray,  # a model [1 + draws], the measured value first
+    b: np.ndarray,  # another one
+    values: Sequence[Sequence[float]],  # of the seeds of either
+) -> dict[str, float]:
+    "Difference of two models with its interval; its p value, where both have several seeds."
     d = a - b
-    value = float(d[0])
-    drawn = d[1:]
-    low, high = normal_interval(value, float(drawn.std(ddof=1)))
-    p = (1 + (abs(drawn - value) >= abs(value) - 1e-12).sum()) / (1 + len(drawn))
-    return dict(difference=value, low=low, high=high, p=float(p))
+    several = [v for v in values if len(v) > 1]
+    seeds = [np.std(v, ddof=1) / np.sqrt(len(v)) for v in several]
+    free = [len(v) - 1 for v in several]
+    patients = np.sqrt(max(0, d[1:].var(ddof=1) - np.square(seeds).sum()))  # the rest
+    away = abs(d[0])
+    half = _half(0.05, patients, seeds, free)
+    found = dict(difference=float(d[0]), low=float(d[0] - half), high=float(d[0] + half))
+    if len(several) < 2:
+        return found | dict(p=np.nan)
+    over = lambda p: _half(p, patients, seeds, free) - away
+    if away and over(_LEAST) <= 0:
+        return found | dict(p=_LEAST)
+    return found | dict(p=float(brentq(over, _LEAST, 1)) if away else 1.0)
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #03868949
 def compare(
     models: Mapping[str, Sequence[pd.DataFrame]],  # name -> test predictions of each of its seeds
     classes: Sequence[str],  # names, in the order of the labels
     metric: str = 'f1',  # macro f1, precision or recall, or accuracy
-    draws: int = 10_000,  # bootstrap resamples; the least p value is one over this
+    draws: int = 10_000,  # bootstrap resamples
     seed: int = 0,  # of the resamples
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compare models on the same patients: a table of them, best first, and one of their pairs.
-    EcgvisError where their test recordings differ."""
+    """Compare models on the same patients: a table of them, best first, and one of their pairs; p
+    and p_holm are NaN where a model has one seed. EcgvisError where their test recordings
+    differ."""
     same_recordings(models)
-    drawn, values = _drawn(models, classes, metric, draws, seed)
     first = next(iter(models.values()))[0]
+    who, patients = pd.factorize(first['patient'].astype(str))
     names = list(models)
-    about = dict(recordings=int(first['id'].nunique()), patients=int(first['patient'].nunique()))
-    best = (drawn[:, 1:] == drawn[:, 1:].max(0)).mean(1)
+    about = dict(recordings=int(first['id'].nunique()), patients=len(patients))
+    cells = {n: [_cells(t, classes, patients) for t in tables] for n, tables in models.items()}
+    of_patient = patient_classes(first['label'].to_numpy(int), who)
+    by_class, values = _drawn(cells, of_patient, metric, draws, seed)
+    drawn = np.nanmean(by_class, 2)
+    top = drawn[:, 1:] == drawn[:, 1:].max(0)
+    best = (top / top.sum(0)).mean(1)
     rows = list[dict[str, Any]]()
     for i, name in enumerate(names):
         seeds = values[name]
-        low, high = share_interval(drawn[i, 0], drawn[i, 1:], about['patients'])
+        of_class = _about(cells[name][0], metric)
+        low, high = macro_interval(by_class[i], of_class, len(patients))
         spread = float(np.std(seeds, ddof=1)) if len(seeds) > 1 else np.nan
         row = dict(model=name, seeds=len(seeds), value=drawn[i, 0], low=low, high=high)
         row |= dict(seed_sd=spread, seed_min=min(seeds), seed_max=max(seeds), best=best[i])
@@ -163,7 +204,9 @@ def compare(
     ranked = pd.DataFrame(rows).sort_values('value', ascending=False, ignore_index=True)
     pairs = list[dict[str, Any]]()
     for a, b in combinations(ranked['model'], 2):
-        pairs.append(dict(a=a, b=b) | _pair(drawn[names.index(a)], drawn[names.index(b)]))
+        at = [names.index(name) for name in (a, b)]
+        found = _pair(*drawn[at], [values[name] for name in (a, b)])
+        pairs.append(dict(a=a, b=b) | found)
     table = pd.DataFrame(pairs, columns=['a', 'b', 'difference', 'low', 'high', 'p'])
     return ranked, table.assign(p_holm=holm(table['p']), **about)
 
@@ -413,7 +456,7 @@ def compare_study(
     columns = ('id', 'age', 'sex', 'source', 'rhythm', 'path')
     known = study.index[[c for c in columns if c in study.index]]
     facts = known.astype(str).to_dict('list')
-    key = digest([r.id for r in tables], read, left_out, facts, draws, seed, 2)
+    key = digest([r.id for r in tables], read, left_out, facts, draws, seed, 4)
     stage = Stage(study.folder / 'comparison', key)
     if stage.done and all((stage.folder / f'{n}.csv').exists() for n in _TABLES):
         return stage.folder

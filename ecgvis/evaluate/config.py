@@ -8,14 +8,15 @@ __all__ = ['CrossConfig', 'CostConfig']
 # %% ../../nbs/70_evaluate/05_config.ipynb #c325acab
 from ..config import setting, settings
 from ..core import EcgvisError
+from ..train.config import Device
 
 # %% ../../nbs/70_evaluate/05_config.ipynb #96f4f6e9
 @settings('cross')
 class CrossConfig:
     "Repeated cross-validation of every model of a study."
 
-    folds: int = setting(0, '2 or more; 0: none', ge=0)
-    repeats: int = setting(1, 'each with other folds', ge=1)
+    folds: int = setting(0, '2 or more; 0: none', ge=0, le=1000)
+    repeats: int = setting(1, 'each with other folds', ge=1, le=1000)
     seed: int = setting(42, 'of the folds', ge=0)
 
     def __post_init__(self) -> None:
@@ -32,8 +33,8 @@ class CrossConfig:
 class CostConfig:
     "How costs are measured."
 
-    device: str = setting('auto', 'auto (cuda, else mps, else cpu) or a torch device')
-    threads: int = setting(0, 'of torch on the CPU; 0 leaves them as they are', ge=0)
+    device: Device = setting('auto', 'auto (cuda, else mps, else cpu) or a torch device')
+    threads: int = setting(0, 'of torch on the CPU; 0 leaves them as they are', ge=0, le=4096)
     runs: int = setting(200, 'charts timed one by one', ge=6)
     batch: int = setting(32, 'charts at once, for throughput and memory', ge=1)
     repeats: int = setting(50, 'batches timed, at most', ge=6)

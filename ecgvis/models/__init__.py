@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         'catalog': ['Architecture', 'architecture', 'list_models', 'published_systems'],
-        'weights': ['fetch_weights', 'resolve_weights', 'weights_table'],
+        'weights': ['check_weights', 'fetch_weights', 'resolve_weights', 'weights_table'],
         'inputs': ['ChartInput', 'InputTransform', 'SignalDataset', 'input_transform'],
         'registry': ['create', 'example_input', 'register', 'unregister'],
         'features': ['attributes', 'describe'],

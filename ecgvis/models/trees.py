@@ -26,9 +26,11 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
+from ..runs import FORMATS, provenance
+from ..data.datasets import MEASUREMENTS
 from ..data.split import folds_of
 from .catalog import architecture
-from .features import MEASUREMENTS, RATIOS, Histograms, attributes, describe
+from .features import RATIOS, Histograms, attributes, describe
 
 # %% ../../nbs/40_models/35_trees.ipynb #ea11437e
 @dataclass(frozen=True)
@@ -111,6 +113,12 @@ def _features(
         parts.insert(1, table[[*MEASUREMENTS, *RATIOS]].to_numpy(float))
     return np.hstack(parts)
 
+# %% ../../nbs/40_models/35_trees.ipynb #312124a5
+def _write_answers(run: Path, splits: pd.DataFrame, y: np.ndarray, p: pd.DataFrame) -> None:
+    "Keep the probabilities of all recordings."
+    table = splits[['id', 'patient', 'part']].assign(layout='features', label=y)
+    write_table(table.join(p), run / 'predictions.parquet')
+
 # %% ../../nbs/40_models/35_trees.ipynb #05a5f911
 def fit_trees(
     run: str | Path,  # folder of the run
@@ -129,7 +137,7 @@ def fit_trees(
     trees = trees or Trees()
     about = dict(architecture='zheng2020', classes=list(classes), layouts=['features'])
     settings = about | dict(seed=seed, bins=bins, measured=measured) | asdict(trees)
-    stage = Stage(run, digest(settings, read_json(dataset / 'done.json')['key']))
+    stage = Stage(run, digest(FORMATS['final'], settings, read_json(dataset / 'done.json')['key']))
     if stage.done:
         return read_json(run / 'run.json')
     begin = pd.Timestamp.now()
@@ -139,9 +147,7 @@ def fit_trees(
     ids = splits['id'].tolist()
     x = _features(dataset / 'store.lmdb', ids, train, measured, bins, jobs)
     p = fit_predict(x[train], y[train], x, len(classes), trees, seed)
-    columns = {f'p_{c}': p[:, k] for k, c in enumerate(classes)}
-    table = splits[['id', 'patient', 'part']].assign(layout='features', label=y, **columns)
-    write_table(table, run / 'predictions.parquet')
+    _write_answers(run, splits, y, pd.DataFrame(p, columns=[f'p_{c}' for c in classes]))
     write_json(settings, run / 'config.json')
     record = dict(
         architecture='zheng2020',
@@ -151,6 +157,7 @@ def fit_trees(
         seed=seed,
         recordings=splits['part'].value_counts().to_dict(),
         device=f'cpu ({cores()} threads)',
+        provenance=provenance(dataset, device='cpu', threads=cores()),
         weights='none (trees)',
         seconds=(pd.Timestamp.now() - begin).total_seconds(),
     )

@@ -27,6 +27,7 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from ..core import EcgvisError, atomic
+from ..data.checks import without_offset
 from ..data.recording import LEADS, Recording
 from ecgvis.render.layout import (
     BAR,
@@ -119,11 +120,12 @@ def title(recording: Recording) -> str:
     return '   '.join(filter(None, words))
 
 
-def _words(layout: Layout, recording: Recording) -> Iterator[_Element]:
-    "The title above the page; speed, gain and rate below."
+def _words(layout: Layout, recording: Recording, moved: bool) -> Iterator[_Element]:
+    "The title above the page; speed, gain and rate below, and whether an offset is left out."
     room = layout.width - 2
     yield _word('title', (1.0, -4.0), title(recording), 11 * _POINT, layout.text_colour, room)
     scales = f'{layout.speed:g} mm/s   {layout.gain:g} mm/mV   {recording.fs:g} Hz'
+    scales += '   without offset' if moved else ''
     foot = (layout.width - 1, layout.height + 4.2)
     yield _word('scales', foot, scales, 8 * _POINT, layout.text_colour, room, anchor='end')
 
@@ -231,10 +233,16 @@ def _settle(ax: Axes, names: list[str]) -> None:
         artist.set(snap=False, sketch_params=None, path_effects=None)
 
 
+def _drawn(layout: Layout, recording: Recording) -> tuple[np.ndarray, str]:
+    "The signal [12, T] as it is drawn: without an offset that would leave the strips; a note of it."
+    signal = signals_for(layout, np.asarray(recording.signal)[None], recording.fs)[0]
+    return without_offset(signal)
+
+
 def _elements(layout: Layout, recording: Recording, words: bool) -> Iterator[_Element]:
     """All of a chart, in the order of drawing; clips are the page, the calibration gutter, and one
     per strip."""
-    signal = signals_for(layout, np.asarray(recording.signal)[None], recording.fs)[0]
+    signal, offset = _drawn(layout, recording)
     where = strips(layout)
     above, below = (HEAD, FOOT) if words else (0.0, 0.0)
     box = dict(x=0.0, y=-above, width=layout.width, height=layout.height + above + below)
@@ -245,7 +253,7 @@ def _elements(layout: Layout, recording: Recording, words: bool) -> Iterator[_El
     if layout.lead_names:
         yield from _names(layout, where)
     if words:
-        yield from _words(layout, recording)
+        yield from _words(layout, recording, bool(offset))
     for i, strip in enumerate(where):
         yield _trace(f'trace-{i}-{LEADS[strip.lead]}', strip, signal, recording.fs, layout, 2 + i)
 
@@ -311,7 +319,8 @@ def save_chart(
     if kind != 'png':
         remedy = 'leave it out, or write a .png'
         raise EcgvisError('a size in pixels is for PNG only', path, 'size', remedy=remedy)
-    picture = chart(np.asarray(recording.signal)[None], recording.fs, layout, size)[0]
+    drawn, _ = _drawn(get_layout(layout), recording)
+    picture = chart(drawn[None], recording.fs, layout, size)[0]
     with atomic(path) as tmp:
         Image.fromarray(picture).save(tmp, format='PNG')
     return path

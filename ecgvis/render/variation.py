@@ -8,7 +8,7 @@ __all__ = ['AUGMENTS', 'Augment', 'get_augment']
 # %% ../../nbs/20_render/25_variation.ipynb #1cb1ec60
 from typing import Any
 
-from ..config import read_settings, setting, settings
+from ..config import read_settings, setting, settings, value_text
 from ..core import EcgvisError
 
 # %% ../../nbs/20_render/25_variation.ipynb #ef53b760
@@ -64,7 +64,7 @@ def get_augment(
         return read_settings(Augment, value)
     if not isinstance(value, str) or value not in AUGMENTS:
         raise EcgvisError(
-            f'no augmentation is named {value!r}',
+            f'no augmentation is named {value_text(value)}',
             field='augment',
             expected=f'{", ".join(AUGMENTS)}, or a dictionary of options',
         )

@@ -38,10 +38,16 @@ from .page import Section, cell
 from .record import records, records_section, runs_section
 from .results import curves_section, results_section
 from .search import DAMAGED, search_section
-from .style import label
+from .style import chosen_run, highest_run, label, people_note, unit, validation_f1
 from .systems import cross_section, elsewhere_section, systems_section
-from .training import compared, gap_section, seeds_section, steps_section
-from ..runs import StudyFiles, label_names, missing, open_study
+from ecgvis.report.training import (
+    compared,
+    differences_text,
+    gap_section,
+    seeds_section,
+    steps_section,
+)
+from ..runs import Run, StudyFiles, label_names, missing, open_study
 
 # %% ../../nbs/90_report/90_assemble.ipynb #90dbc7e5
 def _classes_changed(study: StudyFiles) -> list[str]:
@@ -78,6 +84,7 @@ def _banners(study: StudyFiles) -> list[str]:
     s = study.summary
     lines = [_REHEARSAL] if study.settings.get('rehearsal') else []
     lines += [_SIMULATED] if s.get('simulated') else []
+    lines += [note] if (note := people_note(study)) else []
     n = len(study.runs)
     if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in study.runs):
         lines.append(
@@ -121,26 +128,45 @@ def _numbers(study: StudyFiles) -> dict[str, str]:
     if study.classes:
         known['classes'] = str(len(study.classes))
     known['finished runs'] = f'{len(study.finished)} of {len(study.runs)}'
-    f1 = [r.test['macro']['f1'] for r in study.finished]
-    values = [x['value'] for x in f1]
+    values = [r.test['macro']['f1']['value'] for r in study.finished]
     what = 'macro-F1 on the hold-out'
-    if len(f1) == 1:
-        known[f'{what}, 95 % interval {cell(f1[0])["interval"]}'] = cell(f1[0])['text']
-    if len(f1) > 1:
+    if chosen := study.finished[0] if len(values) == 1 else chosen_run(study.finished):
+        f1 = cell(chosen.test['macro']['f1'])
+        which = '' if len(values) == 1 else ' of the run chosen by validation'
+        known[f'{what}{which}, 95 % interval {f1["interval"]}'] = f1['text']
+    if len(values) > 1:
         known[f'{what}, lowest to highest run'] = f'{min(values):.3f}–{max(values):.3f}'
     return known
 
 # %% ../../nbs/90_report/90_assemble.ipynb #5507e5a7
+def _result(study: StudyFiles, r: Run) -> str:
+    "What a run reached on the hold-out."
+    f1 = r.test['macro']['f1']
+    span = f' (95 % interval {cell(f1)["interval"]})' if f1['low'] is not None else ''
+    n = f'n = {r.test["n"]:,} charts of {r.test["patients"]:,} {unit(study)}'
+    return f'{f1["value"]:.3f}{span}, by {label(study, r)}, {n}'
+
+
+_LUCK = 'chosen on the hold-out itself, so partly by luck'
+
+
 def _best_lines(study: StudyFiles) -> list[str]:
-    "The best run in sentences."
+    "The run that validation chose, the highest one, and the highest published one."
     if not study.finished:
         return []
-    best = max(study.finished, key=lambda r: r.test['macro']['f1']['value'])
-    f1 = best.test['macro']['f1']
-    span = f' (95 % interval {cell(f1)["interval"]})' if f1['low'] is not None else ''
-    n = f'n = {best.test["n"]:,} charts of {best.test["patients"]:,} patients'
-    value = f'{f1["value"]:.3f}{span}'
-    lines = [f'Highest macro-F1 on the hold-out: {value}, by {label(study, best)}, {n}.']
+    chosen, highest = chosen_run(study.finished), highest_run(study.finished)
+    lines = list[str]()
+    if chosen:
+        score, where = validation_f1(chosen)
+        why = f'chosen for its validation macro-F1, {score:.3f} on {where}'
+        lines.append(f'Macro-F1 on the hold-out: {_result(study, chosen)}; {why}.')
+    elif len(study.finished) > 1:
+        lines.append('No run has a validation score on record, so none is chosen before the test.')
+    if chosen is highest and len(study.finished) > 1:
+        lines.append(f'It is also the highest of {len(study.finished)} runs on the hold-out.')
+    elif chosen is not highest:
+        why = f'of {len(study.finished)} runs; {_LUCK}' if len(study.finished) > 1 else 'one run'
+        lines.append(f'Highest on the hold-out: {_result(study, highest)}, {why}.')
     p = study.published
     top = max(p['overall'], key=lambda q: q['f1'])
     other = '' if study.classes == p['classes'] else ', other classes'
@@ -149,9 +175,7 @@ def _best_lines(study: StudyFiles) -> list[str]:
         f'n = {p["test_recordings"]:,}, no interval given.'
     )
     if len(pairs := compared(study, 'pairs')):
-        sure = int((pairs['p_holm'] < 0.05).sum())
-        of = f'{sure} of {len(pairs)} differences between models'
-        lines.append(f'{of} hold after correction.')
+        lines.append(differences_text(pairs))
     return lines
 
 

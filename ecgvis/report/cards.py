@@ -11,7 +11,7 @@ from typing import Any
 from .. import __version__
 from .checklist import AUTHOR, counts_text
 from .page import Group, Row, Section, Table
-from .style import data_name, label, source, system
+from .style import data_name, label, people_note, source, system, unit
 from ..runs import Run, StudyFiles, missing
 
 # %% ../../nbs/90_report/78_cards.ipynb #8f68cc4b
@@ -115,6 +115,8 @@ def _data_limits(study: StudyFiles) -> list[str]:
         'One data set and one hold-out part of it: no external test. How the models do elsewhere '
         'is not known.'
     )
+    if note := people_note(study):
+        lines.append(note)
     if s.get('excluded'):
         lines.append(
             f'{s["excluded"]:,} of {s["recordings"]:,} recordings were left out; the results hold '
@@ -130,7 +132,7 @@ def _data_limits(study: StudyFiles) -> list[str]:
     return lines
 
 # %% ../../nbs/90_report/78_cards.ipynb #672474a7
-def _model_limits(runs: list[Run]) -> list[str]:
+def _model_limits(runs: list[Run], over: str) -> list[str]:
     "What weakens the conclusions: how models were trained and compared."
     lines = list[str]()
     seeds = dict[tuple[str, str], set[str]]()
@@ -139,17 +141,17 @@ def _model_limits(runs: list[Run]) -> list[str]:
     if once := sum(len(v) < 2 for v in seeds.values()):
         lines.append(
             f'{once} of {len(seeds)} models were trained with one seed: how much another one '
-            'would change is not known for them.'
+            'would change is not known for them, and no difference of theirs is said to hold.'
         )
     if runs:
         lines.append(
-            'Intervals are over patients of the hold-out; they hold neither the variation of '
+            f'Intervals are over {over} of the hold-out; they hold neither the variation of '
             'training itself nor that of the split.'
         )
     if len(seeds) > 1:
         lines.append(
-            f'{len(seeds)} models were compared on the same hold-out: the best of them is partly '
-            'the luckiest.'
+            f'{len(seeds)} models were compared on the same hold-out: the highest of them there is '
+            'partly the luckiest. The headline is of the run that validation chose.'
         )
     if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in runs):
         lines.append(
@@ -162,7 +164,7 @@ def _model_limits(runs: list[Run]) -> list[str]:
 def limits(study: StudyFiles) -> list[str]:
     "What weakens the conclusions."
     labels = f'Labels are taken as given; how sure they are: {AUTHOR}.'
-    return [*_data_limits(study), *_model_limits(study.finished), labels]
+    return [*_data_limits(study), *_model_limits(study.finished, unit(study)), labels]
 
 # %% ../../nbs/90_report/78_cards.ipynb #34c077e7
 def limits_section(study: StudyFiles) -> Section:

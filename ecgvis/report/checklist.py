@@ -14,9 +14,18 @@ import pandas as pd
 import yaml
 
 from .. import __version__
-from ..intervals import INTERVAL
 from .page import Row, Section, Table
-from .style import data_name, label, run_ids, system
+from ecgvis.report.style import (
+    chosen_run,
+    data_name,
+    highest_run,
+    interval,
+    label,
+    people_note,
+    run_ids,
+    system,
+    unit,
+)
 from ..runs import StudyFiles, label_names, layout_names
 
 # %% ../../nbs/90_report/75_checklist.ipynb #4c6d1d2c
@@ -52,9 +61,10 @@ def _data_facts(s: StudyFiles) -> dict[str, str]:
         signals = f'signals at {data["fs"]:g} Hz, {data["seconds"]:g} s'
         facts['prepared'] = f'{signals}; charts in the layouts {facts["layouts"]}'
     if not s.splits.empty:
-        facts['parts'] = counts_text(
-            s.splits.groupby('part', sort=False)['patient'].nunique().to_dict()
-        )
+        each = s.splits.groupby('part', sort=False)['patient'].nunique().to_dict()
+        how = people_note(s) or 'recordings of one patient are in one part;'
+        facts['parts'] = f'{how} {unit(s)}: {counts_text(each)}'
+        facts['parted'] = f'by {unit(s)}'
         names = pd.Series(label_names(s, s.splits.label[s.splits.part == 'test']))
         facts['by_class'] = counts_text(names.value_counts().to_dict())
     if {'age', 'sex', 'status'} <= set(s.index) and len(s.index):
@@ -77,11 +87,13 @@ def _predictors(s: StudyFiles) -> str:
 
 
 def _best(s: StudyFiles) -> str:
-    "The highest macro-F1, with its interval and whose it is."
-    best = max(s.finished, key=lambda r: r.test['macro']['f1']['value'])
+    "The macro-F1 of the run that validation chose, with its interval and whose it is."
+    chosen = chosen_run(s.finished)
+    best = chosen or highest_run(s.finished)
     f1 = best.test['macro']['f1']
     span = f', 95 % interval {f1["low"]:.3f} to {f1["high"]:.3f}' if f1['low'] is not None else ''
-    return f'{f1["value"]:.3f}{span}, {label(s, best)}'
+    how = 'chosen by validation' if chosen else 'the highest on the hold-out'
+    return f'{f1["value"]:.3f}{span}, {label(s, best)}, {how}'
 
 
 def _model_facts(s: StudyFiles) -> dict[str, str]:
@@ -99,7 +111,7 @@ def _model_facts(s: StudyFiles) -> dict[str, str]:
         facts['versions'] = ', '.join(f'{k} {v}' for k, v in known.items())
     if s.finished:
         sizes = {(r.test['n'], r.test['patients']) for r in s.finished}
-        counts = sorted(f'n = {n:,} charts of {patients:,} patients' for n, patients in sizes)
+        counts = sorted(f'n = {n:,} charts of {of:,} {unit(s)}' for n, of in sizes)
         facts |= dict(analysed=', '.join(counts), best=_best(s))
     return facts
 
@@ -119,7 +131,7 @@ def facts(study: StudyFiles) -> dict[str, str]:
         calibration=any((r / 'calibration.json').exists() for r in runs),
     )
     known |= {k: 'yes' for k, yes in there.items() if yes}
-    return {k: v for k, v in known.items() if v} | dict(interval=INTERVAL, author=AUTHOR)
+    return {k: v for k, v in known.items() if v} | dict(interval=interval(study), author=AUTHOR)
 
 # %% ../../nbs/90_report/75_checklist.ipynb #162532e7
 def tripod_items() -> list[dict[str, Any]]:

@@ -14,8 +14,6 @@ import numpy as np
 import pandas as pd
 
 from ..core import read_json, read_table
-from ..evaluate.metrics import read_predictions
-from ..intervals import INTERVAL, bootstrap, share_interval
 from ecgvis.report.figures import (
     comparison_figure,
     each,
@@ -27,6 +25,7 @@ from .page import Group, Item, Plot, Row, Section, Table
 from ecgvis.report.style import (
     data_name,
     first_runs,
+    interval,
     label,
     model_colour,
     number,
@@ -34,9 +33,10 @@ from ecgvis.report.style import (
     source,
     styles,
     system,
+    unit,
     who,
 )
-from .training import compared
+from .training import compared, differences_text
 from ..runs import Run, StudyFiles, optional
 
 # %% ../../nbs/90_report/55_evidence.ipynb #b55c639a
@@ -103,7 +103,9 @@ def calibration_section(study: StudyFiles) -> Section | None:
     known = _calibrations(study)
     if not known:
         return None
-    end = source(study, list(known))
+    draws = '/'.join(sorted({str(c['draws']) for c in known.values()}))
+    how = f'Intervals: 95 % bootstrap over {unit(study)}, {draws} draws.'
+    end = f'{how} {source(study, list(known), intervals=False)}'
     plot = _reliability_plot(study, list(known), end)
     caption = (
         'ECE: expected calibration error of the answer given; by luck: what it would be of a '
@@ -143,7 +145,8 @@ def _pair_rows(study: StudyFiles, pairs: pd.DataFrame) -> list[Row]:
         difference = number(x.difference, x.low, x.high)
         row: Row = {'A': names[x.a], 'B': names[x.b], 'A less B': difference}
         row |= {'p': float(x.p), 'p, corrected': float(x.p_holm)}
-        rows.append(row | {'Holds': 'yes' if x.p_holm < 0.05 else 'no'})
+        holds = 'yes' if x.p_holm < 0.05 else 'no'
+        rows.append(row | {'Holds': 'one seed' if np.isnan(x.p_holm) else holds})
     return rows
 
 # %% ../../nbs/90_report/55_evidence.ipynb #2c45f9ef
@@ -163,8 +166,8 @@ def _comparison_plot(
 def _comparison_end(study: StudyFiles, models: pd.DataFrame, about: dict[str, Any]) -> str:
     "The end of the captions of the comparison."
     first = models.iloc[0]
-    n = f'n = {first["recordings"]:,} recordings of {first["patients"]:,} patients'
-    how = f'{INTERVAL}, and over seeds, {about["draws"]:,} draws, paired'
+    n = f'n = {first["recordings"]:,} recordings of {first["patients"]:,} {unit(study)}'
+    how = f'{interval(study)}, and over seeds, {about["draws"]:,} draws, paired'
     runs = run_ids([r for r in study.finished if r.id in about['runs']])
     return f'Data: {data_name(study)}, hold-out test part, {n}. Intervals: {how}. {runs}'
 
@@ -182,8 +185,7 @@ def comparison_section(study: StudyFiles) -> Section | None:
     items.append(Table('models', 'Models by macro-F1', best, _model_rows(study, models), 4))
     text = 'One model: nothing to compare.'
     if len(pairs):
-        sure = int((pairs['p_holm'] < 0.05).sum())
-        text = f'{sure} of {len(pairs)} differences hold after correction for their number (Holm).'
+        text = differences_text(pairs)
         rows = _pair_rows(study, pairs)
         table = Table('pairs', 'Differences between models', f'Corrected: Holm. {end}', rows, 4)
         items.append(Group('pairs', f'All {len(pairs)} pairs', [table], open=False))
@@ -232,29 +234,9 @@ def subgroups_section(study: StudyFiles) -> Section | None:
     return Section('Subgroups', text, [plot, group])
 
 # %% ../../nbs/90_report/55_evidence.ipynb #13b6b591
-_DRAWS = 500
-_FEWEST = 5  # patients, for an interval
-
-
-def _share(right: pd.DataFrame) -> dict[str, float | None] | None:
-    "Share of right answers, with its interval over patients."
-    sums = right.groupby('patient')['right'].agg(['sum', 'size']).to_numpy(float)
-    value = float(right['right'].mean())
-    if len(sums) < _FEWEST:
-        return number(value)
-    drawn = np.concatenate([b @ sums for b in bootstrap(len(sums), _DRAWS)])
-    return number(value, *share_interval(value, drawn[:, 0] / drawn[:, 1], len(sums)))
-
-
-def _by_rhythm(study: StudyFiles, r: Run) -> dict[str, dict[str, float | None] | None]:
+def _by_rhythm(table: pd.DataFrame) -> Row:
     "Share of right answers of a run by rhythm of the recording."
-    classes = r.metrics['classes']
-    t = read_predictions(r.folder, classes).query('part == "test"')
-    rhythms = dict(zip(study.index['id'].astype(str), study.index['rhythm']))
-    answers = t[[f'p_{c}' for c in classes]].to_numpy().argmax(1)
-    right = pd.DataFrame(dict(patient=t['patient'], right=answers == t['label'].to_numpy()))
-    rhythm = t['id'].astype(str).map(rhythms)
-    return {str(k): _share(rows) for k, rows in right.groupby(rhythm)}
+    return {str(x.rhythm): number(x.value, x.low, x.high) for x in each(table)}
 
 # %% ../../nbs/90_report/55_evidence.ipynb #f0920a47
 def _rhythm_models(study: StudyFiles, runs: Sequence[Run]) -> list[Row]:
@@ -278,13 +260,13 @@ def _published_rhythms(study: StudyFiles) -> Row:
 # %% ../../nbs/90_report/55_evidence.ipynb #bb71ae4d
 def rhythms_section(study: StudyFiles) -> Section | None:
     "Right answers by rhythm, and the published results on rhythms."
-    runs = [r for r in study.finished if (r.folder / 'predictions.parquet').exists()]
-    if not runs or not {'id', 'rhythm'} <= set(study.index):
+    table = compared(study, 'rhythms')
+    runs = [r for r in study.finished if 'rhythm' in table and (table['run'] == r.id).any()]
+    if not runs:
         return None
     firsts = first_runs(runs)
-    shares = {r: _by_rhythm(study, r) for r in firsts}
-    counts = study.index['rhythm'].value_counts()
-    order = [k for k in counts.index if any(k in v for v in shares.values())]
+    shares = {r: _by_rhythm(table[table['run'] == r.id]) for r in firsts}
+    order = table.groupby('rhythm')['n'].max().sort_values(ascending=False).index.astype(str)
     rows = [who(study, r) | {k: v.get(k) for k in order} for r, v in shares.items()]
     end = source(study, firsts)
     caption = (
@@ -299,5 +281,5 @@ def rhythms_section(study: StudyFiles) -> Section | None:
     by_rhythm = Table('rhythms', 'Right answers by rhythm', caption, rows)
     trained = [*own, _published_rhythms(study)]
     about = end if own else 'Published alone.'
-    table = Table('granular', 'Trained on rhythms', about, trained)
-    return Section('Rhythms', '' if own else text, [by_rhythm, table])
+    granular = Table('granular', 'Trained on rhythms', about, trained)
+    return Section('Rhythms', '' if own else text, [by_rhythm, granular])

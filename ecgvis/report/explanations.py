@@ -19,7 +19,16 @@ from ..core import EcgvisError, read_json
 from ..render.layout import LAYOUTS, get_layout
 from ..render.raster import chart
 from .page import Group, Item, Panel, Plot, Row, Section, Table
-from .style import data_name, label, number, run_ids, source, system
+from ecgvis.report.style import (
+    chosen_run,
+    data_name,
+    highest_run,
+    label,
+    number,
+    run_ids,
+    source,
+    system,
+)
 from .training import compared
 from ..runs import Run, StudyFiles, layout_names
 from ..store.signals import open_store
@@ -230,8 +239,8 @@ def _gallery(study: StudyFiles, rows: pd.DataFrame, r: Run) -> Plot | None:
     none = 'Without saliency: none of these was explained.'
     maps = f'{len(mapped)} with saliency.' if mapped else none
     caption = (
-        'The surest errors of the best model; in brackets the probability of the answer. '
-        f'{maps} {source(study, [r], interval=False)} No interval: single charts.'
+        f'The surest errors of {label(study, r)}; in brackets the probability of the answer. '
+        f'{maps} {source(study, [r], intervals=False)} No interval: single charts.'
     )
     return Plot('failures', 'Sure and wrong', caption, panels) if panels else None
 
@@ -265,12 +274,12 @@ def failures_section(study: StudyFiles) -> Section | None:
     runs = [r for r in study.finished if 'run' in table and (table['run'] == r.id).any()]
     if not runs:
         return None
-    best = max(runs, key=lambda r: r.test['macro']['f1']['value'])
+    best = chosen_run(runs) or highest_run(runs)
     plot = _gallery(study, table[table['run'] == best.id], best)
     caption = (
         f'Out of the 24 surest errors of each of {len(runs)} runs. No interval: counts. '
-        f'{source(study, runs, interval=False)}'
+        f'{source(study, runs, intervals=False)}'
     )
     often = Table('often-wrong', 'Recordings that most runs get wrong', caption, _often(table))
     items: list[Item] = [plot or [_NO_SIGNALS], often]
-    return Section('Failures', 'Where the best model is sure and wrong.', items)
+    return Section('Failures', f'Where {label(study, best)} is sure and wrong.', items)

@@ -24,7 +24,8 @@ from scipy.signal import butter, sosfiltfilt
 from ..core import EcgvisError, progress
 from ..data import audit
 from ..data.beats import detect_beats
-from ..data.datasets import SCP, load_dataset, read_diagnostics, recognise
+from ..data.datasets import MEASUREMENTS, SCP, group_of, load_dataset
+from ..data.datasets import read_diagnostics, read_measurements, recognise
 from ..data.files import read_header, read_recording
 from ..data.recording import GROUP_OF, GROUPS, RHYTHMS, SNOMED, SNOMED_OTHER, SNOMED_SYNONYMS
 from .page import Row
@@ -115,15 +116,7 @@ _READ_CONDITIONS: dict[str, Callable[[Path, pd.DataFrame], _Pairs]] = dict(
 )
 
 # %% ../../nbs/90_report/85_explore.ipynb #ac800d58
-_MEASURED = (
-    'VentricularRate',
-    'AtrialRate',
-    'QRSDuration',
-    'QTInterval',
-    'QTCorrected',
-    'RAxis',
-    'TAxis',
-)
+_MEASURED = MEASUREMENTS[:7]  # rates, durations and axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +151,7 @@ def open_set(
     measured = pd.DataFrame()
     if kind == 'chapman':
         table = read_diagnostics(root / 'Diagnostics.xlsx', _MEASURED)
-        measured = table[list(_MEASURED)].apply(pd.to_numeric, errors='coerce')
-        measured = measured.assign(id=table['FileName'])
+        measured = read_measurements(table, _MEASURED).assign(id=table['FileName'])
     return Explored(root, kind, index, conditions, measured)
 
 # %% ../../nbs/90_report/85_explore.ipynb #d1a41abb
@@ -177,14 +169,14 @@ def rhythm_counts(s: Explored) -> pd.DataFrame:
         median_age=('age', 'median'),
         female=('female', 'mean'),
     )
-    table.insert(0, 'group', [GROUP_OF.get(str(r), '') for r in table.index])
+    table.insert(0, 'group', [group_of(str(r).split('+')) for r in table.index])
     return table.sort_values('recordings', ascending=False).reset_index()
 
 # %% ../../nbs/90_report/85_explore.ipynb #5252d7ea
 def grouped(s: Explored) -> pd.Series:
     "The group of each recording that has one, by id, whether its signal file is there or not."
-    t = s.index[s.index['rhythm'].isin(list(GROUP_OF))]
-    return pd.Series([GROUP_OF[r] for r in t['rhythm']], index=t['id'].astype(str), dtype=object)
+    group = s.index['rhythm'].str.split('+').map(group_of)
+    return group.set_axis(s.index['id'].astype(str))[lambda g: g != '']
 
 
 def condition_counts(s: Explored, most: int = 20) -> pd.DataFrame:
@@ -262,7 +254,9 @@ def read_signals(
     at = np.unique(np.linspace(0, len(there) - 1, min(most, len(there))).astype(int))
     rows = list[Row]()
     for x in progress(there.iloc[at].to_dict('records'), 'reading', 'recordings'):
-        row = dict(id=x['id'], rhythm=x['rhythm'], group=GROUP_OF.get(x['rhythm'], ''), problem='')
+        row = dict(
+            id=x['id'], rhythm=x['rhythm'], group=group_of(x['rhythm'].split('+')), problem=''
+        )
         try:
             rows.append(row | _measure(str(x['path']), seconds, fs))
         except EcgvisError as e:

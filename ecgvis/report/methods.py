@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from ..intervals import INTERVAL
 from ..render.layout import get_layout
 from ..render.raster import chart
 from .page import Group, Item, Plot, Row, Section, Table
-from .style import data_name, first_runs, run_ids, system
+from .style import data_name, first_runs, interval, people_note, run_ids, system
 from ..runs import Run, StudyFiles, label_names, layout_names
 
 # %% ../../nbs/90_report/30_methods.ipynb #b0d89c00
@@ -96,6 +95,16 @@ def _people(study: StudyFiles, ids: pd.Series) -> Row:
     }
 
 
+def _patients(study: StudyFiles, rows: pd.DataFrame) -> Row:
+    "How many patients some recordings of the split are of, as far as that is known."
+    if not people_note(study) or 'patient_known' not in study.index:
+        return {'Patients': int(rows.patient.nunique())}
+    known = study.index.set_index(study.index['id'].astype(str))['patient_known']
+    sure = rows.id.astype(str).map(known).eq(True)
+    counts = {'Patients known': int(rows.patient[sure].nunique())}
+    return counts | {'Patient not known': int((~sure).sum())}
+
+
 def split_section(study: StudyFiles) -> Section | None:
     "Recordings, patients, age and sex per part, and the classes."
     if study.splits.empty:
@@ -105,17 +114,21 @@ def split_section(study: StudyFiles) -> Section | None:
     rows = list[Row]()
     for part in ('train', 'validation', 'test', 'all'):
         here = t if part == 'all' else t[t.part == part]
-        counts = {'Recordings': len(here), 'Patients': int(here.patient.nunique())}
+        counts = {'Recordings': len(here)} | _patients(study, here)
         classes = {c: int((here.label == c).sum()) for c in names}
         if len(here):
             rows.append({'Part': part} | counts | classes | _people(study, here.id))
     rows[-1]['_mark'] = 'total'
     shared = int((t.groupby('patient').part.nunique() > 1).sum())
-    text = f'{shared} patients are in more than one part: the test is not independent.'
+    text = 'No patient is in two parts.'
+    if shared:
+        text = f'{shared} patients are in more than one part: the test is not independent.'
+    if note := people_note(study):
+        text = f'{note} {text if shared else ""}'.strip()
     n = f'n = {len(t):,} usable recordings of the chosen classes'
     caption = f'Data: {data_name(study)}, {n}. Counts: no interval, no run.'
     table = Table('split', 'Recordings per part and class', caption, rows)
-    return Section('Split', text if shared else 'No patient is in two parts.', [table])
+    return Section('Split', text, [table])
 
 # %% ../../nbs/90_report/30_methods.ipynb #48eba219
 _SEEN = 'The network sees the same drawing, squeezed to its input size.'
@@ -173,12 +186,13 @@ def _models(study: StudyFiles) -> list[Row]:
 _METHODS = (
     'The pictures are charts drawn from the signals; a network sees nothing else of a recording. '
     'Published systems with another input are named by it.',
-    'Parts are of whole patients. Settings are chosen on validation recordings; the hold-out part '
+    '{parts} Settings are chosen on validation recordings; the hold-out part '
     'answers once, for the results.',
     'Intervals: {interval}, {draws} draws; macro averages are over the classes that are present '
     'in the hold-out.',
     'Models are compared on the same patients, with their seeds drawn too; p values are corrected '
-    'by Holm for the number of pairs.',
+    'by Holm for the number of pairs. A model of one seed has none: another seed alone can move '
+    'a model by as much as two models differ.',
     'Calibration: expected calibration error in 15 bins; one temperature per model, fitted on '
     'validation recordings.',
     'Multiply-accumulates: half of what torch.utils.flop_counter.FlopCounterMode counts in one '
@@ -191,7 +205,9 @@ _METHODS = (
 def methods_section(study: StudyFiles) -> Section:
     "How models were trained and measured."
     draws = '/'.join(map(str, sorted({r.metrics.get('draws', 0) for r in study.finished})))
-    lines = [line.format(interval=INTERVAL, draws=draws or 'no') for line in _METHODS]
+    parts = people_note(study) or 'Parts are of whole patients.'
+    known = dict(interval=interval(study), draws=draws or 'no', parts=parts)
+    lines = [line.format(**known) for line in _METHODS]
     items: list[Item] = [lines]
     if study.runs:
         about = 'n: chapter Runs. The first run of each model. Settings: no interval.'

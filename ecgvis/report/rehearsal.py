@@ -209,8 +209,8 @@ def _run(r: Rehearsal, folder: Path, splits: pd.DataFrame, k: int) -> None:
         ),
         folder / 'config.json',
     )
-    test = evaluate(None, folder, r.draws)['parts']['test']
-    history = _history(r, test['macro']['f1']['value'], who)
+    parts = evaluate(None, folder, r.draws)['parts']
+    history = _history(r, parts['test']['macro']['f1']['value'], who)
     write_table(history, folder / 'history.csv')
     costs = _costs(k)
     write_json(costs, folder / 'costs.json')
@@ -223,6 +223,7 @@ def _run(r: Rehearsal, folder: Path, splits: pd.DataFrame, k: int) -> None:
             stopped='all epochs done',
             epochs=r.epochs,
             best_epoch=r.epochs,
+            best_f1=parts['validation']['macro']['f1']['value'],
             seconds=float(history['seconds'].sum()),
             parameters=int(costs['counts']['parameters']),
             signals=dict(fs=500, seconds=10),

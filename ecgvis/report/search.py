@@ -163,7 +163,7 @@ def read_searches(study: StudyFiles) -> list[ModelSearch]:
         found |= {p.parents[name.count('/')] for p in study.folder.glob(f'*/*/{name}')}
     for name in _TITLES:
         found |= {p.parents[1] for p in study.folder.glob(f'*/*/{name}/search.json')}
-    return [_model_search(p, study.folder) for p in sorted(found)]
+    return [_model_search(p, study.folder) for p in sorted(found) if study.asks_for(p)]
 
 # %% ../../nbs/90_report/45_search.ipynb #97d9745d
 def _varied(table: pd.DataFrame, names: Sequence[str]) -> tuple[list[str], str]:

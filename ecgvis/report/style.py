@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['GREY', 'DARK', 'PALETTE', 'MARKERS', 'plain', 'axes', 'preview', 'write_in_cells', 'plain_numbers', 'family',
-           'model_colour', 'styles', 'marker', 'system', 'who', 'first_runs', 'number', 'label', 'data_name', 'run_ids',
-           'source']
+           'model_colour', 'styles', 'marker', 'system', 'who', 'first_runs', 'number', 'validation_f1', 'chosen_run',
+           'highest_run', 'label', 'data_name', 'run_ids', 'unit', 'people_note', 'interval', 'source']
 
 # %% ../../nbs/90_report/20_style.ipynb #22a3baa8
 import io, re
@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from PIL import Image
 
+from ..data.tables import patients_note
 from ..intervals import INTERVAL
 from .page import Row
-from ..runs import Run, StudyFiles
+from ..runs import Run, StudyFiles, optional
 
 # %% ../../nbs/90_report/20_style.ipynb #1fba1063
 GREY = '#9aa5b0'  # of axes and lines that only guide the eye
@@ -161,6 +162,31 @@ def number(value: Any, low: Any = None, high: Any = None) -> dict[str, float | N
     found = {k: None if v is None or v != v else float(v) for k, v in known.items()}
     return None if found['value'] is None else found
 
+# %% ../../nbs/90_report/20_style.ipynb #7ba27c47
+def validation_f1(r: Run) -> tuple[float | None, str]:
+    "Validation macro-F1 of a run, and where it is from; None where none is on record."
+    part = r.metrics.get('parts', {}).get('validation')
+    if (own := r.record.get('best_f1')) is None and part:
+        own = part['macro']['f1']['value']
+    if own is not None:
+        return float(own), 'its validation part'
+    for step in ('refine', 'bayes'):
+        found = optional(r.folder.parents[1] / step / 'best.json', [], {})
+        if found.get('f1') is not None:
+            return float(found['f1']), 'the folds of the search'
+    return None, ''
+
+
+def chosen_run(runs: Sequence[Run]) -> Run | None:
+    "The run with the highest validation score; None where no run has one."
+    scores = {r: f1 for r in runs if (f1 := validation_f1(r)[0]) is not None}
+    return max(scores, key=lambda r: scores[r]) if scores else None
+
+
+def highest_run(runs: Sequence[Run]) -> Run:
+    "The run with the highest macro-F1 on the hold-out, by luck too."
+    return max(runs, key=lambda r: r.test['macro']['f1']['value'])
+
 # %% ../../nbs/90_report/20_style.ipynb #4b9c7070
 def label(study: StudyFiles, r: Run) -> str:
     "A run in a few words, for an axis."
@@ -186,14 +212,33 @@ def _span(values: Sequence[int]) -> str:
     return '–'.join(f'{x:,}' for x in ends)
 
 
+def unit(study: StudyFiles) -> str:
+    "What the hold-out is counted and drawn by: patients, as far as they are known."
+    of = study.summary.get('ok')
+    known = study.summary.get('patients_known', of)
+    if known == of:
+        return 'patients'
+    return 'patients (recordings where they are not known)' if known else 'recordings'
+
+
+def people_note(study: StudyFiles) -> str:
+    "What follows where patients are not known; empty where all are."
+    return patients_note(study.summary) if 'ok' in study.summary else ''
+
+
+def interval(study: StudyFiles) -> str:
+    "What the intervals of a study are."
+    return INTERVAL.replace('patients', unit(study))
+
+
 def source(
     study: StudyFiles,
     runs: Sequence[Run],  # that were measured on the test part
-    interval: bool = True,  # whether the numbers have one
+    intervals: bool = True,  # whether the numbers have one
 ) -> str:
     "The end of a caption: data, n, interval and run ids."
-    n, patients = (_span([r.test[k] for r in runs]) for k in ('n', 'patients'))
-    data = f'Data: {data_name(study)}, hold-out test part, n = {n} charts of {patients} patients.'
+    n, units = (_span([r.test[k] for r in runs]) for k in ('n', 'patients'))
+    where = f'{data_name(study)}, hold-out test part'
     draws = '/'.join(map(str, sorted({r.metrics.get('draws', 0) for r in runs})))
-    how = f'Intervals: {INTERVAL}, {draws} draws. ' if interval else ''
-    return f'{data} {how}{run_ids(runs)}'
+    how = f'Intervals: {interval(study)}, {draws} draws. ' if intervals else ''
+    return f'Data: {where}, n = {n} charts of {units} {unit(study)}. {how}{run_ids(runs)}'

@@ -9,8 +9,9 @@ __all__ = ['METHODS', 'PUBLISHED', 'SaliencyConfig']
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
-from ..config import one_of, setting, settings
+from ..config import no_repeats, one_of, setting, settings
 from .catalog import list_methods
+from ..train.config import Device
 
 # %% ../../nbs/80_saliency/05_config.ipynb #3970972d
 METHODS = ('gradcam', 'guided_backprop', 'guided_gradcam', 'integrated_gradients')  # unless asked
@@ -29,20 +30,24 @@ class SaliencyConfig:
     "What of a finished run is explained, and how."
 
     recordings: int = setting(2, 'recordings of the hold-out that are explained', ge=0)
-    methods: tuple[Annotated[str, one_of(list_methods)], ...] = setting(METHODS, 'maps made')
-    layouts: tuple[Annotated[str, one_of(_layouts)], ...] = setting(
+    methods: Annotated[tuple[Annotated[str, one_of(list_methods)], ...], no_repeats] = setting(
+        METHODS, 'maps made', min_length=1
+    )
+    layouts: Annotated[tuple[Annotated[str, one_of(_layouts)], ...], no_repeats] = setting(
         (), 'layouts besides those of the run; none: a published one, where the run has one layout'
     )
     layer: str = setting('', 'layer of Grad-CAM, a module of the network; none: the usual one')
-    draws: int = setting(99, 'shifts that a map is compared with, at most', ge=20)
+    draws: int = setting(99, 'shifts that a map is compared with, at most', ge=20, le=100_000)
     seed: int = setting(0, 'seed of the choice and of chance', ge=0)
     others: int = setting(3, 'runs of other seeds that maps are compared with, at most', ge=0)
     shuffled_labels: bool = setting(
         False, 'train again on shuffled labels and compare maps with it: one more training'
     )
-    formats: tuple[Literal['png', 'svg', 'pdf'], ...] = setting(('png',), 'formats of the figures')
-    dpi: float = setting(150.0, 'resolution of PNG', gt=0)
-    device: str = setting('auto', 'where to compute: auto, cpu, cuda, mps')
+    formats: Annotated[tuple[Literal['png', 'svg', 'pdf'], ...], no_repeats] = setting(
+        ('png',), 'formats of the figures', min_length=1
+    )
+    dpi: float = setting(150.0, 'resolution of PNG', ge=10, le=1200)
+    device: Device = setting('auto', 'where to compute: auto, cpu, cuda, mps')
 
     def shown(self, trained: Sequence[str]) -> tuple[str, ...]:
         "The layouts of a run and those that are added."

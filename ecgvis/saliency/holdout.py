@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import digest, progress, read_json, read_table, write_json, write_table
+from ..runs import FORMATS
 from ..data.recording import LEADS, Recording
 from ..evaluate.metrics import average_layouts, read_predictions
 from .attribution import attributions, chart_agreement, chart_of
@@ -285,7 +286,7 @@ def explain_run(
     mixed = label_twin(run, dataset, save_now) if c.shuffled_labels else None
     apart = ('device', 'recordings', 'others')
     how = {k: v for k, v in asdict(c).items() if k not in apart}
-    key = digest(how, _weights(run), mixed and _weights(mixed))
+    key = digest(FORMATS['saliency'], how, _weights(run), mixed and _weights(mixed))
     table = read_predictions(run, classes)
     table = average_layouts(table[table['part'] == 'test'], classes)
     rows = choose(table, classes, c.recordings, c.seed)

@@ -7,7 +7,7 @@ __all__ = ['Space', 'SPACES', 'HEAD_SPACE', 'SEARCHES', 'Range', 'tunable', 'own
            'Budget', 'SearchConfig', 'RefineConfig', 'SearchPlan', 'search_plan']
 
 # %% ../../nbs/60_search/00_config.ipynb #e96fbce5
-import itertools
+import itertools, re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from ..config import read_settings, setting, settings
+from ..config import read_settings, rule, setting, settings, value_text
 from ..core import EcgvisError, digest
 from ..train.config import Head, Optimizer, Scheduler
 from ..train.config import TrainConfig
@@ -70,7 +70,8 @@ SPACES: dict[str, Space] = dict(
 # %% ../../nbs/60_search/00_config.ipynb #ac115bf6
 _GIVEN = set(
     'architecture classes layouts size weights epochs steps patience min_epochs start augment seed '
-    'device checkpoint_seconds'.split()
+    'device checkpoint_seconds cycle rates threads deterministic '
+    'restart recalibrate'.split()
 )
 
 
@@ -87,7 +88,12 @@ def own_names(
 
 # %% ../../nbs/60_search/00_config.ipynb #083f71fb
 def _refuse(field: str, value: Any, expected: str) -> EcgvisError:
-    return EcgvisError(f'{value!r} is not usable', field=field, expected=expected)
+    return EcgvisError(f'{value_text(value)} is not usable', field=field, expected=expected)
+
+
+def _repeats(values: Any) -> bool:
+    "Whether a value stands in a list twice."
+    return any(value in values[:k] for k, value in enumerate(values))
 
 
 def _values(name: str, values: Any, field: str) -> tuple[Any, ...] | Range:
@@ -101,7 +107,7 @@ def _values(name: str, values: Any, field: str) -> tuple[Any, ...] | Range:
         _try(own, between.low, field)
         _try(own, between.high, field)
         return between
-    if not isinstance(values, (list, tuple)) or not 0 < len(set(values)) == len(values):
+    if not isinstance(values, (list, tuple)) or not values or _repeats(values):
         raise _refuse(field, values, 'a list of different choices, or low and high')
     for value in values:
         _try(own, value, field)
@@ -257,6 +263,8 @@ def _check_factors(name: str, values: Any, field: str) -> None:
     listed = values if isinstance(values, (list, tuple)) else ()
     if not listed or not all(type(v) in (int, float) and v > 0 for v in listed):
         raise _refuse(field, values, 'a list of numbers over 0, such as [0.5, 1, 2]')
+    if len(set(listed)) < len(listed):
+        raise _refuse(field, values, 'different numbers')
 
 # %% ../../nbs/60_search/00_config.ipynb #a9d59148
 _STUDY = dict(
@@ -292,6 +300,12 @@ SEARCHES: dict[str, dict[str, Any]] = dict(
 )
 
 # %% ../../nbs/60_search/00_config.ipynb #ecfa76da
+_URL = rule(
+    lambda text: not text or bool(re.fullmatch(r'[\w+.-]+://\S+', text)),
+    'the URL of a database, such as sqlite:////folder/trials.db',
+)
+
+
 @settings('search')
 class SearchPlan:
     "What is searched for each model; a step that is None is left out."
@@ -299,7 +313,9 @@ class SearchPlan:
     head: dict[str, Any] | None = setting(None, 'values of the fields of `HeadPoint`, crossed')
     bayes: SearchConfig | None = setting(None, 'the Bayesian search')
     refine: RefineConfig | None = setting(None, 'the grid around its best point')
-    storage: str = setting('', 'URL of a database for the lists of trials; files by default')
+    storage: Annotated[str, _URL] = setting(
+        '', 'URL of a database for the lists of trials; files by default'
+    )
 
     def __post_init__(self) -> None:
         if self.head is not None:

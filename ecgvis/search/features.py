@@ -30,6 +30,7 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
+from ..runs import FORMATS
 from ..models.weights import Weights, resolve_weights
 from ..models.registry import create
 from ..render.layout import get_layout
@@ -186,7 +187,8 @@ def _features_key(
     signals = {k: meta[k] for k in ('fs', 'seconds')}
     classes = read_json(dataset / 'summary.json')['class_names']
     drawn = [get_layout(x) for x in layouts]
-    return digest(architecture, origin, drawn, size, (splits, signals), classes)
+    how = (FORMATS['head'], architecture, origin, drawn, size, torch.get_num_threads())
+    return digest(*how, (splits, signals), classes)
 
 # %% ../../nbs/60_search/40_features.ipynb #e687d8c6
 def _keep(stage: Stage, found: Features) -> None:

@@ -32,7 +32,7 @@ from .config import HeadPoint
 from .features import Features
 from .heads import first_head, score_heads, train_heads, with_ones
 from ..store.batches import cuts
-from ..train.setup import pick_device
+from ..train.setup import median_rates, pick_device
 
 # %% ../../nbs/60_search/60_head.ipynb #e4331d5f
 def _refuse(what: str, expected: str | None, remedy: str | None = None) -> EcgvisError:
@@ -222,18 +222,28 @@ def _write_best(
     classes = len(features.classes)
     start = first_head(point.head, classes, x.shape[1] - 1, seed).flatten()[None].to(where)
     untrained = []
+    traces = []
     for k in np.unique(fold).tolist():
-        theta = train_heads([point], x, y, classes, rows[fold != k], rows[fold == k], seed, k)
+        sides = rows[fold != k], rows[fold == k]
+        traces.append(list[float]())
+        theta = train_heads([point], x, y, classes, *sides, seed, k, trace=traces[-1])
         _write_head(theta, features, head_file(folder, k))
         untrained.append(float(score_heads(start, x[fold == k], y[fold == k])['f1'][0]))
-    theta = train_heads([point], x, y, classes, rows, rows, seed, -1)
+    rates = _replayed(point, traces)
+    theta = train_heads([point], x, y, classes, rows, rows[:0], seed, -1, rates)
     _write_head(theta, features, head_file(folder))
     folds = results[results['point'] == point.name].sort_values('fold')['f1'].tolist()
     facts = {k: first[k] for k in ('f1', 'sd', 'low', 'high', 'accuracy', 'loss')}
     facts |= dict(folds=folds, untrained=untrained, points=len(points), seed=seed, charts=len(x))
+    facts |= dict(fold_rates=traces, rates=rates)
     facts |= {f'train_{k}': v[0] for k, v in score_heads(theta, x, y).items()}
     about = dict(tensors=_tensors(features), classes=features.classes, features=features.info)
     write_json(dict(point=point) | facts | about, folder / 'best.json')
+
+
+def _replayed(point: HeadPoint, traces: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    "The rates of the training on all charts; none where a whole cycle says them."
+    return () if point.scheduler == 'onecycle' else median_rates(traces, point.epochs)
 
 # %% ../../nbs/60_search/60_head.ipynb #9e48bd83
 def head_grid(

@@ -95,10 +95,11 @@ _UPDATES: dict[str, tuple[Callable[..., np.ndarray], Callable[..., None]]] = dic
 class _Driver:
     "The schedule of a point."
 
-    def __init__(self, point: HeadPoint, steps: int):
-        config = TrainConfig('mobilenet_v3_small', ('a', 'b'), **asdict(point))
+    def __init__(self, point: HeadPoint, steps: int, rates: Sequence[float] = ()):
+        given = asdict(point) | dict(rates=tuple(rates))
+        config = TrainConfig('mobilenet_v3_small', ('a', 'b'), **given)
         self.optimizer = OPTIMIZERS[point.optimizer]([nn.Parameter(torch.zeros(1))], config)
-        self.schedule = SCHEDULERS[point.scheduler](self.optimizer, config, steps)
+        self.schedule = SCHEDULERS[config.schedule](self.optimizer, config, steps)
         self.steps = steps
 
     def epoch(self) -> list[tuple[float, float]]:
@@ -188,10 +189,12 @@ def train_heads(
     held: np.ndarray,  # rows to validate on
     seed: int = 1,  # of first weights and order
     fold: int = 0,  # number of the fold, -1 for the training on all rows
+    rates: Sequence[float] = (),  # of each epoch, in place of the schedule
+    trace: list[float] | None = None,  # gets the rate with which the first head begins each epoch
 ) -> torch.Tensor:  # float32 [P, C*(d+1)]
     "Train heads side by side; each result is that of the head alone."
     cut = cuts(len(train), points[0].batch)
-    drivers = [_Driver(p, len(cut)) for p in points]
+    drivers = [_Driver(p, len(cut), rates) for p in points]
     hot = F.one_hot(y, classes).float()
     factors, update = _UPDATES[points[0].optimizer]
     theta, lanes = _stack(points, classes, x, seed)
@@ -200,7 +203,10 @@ def train_heads(
     for epoch in range(points[0].epochs):
         order = torch.from_numpy(train[row_order(len(train), seed, fold, epoch)]).to(x.device)
         t = 1.0 + epoch * len(cut) + np.arange(len(cut))[:, None]
-        ks = torch.from_numpy(factors(*_rates(drivers), decay, t)[..., lanes])
+        lr, momentum = _rates(drivers)
+        if trace is not None:
+            trace.append(float(lr[0, 0]))
+        ks = torch.from_numpy(factors(lr, momentum, decay, t)[..., lanes])
         for c, k in zip(cut, ks.float()[..., None].to(x.device), strict=True):
             update(theta, _gradient(theta, x[order[c]], hot[order[c]]), state, k)
         _end_epoch(drivers, theta, x[held], y[held])

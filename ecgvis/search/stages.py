@@ -20,6 +20,7 @@ from .head import head_file, head_grid
 from .points import held_out
 from .tuning import bayes, refine
 from ..train.config import TrainConfig
+from ..train.setup import computing
 
 # %% ../../nbs/60_search/90_stages.ipynb #dd6b26e7
 def head_step(
@@ -33,7 +34,7 @@ def head_step(
         return None
     device, seed = config.device, config.seed
     model = (config.architecture, config.weights, config.layouts, config.pixels)
-    with lease(folder / 'locks' / 'head'):
+    with lease(folder / 'locks' / 'head'), computing(config):
         seen = compute_features(*model, dataset, folder / 'head' / 'features', device, seed=seed)
         best = head_grid(head_points(space), seen, folder / 'head', seed=seed, device=device)
     print(
@@ -75,5 +76,5 @@ def _final(
     if not plan.bayes:
         return config
     best = read_json(folder / plan.steps[-1] / 'best.json')
-    epochs = max(1, round(sum(best['best_epochs']) / len(best['best_epochs'])))
-    return replace(config, **best['settings'], epochs=epochs, patience=0, min_epochs=0)
+    found = best['settings'] | best['schedule']
+    return replace(config, **found, patience=0, min_epochs=0)

@@ -24,7 +24,7 @@ from ..core import EcgvisError, digest, read_json, write_json
 from ..locks import FolderLock
 from .config import Budget, Range, RefineConfig, SearchConfig, Space, own_names
 from .head import head_file
-from .points import drop_weights, point_namer, training
+from .points import drop_weights, final_schedule, point_namer, training
 from .pruning import make_pruner
 from .queue import Objective, TrialQueue, enqueue, open_storage, work
 from .status import search_status, write_status
@@ -67,6 +67,7 @@ def _write_best(queue: TrialQueue, step: str, trials: Sequence[FrozenTrial]) -> 
         settings=own_names(best.params),
         params=best.params,
         best_epochs=[read_json(p)['best_epoch'] for p in runs],
+        schedule=final_schedule([p.parent for p in runs]) if runs else {},
         importances=importances(queue.study),
         trials=Counter(r['state'] for r in trial_rows(queue.study)),
     )

@@ -25,11 +25,11 @@ from ecgvis.core import (
 from ..data import audit
 from ..data.classes import choose_classes
 from ..data.datasets import load_dataset, recognise
-from ..data.split import assign, published_split, read_ids
+from ..data.split import keep_split, split_recordings
 from ..simulate.dataset import write_dataset
-from ..store.ingest import write
+from ..store.ingest import keep_only, write
 from ..store.signals import open_store
-from ..data.config import DataConfig
+from ..data.config import CLASSES, DataConfig, split_text
 from .study import data_key, fingerprint
 
 # %% ../../nbs/95_study/10_prepare.ipynb #1b2de670
@@ -41,23 +41,38 @@ def prepare(
     a finished one of the same settings is returned as it is."""
     folder = Path(folder)
     stage = Stage(folder, data_key(config, folder))
-    if stage.done:
+    if stage.done and (folder / 'store.lmdb' / 'digest.json').exists():
         return read_json(folder / 'summary.json')
     root = Path(config.root or folder.parent / 'recordings')
+    source = fingerprint(root) if config.root and root.is_dir() else ''  # before it is read
     if not config.root:
         write_dataset(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = recognise(root) if config.kind == 'auto' else config.kind
     stored: dict[str, Any] = dict(fs=config.fs, seconds=config.seconds, compress=config.compress)
-    listing = load_dataset(root, kind=kind, signal=config.signal)
-    index = _listed_only(write(listing, folder / 'store.lmdb', **stored), config)
+    listing = load_dataset(root, kind, config.signal, config.patients, _columns(config))
+    if config.train_ids:
+        listing = keep_split(listing, config)  # what no list names is not even read
+    index = keep_split(write(listing, folder / 'store.lmdb', **stored), config)
     chosen, classes = _classes(index, config, folder, audit.summary(index, root, kind))
+    kept = chosen[chosen['status'] == 'ok'].reset_index(drop=True)
+    keep_only(folder / 'store.lmdb', kept['id'])
     splits = _write_parts(chosen, classes, config, folder)
-    choices = dict(class_names=classes, choices=_choices(config))
+    choices = dict(class_names=classes, choices=_choices(config), split=split_text(config))
     summary = audit.summary(chosen, root, kind) | choices
     write_json(summary, folder / 'summary.json')
     content = digest(splits[['id', 'label', 'part', 'fold', 'hash']].to_dict('list'))
-    stage.finish(content=content, source=fingerprint(config.root) if config.root else '')
+    people = digest(kept[_PEOPLE].astype(str).to_dict('list'))
+    stage.finish(content=content, people=people, source=source)
     return summary
+
+
+# columns of the index that some results depend on, besides the content
+_PEOPLE = ['id', 'patient', 'patient_known', 'age', 'sex', 'rhythm', 'source']
+
+
+def _columns(config: DataConfig) -> list[str]:
+    "Columns of the data set's own table that the split asks for."
+    return [config.split.fold_column] * bool(config.split.test_folds) + [config.ids_column]
 
 # %% ../../nbs/95_study/10_prepare.ipynb #ac1a5663
 def _classes(
@@ -67,6 +82,12 @@ def _classes(
     write_table(index, folder / 'index.parquet')
     write_table(audit.audit_table(index), folder / 'audit.csv')
     print(audit.render_summary(summary), flush=True)
+    column, _ = CLASSES[config.classes]
+    there = set(index[column][index['status'] == 'ok'])
+    for old, new in config.merge.items():
+        if new not in there:
+            what = f'cannot merge {old}={new}: no recording is of class {new}'
+            raise EcgvisError(what, folder, 'merge', ', '.join(sorted(there)))
     rare: dict[str, Any] = dict(min_per_class=config.min_per_class, drop_rare=config.drop_rare)
     return choose_classes(index, config.classes, merge=config.merge, **rare)
 
@@ -84,7 +105,7 @@ def _write_parts(
 ) -> pd.DataFrame:
     "Split the kept recordings and write index, audit, splits and examples."
     kept = chosen[chosen['status'] == 'ok'].reset_index(drop=True)
-    splits = _split(kept, config)
+    splits = split_recordings(kept, config)
     splits['hash'] = splits['id'].map(kept.set_index('id')['hash'])
     write_table(chosen, folder / 'index.parquet')
     write_table(audit.audit_table(chosen), folder / 'audit.csv')
@@ -104,14 +125,6 @@ def _write_parts(
     return splits
 
 
-def _split(kept: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
-    "Our own split, or a published one."
-    how = dict(folds=config.folds, seed=config.seed)
-    if not config.train_ids:
-        return assign(kept, test=config.test, **how)
-    return published_split(kept, config.train_ids, config.test_ids, column=config.ids_column, **how)
-
-
 def _write_examples(shown: pd.DataFrame, fs: float, folder: Path) -> None:
     "One recording per class."
     signals = open_store(folder / 'store.lmdb').signals(shown['id'].tolist())
@@ -119,17 +132,3 @@ def _write_examples(shown: pd.DataFrame, fs: float, folder: Path) -> None:
     labels = np.array(shown['label'], dtype=str)
     with atomic(folder / 'examples.npz') as tmp:
         np.savez(tmp, id=ids, label=labels, signal=signals, fs=np.float32(fs))
-
-# %% ../../nbs/95_study/10_prepare.ipynb #a2313f92
-def _listed_only(index: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
-    "Exclude usable recordings that no list of a published split names."
-    if not config.train_ids:
-        return index
-    lists = [read_ids(f, config.ids_column) for f in (config.train_ids, config.test_ids)]
-    named = set().union(*lists)
-    out = (index['status'] == 'ok') & ~index['id'].astype(str).isin(named)
-    return index.assign(
-        status=index['status'].mask(out, 'excluded'),
-        reason=index['reason'].mask(out, 'not in the split'),
-        group=index['group'].mask(out, ''),
-    )

@@ -8,7 +8,7 @@ __all__ = ['Site', 'load_site', 'check_inputs', 'slurm', 'check_cluster', 'check
            'job_text', 'slurm_text']
 
 # %% ../../nbs/95_study/40_slurm.ipynb #89403bcc
-import os, shlex, shutil, subprocess, sys, time
+import shlex, shutil, subprocess, sys, time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
@@ -22,6 +22,7 @@ from ..core import EcgvisError, atomic, read_json, write_json
 from ..locks import FolderLock
 from ..models.catalog import architecture
 from ..models.weights import cached_file, resolve_weights
+from .run import check_study
 from .study import Study, save_study, to_do
 
 # %% ../../nbs/95_study/40_slurm.ipynb #fb624110
@@ -104,8 +105,7 @@ def check_inputs(study: Study) -> list[str]:
     for name in ('papermill', 'ipykernel'):
         if not find_spec(name):
             raise EcgvisError(f'{name} is not installed', remedy=f'pip install {name}')
-    if study.data.root:
-        _check_root(study)
+    check_study(study, devices=False)
     asked = study.train.get('weights', 'auto')
     charts = [name for name in study.architectures if not architecture(name).title]
     for name in charts:
@@ -118,17 +118,6 @@ def check_inputs(study: Study) -> list[str]:
     bare = ' '.join(name for name in charts if asked == 'auto' and found[name] == 'none')
     told = 'trained from scratch, as no weights are cached'
     return [f'{told}: {bare} (`ecgvis weights {bare} --fetch`)'] if bare else []
-
-
-def _check_root(study: Study) -> None:
-    "Refuse data that cannot be read."
-    root = Path(study.data.root)
-    if root.exists() and not os.access(root, os.R_OK | os.X_OK):
-        remedy = 'ask for permission to read'
-        raise EcgvisError('the data cannot be read', root, 'data.root', remedy=remedy)
-    from ecgvis.data.datasets import recognise
-
-    recognise(root)
 
 # %% ../../nbs/95_study/40_slurm.ipynb #85feeacc
 _ELSEWHERE = 'run this on a login node of the cluster, or `ecgvis study` without SLURM'

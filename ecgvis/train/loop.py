@@ -24,6 +24,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ecgvis.core import (
+    EcgvisError,
     Stage,
     atomic,
     digest,
@@ -33,6 +34,7 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
+from ..runs import FORMATS, provenance
 from ..models.catalog import architecture
 from ..models.inputs import ChartInput, input_transform, unusable_recordings
 from ..models.weights import resolve_weights
@@ -53,6 +55,7 @@ from .parts import Data, load_parts
 from ecgvis.train.setup import (
     OPTIMIZERS,
     SCHEDULERS,
+    computing,
     device_name,
     first_model,
     keep_memory,
@@ -118,7 +121,7 @@ def learner(config: TrainConfig, steps: int) -> Learner:
     torch.manual_seed(config.seed)
     model = first_model(config).to(device).to(memory_format=torch.channels_last)
     optimizer = OPTIMIZERS[config.optimizer](model.parameters(), config)
-    schedule = SCHEDULERS[config.scheduler](optimizer, config, steps)
+    schedule = SCHEDULERS[config.schedule](optimizer, config, steps)
     half = device.type == 'cuda' and not torch.cuda.is_bf16_supported()
     scaler = torch.amp.GradScaler(device.type, enabled=half)
     charts = input_transform(config.architecture) is None
@@ -148,14 +151,16 @@ def predict_batch(
 # %% ../../nbs/50_train/40_loop.ipynb #a789b93c
 def _warmth(l: Learner) -> float:
     "The fraction of the rate that the next step takes."
-    if l.config.scheduler == 'onecycle':
+    if l.config.schedule == 'onecycle':
         return 1.0
     return min(1.0, (l.done + 1) / max(1.0, l.config.warmup * l.steps))
 
 
 def _warm_epochs(config: TrainConfig) -> int:
     "Epochs of warm-up, OneCycle's own included."
-    return math.ceil(0.3 * config.epochs if config.scheduler == 'onecycle' else config.warmup)
+    if config.schedule == 'onecycle':
+        return math.ceil(0.3 * max(config.cycle, config.epochs))
+    return math.ceil(config.warmup)
 
 # %% ../../nbs/50_train/40_loop.ipynb #8f73d22e
 def step(l: Learner, loss: torch.Tensor) -> None:
@@ -173,7 +178,7 @@ def step(l: Learner, loss: torch.Tensor) -> None:
     for group, lr in zip(l.optimizer.param_groups, full, strict=True):
         group['lr'] = lr
     l.scaler.update()
-    if l.config.scheduler == 'onecycle':
+    if l.config.schedule == 'onecycle':
         l.schedule.step()
     l.done += 1
 
@@ -334,7 +339,11 @@ _COLLAPSED = 'all answers fall on one class'
 
 def _slower(config: TrainConfig, restarts: Sequence[dict[str, Any]]) -> TrainConfig:
     "The settings after restarts."
-    return replace(config, lr=restarts[-1]['lr']) if restarts else config
+    if not restarts:
+        return config
+    lr = restarts[-1]['lr']
+    rates = tuple(r * lr / config.lr for r in config.rates)
+    return replace(config, lr=lr, rates=rates)
 
 
 def _restarted(l: Learner, epoch: int, reason: str, to: Checkpoints) -> Learner:
@@ -374,12 +383,14 @@ def fit(
     if stage.done:
         return _done(stage)
     data = load_parts(dataset, config, fold)
+    _check_watched(config, data)
     states = Checkpoints(run, stage.key)
-    l = _resumed(config, len(batches(config, data['train'])), states)
-    _begin(l, config, run, f'{len(data["train"])} training charts, weights: {source.note}')
-    l = _epochs(l, data, run, states, on_epoch, save_now)
     predicted = [part for part in data if (test if part == 'test' else predict_parts)]
-    record = _finish(l, data, predicted, run, dataset, weights=source.note, fold=fold)
+    with computing(config):
+        l = _resumed(config, len(batches(config, data['train'])), states)
+        _begin(l, config, run, f'{len(data["train"])} training charts, weights: {source.note}')
+        l = _epochs(l, data, run, states, on_epoch, save_now)
+        record = _finish(l, data, predicted, run, dataset, weights=source.note, fold=fold)
     stage.finish()
     states.clear()
     return record
@@ -401,7 +412,8 @@ def _key(config: TrainConfig, note: str, dataset: Path, *choices: Any) -> str:
     del settings['checkpoint_seconds']
     if config.start and Path(config.start).exists():
         settings['start'] = hashlib.sha256(Path(config.start).read_bytes()).hexdigest()
-    return digest(settings, note, read_json(dataset / 'done.json')['key'], choices)
+    data = read_json(dataset / 'done.json')['key']
+    return digest(FORMATS['final'], settings, note, data, choices)
 
 
 def _done(stage: Stage) -> dict[str, Any]:
@@ -423,6 +435,17 @@ def _begin(l: Learner, config: TrainConfig, run: Path, begins: str) -> None:
             (run / file).unlink(missing_ok=True)
         print(f'{config.architecture}: {begins}', flush=True)
 
+# %% ../../nbs/50_train/40_loop.ipynb #90eba46e
+def _check_watched(config: TrainConfig, data: dict[str, Data]) -> None:
+    "Refuse a schedule that watches a validation part that is not there."
+    if config.schedule == 'plateau' and 'validation' not in data:
+        raise EcgvisError(
+            'no part validates, and a plateau has nothing to watch',
+            field='train.scheduler',
+            expected='onecycle, step or none, or the rates of trainings that were validated',
+            remedy='train with a part that validates first, and give its rates as train.rates',
+        )
+
 # %% ../../nbs/50_train/40_loop.ipynb #493cd3d7
 CALLER = 'stopped by the caller'  # why a run ended where `on_epoch` said so
 
@@ -440,12 +463,14 @@ def _epochs(
     part = 'val' if 'validation' in data else 'train'
     baseline = _baseline(data)
     while not l.stopped:
-        if not l.restarts and collapsed(l.rows, _warm_epochs(l.config), l.steps, baseline, part):
+        may = l.config.restart and not l.restarts
+        if may and collapsed(l.rows, _warm_epochs(l.config), l.steps, baseline, part):
             l = _restarted(l, l.epoch, _COLLAPSED, states)
+            may = False
         try:
             row = _epoch(l, data, _saver(l, states, save_now))
         except NonFinite as e:
-            if l.restarts:
+            if not may:
                 raise
             l = _restarted(l, l.epoch + 1, e.what, states)
             continue
@@ -476,20 +501,26 @@ def _epoch(l: Learner, data: dict[str, Data], after: Callable[[Loader], Any]) ->
     if l.cursor is None:
         l.rate = l.optimizer.param_groups[0]['lr'] * _warmth(l)
     trained = train_epoch(l, data['train'], after)
-    recalibrate(l, data['train'])
+    if l.config.recalibrate:
+        recalibrate(l, data['train'])
     validated: dict[str, Any] = dict.fromkeys(trained)
     if 'validation' in data:
         validated = validate(l, data['validation'])
         _finite(l, validated['loss'])
     l.spent = 0.0
-    if l.config.scheduler == 'plateau':
-        l.schedule.step(validated['f1'] if 'validation' in data else trained['f1'])
-    elif l.config.scheduler != 'onecycle':
+    row = dict(epoch=l.epoch + 1, attempt=l.attempt, lr=l.rate, schedule_lr=_full_rate(l))
+    if l.config.schedule == 'plateau':
+        l.schedule.step(validated['f1'])
+    elif l.config.schedule != 'onecycle':
         l.schedule.step()
-    row = dict(epoch=l.epoch + 1, attempt=l.attempt, lr=l.rate)
     row |= {f'train_{k}': v for k, v in trained.items()}
     row |= {f'val_{k}': v for k, v in validated.items()}
     return row | dict(seconds=time.perf_counter() - l.started)
+
+
+def _full_rate(l: Learner) -> float:
+    "The rate of an epoch without warm-up; of OneCycle, which moves within it, the first one."
+    return l.rate if l.config.schedule == 'onecycle' else l.optimizer.param_groups[0]['lr']
 
 # %% ../../nbs/50_train/40_loop.ipynb #911879dd
 def _saver(
@@ -542,7 +573,7 @@ def _over(l: Learner, baseline: float) -> str:
     since = l.epoch - best['epoch']
     if not l.config.patience or l.epoch < l.config.min_epochs or since < l.config.patience:
         return ''
-    if not l.restarts and answers_one_class(best, baseline):
+    if l.config.restart and not l.restarts and answers_one_class(best, baseline):
         return ''
     return f'no better validation macro-F1 for {since} epochs'
 
@@ -579,6 +610,8 @@ def _finish(
         tables = [predictions(l, data[part], part, patients) for part in predicted]
         write_table(pd.concat(tables), run / 'predictions.parquet')
     record = known | _record(l, data) | _shown(l.config, data, dataset)
+    machine = dict(device=record['device'], threads=l.config.threads)
+    record['provenance'] = provenance(dataset, **machine)
     write_json(record, run / 'run.json')
     sweep(run)
     return record
@@ -597,6 +630,7 @@ def _record(l: Learner, data: dict[str, Data]) -> dict[str, Any]:
         best_epoch=best['epoch'],
         best_f1=best['val_f1'],
         lr=l.config.lr,
+        rates=[r['schedule_lr'] for r in l.rows],
         restarts=l.restarts,
         collapsed=answers_one_class(best, _baseline(data), part),
         seconds=sum(r['seconds'] for r in l.history),
