@@ -235,7 +235,7 @@ def _check_names(study: Study) -> None:
 
 
 def _is_plain(name: str) -> bool:
-    "Whether a name can be that of a folder, and of locks, records and jobs that are called after it."
+    "Whether a name can be that of a folder, and of locks, records and jobs called after it."
     odd = not name.isprintable() or name != name.strip() or name.startswith('.')
     return not odd and Path(name).name == name and 0 < len(name.encode()) <= 100
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from ..config import UserPath, different, one_of, read_settings, rule, setting, settings
+from ..config import UserPath, no_repeats, one_of, read_settings, rule, setting, settings
 from ..core import read_json
 from ..models.catalog import architecture, list_models
 from ..render.variation import Augment, get_augment
@@ -86,8 +86,8 @@ class TrainConfig:
     "Settings of one training run."
 
     architecture: Annotated[str, one_of(_all_models)] = setting(..., 'the network')
-    classes: Annotated[tuple[str, ...], different] = setting(..., 'labels', min_length=2)
-    layouts: Annotated[tuple[Annotated[str, one_of(_layout_names)], ...], different] = setting(
+    classes: Annotated[tuple[str, ...], no_repeats] = setting(..., 'labels', min_length=2)
+    layouts: Annotated[tuple[Annotated[str, one_of(_layout_names)], ...], no_repeats] = setting(
         ('4x2.5+II',), 'every recording appears once per layout', min_length=1
     )
     size: Annotated[int, _PIXELS] = _limited(
