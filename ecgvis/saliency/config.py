@@ -37,9 +37,7 @@ class SaliencyConfig:
         (), 'layouts besides those of the run; none: a published one, where the run has one layout'
     )
     layer: str = setting('', 'layer of Grad-CAM, a module of the network; none: the usual one')
-    draws: int = setting(
-        19, 'orders by chance that deletion and insertion are compared with', ge=1, le=100_000
-    )
+    draws: int = setting(99, 'shifts that a map is compared with, at most', ge=20, le=100_000)
     seed: int = setting(0, 'seed of the choice and of chance', ge=0)
     others: int = setting(3, 'runs of other seeds that maps are compared with, at most', ge=0)
     shuffled_labels: bool = setting(
