@@ -185,7 +185,7 @@ def _is_folder(path: Path) -> bool:
         raise NotADirectoryError(errno.ENOTDIR, 'is a file', path)
     return True
 
-
+# %% ../nbs/00_core.ipynb #36dde62b
 def system_error(
     error: OSError,  # as Python tells it
     path: str | Path | None = None,  # that was to be written; None: named by the error
