@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run cases that users met, where their folder is present: `.ci/cases.py ../shared/cases [NAME ...]`.
+"""Run cases that users met, where they are present: `.ci/cases.py ../shared/cases [NAME ...]`.
 
 A case is a folder with a `case.py` that makes its own input and says what it expects. Some import
 names of version 0.1; they run with the names of today (the table below, see CHANGELOG.md)."""
