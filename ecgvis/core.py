@@ -253,7 +253,9 @@ def read_table(path: str | Path) -> 'pd.DataFrame':
 
     if not Path(path).exists():
         raise EcgvisError('file is missing', file=path, remedy='run the stage that writes it')
-    return pd.read_csv(path) if Path(path).suffix == '.csv' else pd.read_parquet(path)
+    if Path(path).suffix != '.csv':
+        return pd.read_parquet(path)
+    return pd.read_csv(path, dtype=dict(id=str, patient=str))  # 00012 is no number
 
 # %% ../nbs/00_core.ipynb #71e51def
 def digest(*parts: Any) -> str:

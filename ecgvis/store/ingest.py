@@ -28,7 +28,7 @@ from .signals import read_apart, read_outcomes, to_key
 
 # %% ../../nbs/30_store/15_ingest.ipynb #b1cca238
 # columns of a dataset that a record's header holds
-_KEPT = ('id', 'patient', 'age', 'sex', 'rhythm', 'group', 'label', 'source')
+_KEPT = ('id', 'patient', 'patient_known', 'age', 'sex', 'rhythm', 'group', 'label', 'source')
 
 
 def _files(path: Path) -> list[Path]:
@@ -73,7 +73,8 @@ def _ingest(row: dict[Hashable, Any], fs: float, seconds: float, compress: bool)
     found = audit.examine(row['path'], seconds=seconds, fs=fs)
     outcome = dict(stamp=before, reason=found.reason, detail=found.detail, notes=found.notes)
     outcome['hash'] = found.hash
-    outcome |= {k: kept[k] for k in ('rhythm', 'group', 'label', 'patient', 'source') if k in kept}
+    told = ('rhythm', 'group', 'label', 'patient', 'patient_known', 'source')
+    outcome |= {k: kept[k] for k in told if k in kept}
     if found.signal is None:
         return row['id'], outcome, None
     head = kept | dict(fs=fs, leads=LEADS, notes=found.notes)
