@@ -609,8 +609,8 @@ def _explain_options(p: argparse.ArgumentParser) -> None:
     text = f'out of {", ".join(_FORMATS)} (default: svg png)'
     more = dict(nargs='+', metavar='F', default=_FORMATS[:2])
     p.add_argument('--formats', type=_name('--formats', _FORMATS), help=text, **more)
-    text = 'orders by chance that deletion and insertion are compared with (default: 19)'
-    p.add_argument('--draws', type=_number('--draws', 1), default=19, metavar='N', help=text)
+    text = 'shifts that a map is compared with, at most (default: 99)'
+    p.add_argument('--draws', type=_number('--draws', 20), default=99, metavar='N', help=text)
 
 
 @_verb('explain', _explain_options)

@@ -248,14 +248,19 @@ def write_table(table: 'pd.DataFrame', path: str | Path) -> Path:
 
 
 def read_table(path: str | Path) -> 'pd.DataFrame':
-    "Read a parquet or CSV table; a missing file is named."
+    "Read a parquet or CSV table; a missing or broken file is named."
     import pandas as pd
 
     if not Path(path).exists():
         raise EcgvisError('file is missing', file=path, remedy='run the stage that writes it')
-    if Path(path).suffix != '.csv':
-        return pd.read_parquet(path)
-    return pd.read_csv(path, dtype=dict(id=str, patient=str))  # 00012 is no number
+    try:
+        if Path(path).suffix != '.csv':
+            return pd.read_parquet(path)
+        return pd.read_csv(path, dtype=dict(id=str, patient=str))  # 00012 is no number
+    except (OSError, ValueError) as e:
+        what = f'cannot be read ({type(e).__name__})'
+        remedy = 'delete it and run its stage again'
+        raise EcgvisError(what, file=path, remedy=remedy) from e
 
 # %% ../nbs/00_core.ipynb #71e51def
 def digest(*parts: Any) -> str:

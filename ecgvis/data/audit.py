@@ -243,6 +243,7 @@ _NOTES = dict(  # first words of notes: what they are called in the summary
     offset='offset left out where drawn',
     limb='limb leads contradict one another',
     electrodes='electrodes of arms may be exchanged',
+    far='samples that no heart reaches',
     chest='chest leads may be exchanged or inverted',
     contact='contact of a lead may be lost',
     copy='a lead is a copy of another',

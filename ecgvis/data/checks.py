@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['AMPLITUDE', 'USUAL', 'OFFSET', 'Glance', 'glance', 'amplitude', 'check_amplitude', 'limb_gap', 'limb_notes',
-           'arm_notes', 'contact_notes', 'gain_notes', 'chest_notes', 'constant_notes', 'without_offset', 'doubts']
+           'arm_notes', 'contact_notes', 'gain_notes', 'chest_notes', 'constant_notes', 'far_notes', 'without_offset',
+           'doubts']
 
 # %% ../../nbs/10_data/08_checks.ipynb #392284d4
 import math
@@ -189,7 +190,7 @@ def limb_notes(
     why = one if explained else _exchange(seen, least) or one
     yield f'limb leads contradict one another by {gap:.2g} mV: {why or "the reason is not clear"}'
 
-# %% ../../nbs/10_data/08_checks.ipynb #5c4869d8
+# %% ../../nbs/10_data/08_checks.ipynb #9d8c4ff0
 def _alike(cov: np.ndarray) -> np.ndarray:
     "Correlations of covariances; 0 with leads that do not vary."
     power = np.sqrt(cov.diagonal())
@@ -197,20 +198,16 @@ def _alike(cov: np.ndarray) -> np.ndarray:
     return cov / power / power[:, None]
 
 
-_ARMS = 0.62  # aVR correlates more with V5 and V6
+_ARMS = 1.25  # how much better aVR correlates with V5 and V6 than I does
 
 
 def arm_notes(
     alike: np.ndarray,  # [12, 12] correlations of the leads
 ) -> Iterator[str]:
-    "A note where aVR looks like a lead of the left side, which is how exchanged arms look."
+    "A note where I and aVR look at the heart from the wrong side, as with arms exchanged."
     left = (alike[10] + alike[11]) / math.sqrt(2 + 2 * max(-0.9, alike[10, 11]))
-    if left[3] > _ARMS:
-        other = 'left arm' if left[0] < left[1] else 'left leg'
-        yield (
-            f'electrodes of right arm and {other} may be exchanged: aVR runs with V5 and V6'
-            f' (correlation {left[3]:.1f})'
-        )
+    if left[3] - left[0] > _ARMS:
+        yield 'electrodes of the arms may be exchanged: aVR runs with V5 and V6, I against them'
 
 # %% ../../nbs/10_data/08_checks.ipynb #80ac9dae
 def _names(leads: np.ndarray) -> str:
@@ -280,7 +277,7 @@ def chest_notes(
     elif swapped.min() < _SMOOTHER[1] * way:
         yield f'chest leads {LEADS[6 + a]} and {LEADS[6 + b]} may be exchanged'
 
-# %% ../../nbs/10_data/08_checks.ipynb #9819aac6
+# %% ../../nbs/10_data/08_checks.ipynb #60ac612a
 def _longest(same: np.ndarray) -> tuple[int, int]:  # first, length
     "The longest run of True."
     edges = np.flatnonzero(np.diff(np.concatenate([[0], same.view(np.int8), [0]])))
@@ -313,6 +310,22 @@ def constant_notes(
     for how, leads in found.items():
         yield f'constant: {"all leads" if len(leads) == 12 else ", ".join(leads)} {how}'
 
+
+_FAR = 20.0  # mV from the usual level: no heart, but a mark of missing samples, or a damaged bit
+
+
+def far_notes(
+    signal: np.ndarray,  # [12, T] mV
+    seen: Glance,  # of it
+) -> Iterator[str]:
+    "A note on single samples that no heart reaches."
+    middle = np.where(np.isnan(seen.level), 0, seen.level)[:, None]
+    if signal.max() - middle.max() > _FAR or middle.min() - signal.min() > _FAR:
+        far = (np.abs(signal - middle) > _FAR).any(1)
+        if far.any():
+            most = signal[far].flat[np.nanargmax(np.abs(signal[far] - middle[far]))]
+            yield f'far: {_names(far)} with samples of {most:.3g} mV'
+
 # %% ../../nbs/10_data/08_checks.ipynb #7aa89cf2
 OFFSET = 1.0  # mV that a lead may lie beside 0: in 227 recordings it is 0.55 at most
 
@@ -332,7 +345,7 @@ def without_offset(
     most = level[np.abs(level).argmax()]
     return moved, f'offset of up to {most:.1f} mV in {_names(off)}, left out where drawn'
 
-# %% ../../nbs/10_data/08_checks.ipynb #f735c3cd
+# %% ../../nbs/10_data/08_checks.ipynb #ecef6f96
 def doubts(
     recording: Recording,  # signal in mV
     seen: Glance | None = None,  # of its signal, where it is known
@@ -353,5 +366,6 @@ def doubts(
     notes += gain_notes(seen)
     notes += chest_notes(alike)
     notes += constant_notes(recording.signal, recording.fs)
+    notes += far_notes(recording.signal, seen)
     notes += [note for note in [without_offset(recording.signal, seen.level)[1]] if note]
     return notes

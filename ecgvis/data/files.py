@@ -543,6 +543,9 @@ def _checksum_notes(header: Header, digital: np.ndarray) -> tuple[str, ...]:
 
 def _gain_notes(header: Header, scale: np.ndarray) -> tuple[str, ...]:
     "A note where the header gives leads a gain that is 10, 100, ... times that of the others."
+    unsaid = [s for s in header.specs if len(s) < 2 or not float(_GAIN.match(s[1])[1])]
+    if unsaid:
+        return (f'gain of {len(unsaid)} leads is not said, 200 per mV is taken as WFDB does',)
     if np.ptp(np.abs(scale)) == 0:
         return ()
     more = np.log10(np.abs(scale) / np.median(np.abs(scale)))

@@ -38,12 +38,21 @@ from .page import Section, cell
 from .record import records, records_section, runs_section
 from .results import curves_section, results_section
 from .search import DAMAGED, search_section
-from .style import chosen_run, highest_run, label, validation_f1
+from ecgvis.report.style import (
+    chosen_run,
+    highest_run,
+    label,
+    made_with,
+    people_note,
+    unit,
+    validation_f1,
+)
 from .systems import cross_section, elsewhere_section, systems_section
 from ecgvis.report.training import (
     compared,
     differences_text,
     gap_section,
+    rates_section,
     seeds_section,
     steps_section,
 )
@@ -84,12 +93,15 @@ def _banners(study: StudyFiles) -> list[str]:
     s = study.summary
     lines = [_REHEARSAL] if study.settings.get('rehearsal') else []
     lines += [_SIMULATED] if s.get('simulated') else []
+    lines += [note] if (note := people_note(study)) else []
     n = len(study.runs)
     if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in study.runs):
         lines.append(
             f'Weights: none (trained from scratch) in {scratch} of {n} runs. Published rows '
             'started from ImageNet weights.'
         )
+    if len(made := made_with(study.runs)) > 1 or 'not on record' in made:
+        lines.append(f'By what the runs were made: {"; ".join(made)}.')
     lines += [f'Classes: {choice}.' for choice in s.get('choices') or ()]
     lines += _classes_changed(study)
     out = sum((s.get('reasons') or {}).values())
@@ -142,7 +154,7 @@ def _result(study: StudyFiles, r: Run) -> str:
     "What a run reached on the hold-out."
     f1 = r.test['macro']['f1']
     span = f' (95 % interval {cell(f1)["interval"]})' if f1['low'] is not None else ''
-    n = f'n = {r.test["n"]:,} charts of {r.test["patients"]:,} patients'
+    n = f'n = {r.test["n"]:,} charts of {r.test["patients"]:,} {unit(study)}'
     return f'{f1["value"]:.3f}{span}, by {label(study, r)}, {n}'
 
 
@@ -226,6 +238,7 @@ _RESULTS = (
     systems_section,
     cross_section,
     steps_section,
+    rates_section,
     seeds_section,
     comparison_section,
     curves_section,
@@ -296,5 +309,6 @@ def report(
         head = _head(s) if name == 'index' else ''
         chapters.append(Chapter(name, title, _sections(s, makers), head))
     chapters += records(s)[0]
-    footer = f'Made by ecgvis {__version__} from the files of the study folder.'
+    made = f'Runs made with: {"; ".join(made_with(s.runs))}. ' if s.runs else ''
+    footer = f'{made}Pages written by ecgvis {__version__} from the files of the study folder.'
     return write_book(s.folder / 'report', f'ECG chart study: {s.name}', chapters, footer)

@@ -8,10 +8,9 @@ __all__ = ['cards_section', 'limits', 'limits_section', 'missing_section']
 # %% ../../nbs/90_report/78_cards.ipynb #2c79be4b
 from typing import Any
 
-from .. import __version__
 from .checklist import AUTHOR, counts_text
 from .page import Group, Row, Section, Table
-from .style import data_name, label, source, system
+from .style import data_name, label, made_with, people_note, source, system, unit
 from ..runs import Run, StudyFiles, missing
 
 # %% ../../nbs/90_report/78_cards.ipynb #8f68cc4b
@@ -40,7 +39,6 @@ def _facts(study: StudyFiles, r: Run) -> dict[str, str]:
     if parameters := r.record.get('parameters'):
         size = f'{parameters:,} parameters'
         file = f'{r.id.replace("/seed", "/final/seed")}/model.safetensors'
-    versions = {'ecgvis': __version__} | (r.record.get('versions') or {})
     classes = ', '.join(r.settings.get('classes') or ('classes not recorded',))
     return {
         'Model': f'{system(study, r.architecture)}, {size}',
@@ -53,7 +51,7 @@ def _facts(study: StudyFiles, r: Run) -> dict[str, str]:
         'Not for': 'diagnosis, or any decision on a patient: it is no medical device',
         'Intended users and setting': AUTHOR,
         'Licence of weights and data': AUTHOR,
-        'Made with': ', '.join(f'{k} {v}' for k, v in versions.items()),
+        'Made with': made_with([r])[0],
     }
 
 
@@ -115,6 +113,8 @@ def _data_limits(study: StudyFiles) -> list[str]:
         'One data set and one hold-out part of it: no external test. How the models do elsewhere '
         'is not known.'
     )
+    if note := people_note(study):
+        lines.append(note)
     if s.get('excluded'):
         lines.append(
             f'{s["excluded"]:,} of {s["recordings"]:,} recordings were left out; the results hold '
@@ -130,7 +130,7 @@ def _data_limits(study: StudyFiles) -> list[str]:
     return lines
 
 # %% ../../nbs/90_report/78_cards.ipynb #672474a7
-def _model_limits(runs: list[Run]) -> list[str]:
+def _model_limits(runs: list[Run], over: str) -> list[str]:
     "What weakens the conclusions: how models were trained and compared."
     lines = list[str]()
     seeds = dict[tuple[str, str], set[str]]()
@@ -143,7 +143,7 @@ def _model_limits(runs: list[Run]) -> list[str]:
         )
     if runs:
         lines.append(
-            'Intervals are over patients of the hold-out; they hold neither the variation of '
+            f'Intervals are over {over} of the hold-out; they hold neither the variation of '
             'training itself nor that of the split.'
         )
     if len(seeds) > 1:
@@ -162,7 +162,7 @@ def _model_limits(runs: list[Run]) -> list[str]:
 def limits(study: StudyFiles) -> list[str]:
     "What weakens the conclusions."
     labels = f'Labels are taken as given; how sure they are: {AUTHOR}.'
-    return [*_data_limits(study), *_model_limits(study.finished), labels]
+    return [*_data_limits(study), *_model_limits(study.finished, unit(study)), labels]
 
 # %% ../../nbs/90_report/78_cards.ipynb #34c077e7
 def limits_section(study: StudyFiles) -> Section:

@@ -13,10 +13,19 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from .. import __version__
-from ..intervals import INTERVAL
 from .page import Row, Section, Table
-from .style import chosen_run, data_name, highest_run, label, run_ids, system
+from ecgvis.report.style import (
+    chosen_run,
+    data_name,
+    highest_run,
+    interval,
+    label,
+    made_with,
+    people_note,
+    run_ids,
+    system,
+    unit,
+)
 from ..runs import StudyFiles, label_names, layout_names
 
 # %% ../../nbs/90_report/75_checklist.ipynb #4c6d1d2c
@@ -52,9 +61,10 @@ def _data_facts(s: StudyFiles) -> dict[str, str]:
         signals = f'signals at {data["fs"]:g} Hz, {data["seconds"]:g} s'
         facts['prepared'] = f'{signals}; charts in the layouts {facts["layouts"]}'
     if not s.splits.empty:
-        facts['parts'] = counts_text(
-            s.splits.groupby('part', sort=False)['patient'].nunique().to_dict()
-        )
+        each = s.splits.groupby('part', sort=False)['patient'].nunique().to_dict()
+        how = people_note(s) or 'recordings of one patient are in one part;'
+        facts['parts'] = f'{how} {unit(s)}: {counts_text(each)}'
+        facts['parted'] = f'by {unit(s)}'
         names = pd.Series(label_names(s, s.splits.label[s.splits.part == 'test']))
         facts['by_class'] = counts_text(names.value_counts().to_dict())
     if {'age', 'sex', 'status'} <= set(s.index) and len(s.index):
@@ -96,12 +106,11 @@ def _model_facts(s: StudyFiles) -> dict[str, str]:
         steps = ', '.join(k for k in ('head', 'bayes', 'refine') if asked.get(k) is not None)
         by = f' by the steps {steps}' if steps else ''
         facts['models'] = f'{names}; settings chosen on validation recordings{by}'
-    if versions := next((v for r in s.runs if (v := r.record.get('versions'))), None):
-        known = {'ecgvis': __version__} | versions
-        facts['versions'] = ', '.join(f'{k} {v}' for k, v in known.items())
+    if s.runs:
+        facts['versions'] = f'runs made with: {"; ".join(made_with(s.runs))}'
     if s.finished:
         sizes = {(r.test['n'], r.test['patients']) for r in s.finished}
-        counts = sorted(f'n = {n:,} charts of {patients:,} patients' for n, patients in sizes)
+        counts = sorted(f'n = {n:,} charts of {of:,} {unit(s)}' for n, of in sizes)
         facts |= dict(analysed=', '.join(counts), best=_best(s))
     return facts
 
@@ -121,7 +130,7 @@ def facts(study: StudyFiles) -> dict[str, str]:
         calibration=any((r / 'calibration.json').exists() for r in runs),
     )
     known |= {k: 'yes' for k, yes in there.items() if yes}
-    return {k: v for k, v in known.items() if v} | dict(interval=INTERVAL, author=AUTHOR)
+    return {k: v for k, v in known.items() if v} | dict(interval=interval(study), author=AUTHOR)
 
 # %% ../../nbs/90_report/75_checklist.ipynb #162532e7
 def tripod_items() -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from ..core import read_json, read_table
-from ..intervals import INTERVAL
 from ecgvis.report.figures import (
     comparison_figure,
     each,
@@ -26,6 +25,7 @@ from .page import Group, Item, Plot, Row, Section, Table
 from ecgvis.report.style import (
     data_name,
     first_runs,
+    interval,
     label,
     model_colour,
     number,
@@ -33,6 +33,7 @@ from ecgvis.report.style import (
     source,
     styles,
     system,
+    unit,
     who,
 )
 from .training import compared, differences_text
@@ -103,8 +104,8 @@ def calibration_section(study: StudyFiles) -> Section | None:
     if not known:
         return None
     draws = '/'.join(sorted({str(c['draws']) for c in known.values()}))
-    how = f'Intervals: 95 % bootstrap over patients, {draws} draws.'
-    end = f'{how} {source(study, list(known), interval=False)}'
+    how = f'Intervals: 95 % bootstrap over {unit(study)}, {draws} draws.'
+    end = f'{how} {source(study, list(known), intervals=False)}'
     plot = _reliability_plot(study, list(known), end)
     caption = (
         'ECE: expected calibration error of the answer given; by luck: what it would be of a '
@@ -165,8 +166,8 @@ def _comparison_plot(
 def _comparison_end(study: StudyFiles, models: pd.DataFrame, about: dict[str, Any]) -> str:
     "The end of the captions of the comparison."
     first = models.iloc[0]
-    n = f'n = {first["recordings"]:,} recordings of {first["patients"]:,} patients'
-    how = f'{INTERVAL}, and over seeds, {about["draws"]:,} draws, paired'
+    n = f'n = {first["recordings"]:,} recordings of {first["patients"]:,} {unit(study)}'
+    how = f'{interval(study)}, and over seeds, {about["draws"]:,} draws, paired'
     runs = run_ids([r for r in study.finished if r.id in about['runs']])
     return f'Data: {data_name(study)}, hold-out test part, {n}. Intervals: {how}. {runs}'
 

@@ -75,7 +75,7 @@ def _confused(study: StudyFiles, r: Run, name: str) -> Plot:
     for k, m in (r.metrics.get('layouts') or {'Test': r.test}).items():
         panels.append((k, confusion_figure(k, m['confusion'], classes, colour)))
     caption = (
-        f'Counts, and per cent of the true class. {source(study, [r], interval=False)} Intervals '
+        f'Counts, and per cent of the true class. {source(study, [r], intervals=False)} Intervals '
         'of precision and recall: tables per class.'
     )
     return Plot(f'confusion-{name}', 'Confusion matrices', caption, panels)

@@ -170,7 +170,7 @@ def curves_section(study: StudyFiles) -> Section | None:
         tables = [read_predictions(r.folder, r.metrics['classes']) for r in runs]
         tests = [(r, t[t['part'] == 'test']) for r, t in zip(runs, tables)]
         areas = 'Intervals of the areas: tables per class.'
-        end = f'{source(study, runs, interval=False)} {areas}'
+        end = f'{source(study, runs, intervals=False)} {areas}'
         for what, number, roc in _CURVES:
             panels = [(c, _curve(study, tests, c, roc)) for c in study.classes]
             caption = f'One class against the rest; {number} in the legend. {end}'

@@ -12,9 +12,8 @@ from typing import Any
 from markupsafe import Markup
 
 from ..core import read_json
-from ..intervals import INTERVAL
 from .page import Row, Section, Table
-from .style import data_name, first_runs, source, system
+from .style import data_name, first_runs, interval, source, system, unit
 from ..runs import Run, StudyFiles
 
 # %% ../../nbs/90_report/40_systems.ipynb #d62d1498
@@ -165,8 +164,8 @@ def cross_section(study: StudyFiles) -> Section | None:
     rows = [_cross_row(study, p.parts[-4], p.parts[-3], t) for p, t in found.items()]
     first = next(iter(found.values()))
     names = ', '.join('/'.join(p.parts[-4:-1]) for p in found)
-    n = f'n = {max(r["Patients"] for r in rows):,} patients'
-    draws = f'{INTERVAL}, {first["draws"]} draws. Seed of the folds: {first["seed"]}'
+    n = f'n = {max(r["Patients"] for r in rows):,} {unit(study)}'
+    draws = f'{interval(study)}, {first["draws"]} draws. Seed of the folds: {first["seed"]}'
     caption = (
         f'Answers of all folds together, F1 per class. Data: {data_name(study)}, {n}. '
         f'Intervals: {draws}. Runs: {names}.'
@@ -175,5 +174,5 @@ def cross_section(study: StudyFiles) -> Section | None:
         'All recordings take part, those of the hold-out too; settings are those of the study '
         'file, and no search has a part in them.'
     )
-    table = Table('cross', 'Repeated cross-validation by patient', caption, rows)
+    table = Table('cross', f'Repeated cross-validation by {unit(study)}', caption, rows)
     return Section('Cross-validation', text, [table])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VERSION', 'Frame', 'key_of', 'choose_unit', 'scale', 'encode', 'check_record', 'steps', 'steps_into', 'metadata',
-           'decode', 'seal', 'unseal']
+           'decode', 'with_metadata', 'seal', 'unseal']
 
 # %% ../../nbs/30_store/00_codec.ipynb #4c588437
 import json, math, struct
@@ -172,6 +172,12 @@ def _head(header: dict[str, Any], id: str) -> bytes:
     return head + b' ' * (-len(head) % 8)
 
 
+def _whole(frame: Frame, head: bytes, payload: bytes) -> bytes:
+    "A record of its parts, with its checksum."
+    body = _FRAME.pack(*frame) + head + payload
+    return body + _SUM.pack(xxhash.xxh3_64_intdigest(body))
+
+
 def encode(
     signal: np.ndarray,  # float [12, T] mV, finite
     header: dict[str, Any],  # metadata that JSON can hold: id, rhythm, label, age, ...
@@ -190,8 +196,7 @@ def encode(
     head = _head(header | facts, id)
     payload = _packed(steps) if compress else steps.tobytes()
     sizes = (key_of(id), len(head), len(payload))
-    body = _FRAME.pack(_MAGIC, VERSION, int(compress), *steps.shape, step, *sizes) + head + payload
-    return body + _SUM.pack(xxhash.xxh3_64_intdigest(body))
+    return _whole(Frame(_MAGIC, VERSION, int(compress), *steps.shape, step, *sizes), head, payload)
 
 # %% ../../nbs/30_store/00_codec.ipynb #a5d43b62
 def _damaged(name: str, why: str) -> EcgvisError:
@@ -316,6 +321,21 @@ def decode(
     out = np.empty((frame.leads, frame.samples), np.float32)
     scale(_steps(record, frame, name), frame.unit, out)
     return out, _header(record, frame)
+
+# %% ../../nbs/30_store/00_codec.ipynb #09afe893
+def with_metadata(
+    record: bytes,  # from `encode`
+    header: dict[str, Any],  # as for `encode`, of the same id
+) -> bytes:
+    "The same samples under other metadata, as `encode` would write them."
+    id = str(header.get('id', ''))
+    frame = check_record(record, id)
+    old = _header(record, frame)
+    facts = {k: old[k] for k in ('shape', 'unit_mv', 'rescaled') if k in old}
+    head = _head(header | facts, id)
+    start = _FRAME.size + frame.header
+    payload = record[start : start + frame.payload]
+    return _whole(frame._replace(header=len(head)), head, payload)
 
 # %% ../../nbs/30_store/00_codec.ipynb #540cf95b
 def seal(key: bytes, value: dict[str, Any]) -> bytes:

@@ -27,9 +27,9 @@ from ..data.classes import choose_classes
 from ..data.datasets import load_dataset, recognise
 from ..data.split import keep_split, split_recordings
 from ..simulate.dataset import write_dataset
-from ..store.ingest import write
+from ..store.ingest import keep_only, write
 from ..store.signals import open_store
-from ..data.config import CLASSES, DataConfig, split_text
+from ..data.config import DataConfig, split_text
 from .study import data_key, fingerprint
 
 # %% ../../nbs/95_study/10_prepare.ipynb #1b2de670
@@ -50,15 +50,24 @@ def prepare(
     kind = recognise(root) if config.kind == 'auto' else config.kind
     stored: dict[str, Any] = dict(fs=config.fs, seconds=config.seconds, compress=config.compress)
     listing = load_dataset(root, kind, config.signal, config.patients, _columns(config))
+    if config.train_ids:
+        listing = keep_split(listing, config)  # what no list names is not even read
     index = keep_split(write(listing, folder / 'store.lmdb', **stored), config)
     chosen, classes = _classes(index, config, folder, audit.summary(index, root, kind))
+    kept = chosen[chosen['status'] == 'ok'].reset_index(drop=True)
+    keep_only(folder / 'store.lmdb', kept['id'])
     splits = _write_parts(chosen, classes, config, folder)
     choices = dict(class_names=classes, choices=_choices(config), split=split_text(config))
     summary = audit.summary(chosen, root, kind) | choices
     write_json(summary, folder / 'summary.json')
     content = digest(splits[['id', 'label', 'part', 'fold', 'hash']].to_dict('list'))
-    stage.finish(content=content, source=source)
+    people = digest(kept[_PEOPLE].astype(str).to_dict('list'))
+    stage.finish(content=content, people=people, source=source)
     return summary
+
+
+# columns of the index that some results depend on, besides the content
+_PEOPLE = ['id', 'patient', 'patient_known', 'age', 'sex', 'rhythm', 'source']
 
 
 def _columns(config: DataConfig) -> list[str]:
@@ -73,12 +82,6 @@ def _classes(
     write_table(index, folder / 'index.parquet')
     write_table(audit.audit_table(index), folder / 'audit.csv')
     print(audit.render_summary(summary), flush=True)
-    column, _ = CLASSES[config.classes]
-    there = set(index[column][index['status'] == 'ok'])
-    for old, new in config.merge.items():
-        if new not in there:
-            what = f'cannot merge {old}={new}: no recording is of class {new}'
-            raise EcgvisError(what, folder, 'merge', ', '.join(sorted(there)))
     rare: dict[str, Any] = dict(min_per_class=config.min_per_class, drop_rare=config.drop_rare)
     return choose_classes(index, config.classes, merge=config.merge, **rare)
 

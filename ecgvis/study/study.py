@@ -179,7 +179,9 @@ class Model:
 
     @property
     def plan(self) -> SearchPlan:
-        return SearchPlan() if self.known.input == 'features' else self.study.plan
+        "What is searched: nothing for a published system, unless it is to be tuned."
+        published = self.known.title and not self.known.tuned
+        return SearchPlan() if published else self.study.plan
 
     def config(self, seed: int, classes: Sequence[str] = ()) -> TrainConfig:
         "Settings of the study, or those with which a published system comes."
@@ -235,7 +237,7 @@ def _check_names(study: Study) -> None:
 
 
 def _is_plain(name: str) -> bool:
-    "Whether a name can be that of a folder, and of locks, records and jobs that are called after it."
+    "Whether a name can be that of a folder, and of locks, records and jobs called after it."
     odd = not name.isprintable() or name != name.strip() or name.startswith('.')
     return not odd and Path(name).name == name and 0 < len(name.encode()) <= 100
 
@@ -274,6 +276,10 @@ def _check_training(study: Study) -> None:
                 what = f'there is no file {file}'
                 raise EcgvisError(what, None, f'{group}.{name}', 'an existing .safetensors file')
     for model in models(study):
+        if model.known.tuned and not study.plan.bayes:
+            what = f'{model.architecture} is to be tuned, and there is no search'
+            remedy = f'add search.bayes, or name {model.known.name}, which keeps its recipe'
+            raise EcgvisError(what, field='architectures', remedy=remedy)
         model.config(study.seeds[0], ('a', 'b'))
     search_plan(study.search)
 
@@ -308,9 +314,11 @@ def data_steps(study: Study) -> list[Step]:
     return [first, Step(study.folder, 'check', asked=asked, after=(first.name,))]
 
 
-def _content(study: Study) -> str:
-    "The digest of the prepared recordings."
-    return str(_fact(study.dataset / 'done.json', 'content'))
+def _content(study: Study, *more: str) -> list[str]:
+    "Digests of the prepared recordings: of signals and labels, and what else is asked for."
+    file = study.dataset / 'done.json'
+    content = str(_fact(file, 'content'))
+    return [content, *(str(read_json(file).get(name, '')) for name in more)]
 
 
 def _fact(file: Path, name: str) -> Any:
@@ -346,7 +354,9 @@ def training_steps(
 ) -> list[Step]:
     "Search, final runs and cross-validation of a model."
     check = (data or data_steps(model.study))[-1]
-    checked = [replace(check, asked=check.asked and _content(model.study))]
+    more = ['people'] if model.known.input == 'features' else []
+    content = digest(_content(model.study, *more)) if check.asked else ''
+    checked = [replace(check, asked=content)]
     before = checked
     out = list[Step]()
     for kind in model.plan.steps:
@@ -355,7 +365,8 @@ def training_steps(
         out += before
     for seed in model.study.seeds:
         config = model.config(seed, ('a', 'b'))
-        out.append(_step(model, 'final', f'seed-{seed}', before, _asked(config)))
+        facts = _asked(config), bool(model.study.plan.bayes)  # on all, or on the training part
+        out.append(_step(model, 'final', f'seed-{seed}', before, *facts))
     return out + _cross_steps(model, checked)
 
 
@@ -394,12 +405,13 @@ def result_steps(
     finals = [step for step in training_steps(model, data) if step.kind == 'final']
     done = [step for step in finals if is_done(step)]
     first = (done or finals)[0]
-    out = [_step(model, 'evaluate', step.part, [step]) for step in finals]
+    people = _content(study, 'people') if first.asked else []
+    out = [_step(model, 'evaluate', step.part, [step], people) for step in finals]
     if model.known.input != 'features':
         out.append(_step(model, 'costs', first.part, [first], study.costs))
     if model.known.input == 'chart' and study.saliency.recordings:
         others = [(step.asked, is_done(step)) for step in finals]
-        out.append(_step(model, 'saliency', first.part, [first], study.saliency, others))
+        out.append(_step(model, 'saliency', first.part, [first], study.saliency, others, people))
     return out
 
 # %% ../../nbs/95_study/00_study.ipynb #687f3391
