@@ -17,7 +17,7 @@ from ..models.weights import resolve_weights
 from .config import SearchPlan, head_points
 from .features import compute_features
 from .head import head_file, head_grid
-from .points import final_schedule, held_out
+from .points import final_schedule, held_out, out_of_fold
 from .tuning import bayes, refine
 from ..train.config import TrainConfig
 from ..train.loop import fit
@@ -77,6 +77,8 @@ def _final(
     if not plan.bayes:
         return config
     best = read_json(folder / plan.steps[-1] / 'best.json')
+    runs = sorted((folder / 'points' / best['point']).glob('*/run.json'))
+    out_of_fold([run.parent for run in runs], folder / 'out_of_fold.parquet')
     found = best['settings'] | best['schedule']
     return replace(config, **found, patience=0, min_epochs=0)
 
@@ -91,5 +93,6 @@ def follow_recipe(
     folder = Path(folder)
     run = folder / 'recipe' / 'split'
     with lease(folder / 'locks' / 'recipe'):
-        fit(config, run, dataset, test=False, predict_parts=False, save_now=save_now)
+        fit(config, run, dataset, test=False, predict_parts='validation', save_now=save_now)
+    out_of_fold([run], folder / 'out_of_fold.parquet')
     return replace(config, **final_schedule([run]), patience=0, min_epochs=0)

@@ -117,6 +117,9 @@ def _train(study: Study, step: Step, stop: Stop) -> list[Path]:
         _fit_trees(model, config.seed, step.folder, dataset, part)
     else:
         fit(config, step.folder, dataset, part, save_now=stop)
+        if part:  # for a temperature
+            with atomic(step.folder / 'out_of_fold.parquet') as tmp:
+                shutil.copyfile(model.folder / 'out_of_fold.parquet', tmp)
     return [step.folder / name for name in ('done.json', 'run.json', 'predictions.parquet')]
 
 # %% ../../nbs/95_study/20_run.ipynb #06ed0a0c
