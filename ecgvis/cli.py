@@ -91,7 +91,7 @@ def _groups() -> dict[str, Any]:
 
     return dict(Study=Study, DataConfig=DataConfig, TrainConfig=TrainConfig)
 
-
+# %% ../nbs/99_cli.ipynb #dd0a0378
 def _known_names(kind: Any, name: str) -> Sequence[str]:
     "The names that a setting may have, for its help."
     from ecgvis.models.catalog import list_models
@@ -344,7 +344,7 @@ def run_simulate(args: Args) -> int:
     print(f'{args.n} recordings in {args.folder}')
     return 0
 
-
+# %% ../nbs/99_cli.ipynb #d970e8da
 def _weights_options(p: argparse.ArgumentParser) -> None:
     p.add_argument('architectures', nargs='*', help='names; all without any')
     p.add_argument('--fetch', action='store_true', help='fetch those that are not cached')
@@ -398,7 +398,7 @@ def _audit_notes(recording: Any) -> list[str]:
     except EcgvisError as e:
         return [*recording.notes, f'not usable for a study: {e.line}']
 
-
+# %% ../nbs/99_cli.ipynb #f6b53771
 def _render_options(p: argparse.ArgumentParser) -> None:
     from ecgvis.render.layout import LAYOUTS
 
@@ -569,7 +569,7 @@ def run_predict(args: Args) -> int:
         print(f'table: {write_table(table, Path(args.out) / "predictions.csv")}')
     return int(not charts)
 
-
+# %% ../nbs/99_cli.ipynb #450a98c9
 def _few(names: Sequence[str], most: int = 5) -> str:
     "Some names, and how many more there are."
     more = f' and {len(names) - most:,} more' if len(names) > most else ''
@@ -612,7 +612,7 @@ def _explain_options(p: argparse.ArgumentParser) -> None:
     text = 'shifts that a map is compared with, at most (default: 99)'
     p.add_argument('--draws', type=_number('--draws', 20), default=99, metavar='N', help=text)
 
-
+# %% ../nbs/99_cli.ipynb #1845e1f9
 @_verb('explain', _explain_options)
 def run_explain(args: Args) -> int:
     """What a model saw in a recording: saliency maps in lead and time, with what speaks for and
@@ -661,7 +661,7 @@ def parser(
             options(v)
     return p
 
-
+# %% ../nbs/99_cli.ipynb #4db05360
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; a known problem, also one that the system has with a file, is told in a few
     lines, Ctrl-C says how to go on."""

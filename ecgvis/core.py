@@ -185,7 +185,7 @@ def _is_folder(path: Path) -> bool:
         raise NotADirectoryError(errno.ENOTDIR, 'is a file', path)
     return True
 
-
+# %% ../nbs/00_core.ipynb #36dde62b
 def system_error(
     error: OSError,  # as Python tells it
     path: str | Path | None = None,  # that was to be written; None: named by the error
@@ -254,7 +254,9 @@ def read_table(path: str | Path) -> 'pd.DataFrame':
     if not Path(path).exists():
         raise EcgvisError('file is missing', file=path, remedy='run the stage that writes it')
     try:
-        return pd.read_csv(path) if Path(path).suffix == '.csv' else pd.read_parquet(path)
+        if Path(path).suffix == '.csv':
+            return pd.read_csv(path, float_precision='round_trip')  # every digit
+        return pd.read_parquet(path)
     except (OSError, ValueError) as e:
         what = f'cannot be read ({type(e).__name__})'
         remedy = 'delete it and run its stage again'

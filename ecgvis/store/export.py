@@ -352,6 +352,11 @@ def export_png(
 _CODES = {rhythm: code for code, rhythm in SNOMED.items()}
 
 
+def _codes(rhythm: str) -> str:
+    "SNOMED codes of a rhythm, or of several joined by `+`."
+    return ','.join(_CODES.get(part, 'Unknown') for part in rhythm.split('+'))
+
+
 def _number(x: float) -> str:
     return f'{x:.0f}' if x == round(x) else repr(float(x))
 
@@ -374,7 +379,7 @@ def _comments(name: str, header: Mapping[str, Any]) -> list[str]:
     return [
         f'#Age: {"NaN" if age is None else _number(age)}',
         f'#Sex: {_text(header.get("sex"), "Unknown").capitalize()}',
-        f'#Dx: {_CODES.get(header.get("rhythm", ""), "Unknown")}',
+        f'#Dx: {_codes(header.get("rhythm", ""))}',
         f'#Patient: {_text(header.get("patient"), name)}',
         f'#ID: {_text(header.get("id"), name)}',
         f'#Source: ecgvis {__version__} export, from {_text(header.get("source"), "unknown")}',

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 
 from ..config import UserPath, no_repeats, one_of, read_settings, rule, setting, settings
 from ..core import read_json
-from ..models.catalog import architecture, list_models
+from ..models.catalog import architecture, list_models, published_systems
 from ..render.variation import Augment, get_augment
 
 # %% ../../nbs/50_train/00_config.ipynb #a7818c5f
@@ -62,8 +62,10 @@ def _layout_names() -> list[str]:
 
 
 def _all_models() -> list[str]:
-    "Architectures and published systems."
-    return [*list_models(), *list_models(published=True)]
+    "Architectures, published systems, and those of them that a search may tune."
+    systems = published_systems()
+    networks = [name for name, known in systems.items() if known.input != 'features']
+    return [*list_models(), *systems, *(f'{name}-tuned' for name in networks)]
 
 
 _WEIGHTS = ('auto', 'imagenet', 'none')
