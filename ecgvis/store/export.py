@@ -371,10 +371,11 @@ def _bits(steps: np.ndarray) -> int:
 def _comments(name: str, header: Mapping[str, Any]) -> list[str]:
     "What is known of a recording, for people and programs that look for it."
     age = header.get('age')
+    codes = [_CODES.get(rhythm, 'Unknown') for rhythm in (header.get('rhythm') or '').split('+')]
     return [
         f'#Age: {"NaN" if age is None else _number(age)}',
         f'#Sex: {_text(header.get("sex"), "Unknown").capitalize()}',
-        f'#Dx: {_CODES.get(header.get("rhythm", ""), "Unknown")}',
+        f'#Dx: {",".join(codes)}',
         f'#Patient: {_text(header.get("patient"), name)}',
         f'#ID: {_text(header.get("id"), name)}',
         f'#Source: ecgvis {__version__} export, from {_text(header.get("source"), "unknown")}',
