@@ -254,7 +254,11 @@ def read_table(path: str | Path) -> 'pd.DataFrame':
     if not Path(path).exists():
         raise EcgvisError('file is missing', file=path, remedy='run the stage that writes it')
     try:
-        return pd.read_csv(path) if Path(path).suffix == '.csv' else pd.read_parquet(path)
+        if Path(path).suffix == '.csv':
+            # every digit of a number; 00012 is none
+            texts = dict(id=str, patient=str)
+            return pd.read_csv(path, dtype=texts, float_precision='round_trip')
+        return pd.read_parquet(path)
     except (OSError, ValueError) as e:
         what = f'cannot be read ({type(e).__name__})'
         remedy = 'delete it and run its stage again'

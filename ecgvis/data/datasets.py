@@ -114,7 +114,7 @@ def _kept(table: pd.DataFrame, keep: Sequence[str]) -> list[dict[Hashable, Any]]
     whose = [c for c in table.columns if is_patient_name(c)]
     if whose:
         kept['patient'] = table[whose[0]].map(patient_of)
-    return kept.to_dict('records')
+    return list(kept.to_dict('index').values())  # an empty row where nothing is kept
 
 # %% ../../nbs/10_data/20_datasets.ipynb #d69d52df
 _FOLDERS = {'raw': 'ECGData', 'denoised': 'ECGDataDenoised'}
