@@ -7,10 +7,11 @@ __all__ = ['AMPLITUDE', 'USUAL', 'OFFSET', 'Glance', 'glance', 'amplitude', 'che
            'arm_notes', 'contact_notes', 'gain_notes', 'chest_notes', 'constant_notes', 'zero_notes', 'far_notes',
            'without_offset', 'doubts']
 
-# %% ../../nbs/10_data/08_checks.ipynb #392284d4
+# %% ../../nbs/10_data/08_checks.ipynb #9e4252dc
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations, permutations
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from .recording import LEADS, BadRecording, Recording
 
-# %% ../../nbs/10_data/08_checks.ipynb #f52f776d
+# %% ../../nbs/10_data/08_checks.ipynb #cc4fc173
 @dataclass(frozen=True, eq=False)
 class Glance:
     "What about a thousand samples of each lead say of twelve leads."
@@ -26,8 +27,17 @@ class Glance:
     level: np.ndarray  # [12] median, mV
     size: np.ndarray  # [12] 99th percentile of |x - median|, mV
     varies: np.ndarray  # [12] whether there are two values at all
-    cov: np.ndarray  # [12, 12] covariances, mV², of the samples that no lead misses
-    moves: np.ndarray  # [12, 12] the same of their changes from one to the next
+    whole: np.ndarray  # [12, n] the samples that no lead misses, without their level, mV
+
+    @cached_property
+    def cov(self) -> np.ndarray:
+        "Covariances of the leads [12, 12], mV²."
+        return _covariance(self.whole)
+
+    @cached_property
+    def moves(self) -> np.ndarray:
+        "Covariances of the leads' changes from one sample to the next [12, 12], mV²."
+        return _covariance(np.diff(self.whole, axis=1))
 
 
 def _covariance(x: np.ndarray) -> np.ndarray:
@@ -54,9 +64,8 @@ def glance(
     level = np.sort(few)[lead, last // 2]
     size = np.sort(np.abs(few - level[:, None]))
     whole = (some - level[:, None] if complete.any() else some).astype(float)
-    moves = _covariance(whole[:, 1:] - whole[:, :-1])
     high = size[lead, (0.99 * last).astype(int)]
-    return Glance(level, high, size[lead, last] > 0, _covariance(whole), moves)
+    return Glance(level, high, size[lead, last] > 0, whole)
 
 
 def _usual(values: np.ndarray) -> float:
@@ -293,7 +302,7 @@ def chest_notes(
     elif swapped.min() < _SMOOTHER[1] * way:
         yield f'chest leads {LEADS[6 + a]} and {LEADS[6 + b]} may be exchanged'
 
-# %% ../../nbs/10_data/08_checks.ipynb #d8bcc477
+# %% ../../nbs/10_data/08_checks.ipynb #02bde096
 def _longest(same: np.ndarray) -> tuple[int, int]:  # first, length
     "The longest run of True."
     edges = np.flatnonzero(np.diff(np.concatenate([[0], same.view(np.int8), [0]])))
@@ -334,9 +343,14 @@ def zero_notes(
     signal: np.ndarray,  # [12, T] mV
 ) -> Iterator[str]:
     "A note on single zeros amid samples that are far from zero on one side: filled in."
-    lead, at = np.nonzero(signal[:, 1:-1] == 0)
-    near = np.minimum(np.abs(signal[lead, at]), np.abs(signal[lead, at + 2]))
-    alone = (near > 0.02) & (signal[lead, at] * signal[lead, at + 2] > 0)
+    one_row = signal.ravel()
+    at = np.flatnonzero(one_row == 0)
+    lead, within = np.divmod(at, signal.shape[1])
+    inside = (within > 0) & (within < signal.shape[1] - 1)
+    at, lead = at[inside], lead[inside]
+    before, after = one_row[at - 1], one_row[at + 1]
+    near = np.minimum(np.abs(before), np.abs(after))
+    alone = (near > 0.02) & (before * after > 0)
     for k in np.flatnonzero(np.bincount(lead[alone], minlength=12) > _TURNS):
         bend = np.median(np.abs(np.diff(signal[k], 2)))
         count = int((near[alone & (lead == k)] > 4 * bend).sum())
