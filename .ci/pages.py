@@ -7,6 +7,7 @@ those whose outputs are older than their code.
 
 import ast
 import hashlib
+import os
 import re
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 
 top = Path(__file__).resolve().parent.parent
@@ -138,9 +141,17 @@ def without_folders(out):
     return out
 
 
+class OwnKernel(AsyncKernelManager):
+    "The kernel of this interpreter, whatever kernels the home folder has under its name."
+
+    def __init__(self, **more):
+        super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **more)
+
+
 def run(path):
     "Execute one notebook as Jupyter would, and keep its outputs."
     notebook = nbformat.read(path, as_version=4)
+    before = code_digest(notebook)  # what it imports may change while it runs: then it is stale
     left = {c.id: (c.source, c.get('outputs', [])) for c in code_cells(notebook) if skipped(c)}
     for cell in code_cells(notebook):
         if cell.id in left:
@@ -149,6 +160,7 @@ def run(path):
         notebook,
         timeout=None,
         kernel_name='python3',
+        kernel_manager_class=OwnKernel,
         resources={'metadata': {'path': str(path.parent)}},
     )
     client.execute()
@@ -169,8 +181,10 @@ def run(path):
         if told:
             raise ValueError(f'{path}: an output shows a path of this machine: {told.group()}')
     notebook.metadata.pop('language_info', None)
-    notebook.metadata[KEY] = dict(outputs_of=code_digest(notebook))
-    nbformat.write(notebook, path)
+    notebook.metadata[KEY] = dict(outputs_of=before)
+    temporary = path.with_name(f'.{path.name}.tmp')  # a page is whole, whenever this is killed
+    nbformat.write(notebook, temporary)
+    os.replace(temporary, path)
     return path
 
 
@@ -195,7 +209,12 @@ def faults(path):
 
 
 def main():
+    if len(sys.argv) < 2 or sys.argv[1] not in ('check', 'run'):
+        sys.exit(__doc__)
     verb, names = sys.argv[1], [Path(n).resolve() for n in sys.argv[2:]]
+    absent = [str(n) for n in names if not n.is_file()]
+    if absent:
+        sys.exit(f'no such notebook: {", ".join(absent)}')
     pages = names or notebooks()
     if verb == 'check':
         told = [line for page in pages for line in faults(page)]

@@ -91,7 +91,7 @@ def _groups() -> dict[str, Any]:
 
     return dict(Study=Study, DataConfig=DataConfig, TrainConfig=TrainConfig)
 
-
+# %% ../nbs/99_cli.ipynb #dd0a0378
 def _known_names(kind: Any, name: str) -> Sequence[str]:
     "The names that a setting may have, for its help."
     from ecgvis.models.catalog import list_models
@@ -121,7 +121,9 @@ def _add_setting(p: argparse.ArgumentParser, kind: Any, name: str) -> None:
     if isinstance(one, int | float | str) and default != '':
         text += f' (default: {" ".join(map(str, default)) if many else default})'
     if isinstance(one, int):
-        more['type'] = _number(flag)
+        rules = kind.__pydantic_fields__[name].metadata
+        least = next((rule.ge for rule in rules if hasattr(rule, 'ge')), None)
+        more['type'] = _number(flag, None if least is None else int(least))
     p.add_argument(flag, nargs='+' if many else None, metavar=name.upper(), help=text, **more)
 
 # %% ../nbs/99_cli.ipynb #b205c27d
@@ -344,7 +346,7 @@ def run_simulate(args: Args) -> int:
     print(f'{args.n} recordings in {args.folder}')
     return 0
 
-
+# %% ../nbs/99_cli.ipynb #d970e8da
 def _weights_options(p: argparse.ArgumentParser) -> None:
     p.add_argument('architectures', nargs='*', help='names; all without any')
     p.add_argument('--fetch', action='store_true', help='fetch those that are not cached')
@@ -398,7 +400,7 @@ def _audit_notes(recording: Any) -> list[str]:
     except EcgvisError as e:
         return [*recording.notes, f'not usable for a study: {e.line}']
 
-
+# %% ../nbs/99_cli.ipynb #f6b53771
 def _render_options(p: argparse.ArgumentParser) -> None:
     from ecgvis.render.layout import LAYOUTS
 
@@ -569,7 +571,7 @@ def run_predict(args: Args) -> int:
         print(f'table: {write_table(table, Path(args.out) / "predictions.csv")}')
     return int(not charts)
 
-
+# %% ../nbs/99_cli.ipynb #450a98c9
 def _few(names: Sequence[str], most: int = 5) -> str:
     "Some names, and how many more there are."
     more = f' and {len(names) - most:,} more' if len(names) > most else ''
@@ -609,10 +611,10 @@ def _explain_options(p: argparse.ArgumentParser) -> None:
     text = f'out of {", ".join(_FORMATS)} (default: svg png)'
     more = dict(nargs='+', metavar='F', default=_FORMATS[:2])
     p.add_argument('--formats', type=_name('--formats', _FORMATS), help=text, **more)
-    text = 'orders by chance that deletion and insertion are compared with (default: 19)'
-    p.add_argument('--draws', type=_number('--draws', 1), default=19, metavar='N', help=text)
+    text = 'shifts that a map is compared with, at most (default: 99)'
+    p.add_argument('--draws', type=_number('--draws', 20), default=99, metavar='N', help=text)
 
-
+# %% ../nbs/99_cli.ipynb #1845e1f9
 @_verb('explain', _explain_options)
 def run_explain(args: Args) -> int:
     """What a model saw in a recording: saliency maps in lead and time, with what speaks for and
@@ -661,7 +663,7 @@ def parser(
             options(v)
     return p
 
-
+# %% ../nbs/99_cli.ipynb #4db05360
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; a known problem, also one that the system has with a file, is told in a few
     lines, Ctrl-C says how to go on."""

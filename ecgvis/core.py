@@ -185,7 +185,7 @@ def _is_folder(path: Path) -> bool:
         raise NotADirectoryError(errno.ENOTDIR, 'is a file', path)
     return True
 
-
+# %% ../nbs/00_core.ipynb #36dde62b
 def system_error(
     error: OSError,  # as Python tells it
     path: str | Path | None = None,  # that was to be written; None: named by the error
@@ -248,12 +248,21 @@ def write_table(table: 'pd.DataFrame', path: str | Path) -> Path:
 
 
 def read_table(path: str | Path) -> 'pd.DataFrame':
-    "Read a parquet or CSV table; a missing file is named."
+    "Read a parquet or CSV table; a missing or broken file is named."
     import pandas as pd
 
     if not Path(path).exists():
         raise EcgvisError('file is missing', file=path, remedy='run the stage that writes it')
-    return pd.read_csv(path) if Path(path).suffix == '.csv' else pd.read_parquet(path)
+    try:
+        if Path(path).suffix == '.csv':
+            # every digit of a number; 00012 is none
+            texts = dict(id=str, patient=str)
+            return pd.read_csv(path, dtype=texts, float_precision='round_trip')
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as e:
+        what = f'cannot be read ({type(e).__name__})'
+        remedy = 'delete it and run its stage again'
+        raise EcgvisError(what, file=path, remedy=remedy) from e
 
 # %% ../nbs/00_core.ipynb #71e51def
 def digest(*parts: Any) -> str:

@@ -43,7 +43,8 @@ KINDS = {
     'report': 'report',
 }
 # of what the program makes: raised where the same settings give another result than before
-FORMATS = dict.fromkeys(KINDS, 1) | dict(head=2, bayes=2, refine=2, final=2, evaluate=2)
+_RAISED = dict(head=2, bayes=2, refine=2, final=2, evaluate=2, saliency=2)
+FORMATS = dict.fromkeys(KINDS, 1) | _RAISED
 
 
 @dataclass(frozen=True)

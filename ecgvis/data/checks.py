@@ -390,7 +390,8 @@ def without_offset(
     moved = signal.copy()
     moved[off] -= np.nanmedian(signal[off].astype(float), axis=1, keepdims=True)
     most = level[np.abs(level).argmax()]
-    return moved, f'offset of up to {most:.1f} mV in {_names(off)}, left out where drawn'
+    said = f'offset of up to {most:.1f} mV in {_names(off)}, beyond the edge of the strip'
+    return moved, f'{said}, left out where drawn'
 
 # %% ../../nbs/10_data/08_checks.ipynb #334b251d
 def doubts(

@@ -114,7 +114,7 @@ def _kept(table: pd.DataFrame, keep: Sequence[str]) -> list[dict[Hashable, Any]]
     whose = [c for c in table.columns if is_patient_name(c)]
     if whose:
         kept['patient'] = table[whose[0]].map(patient_of)
-    return kept.to_dict('records')
+    return list(kept.to_dict('index').values())  # an empty row where nothing is kept
 
 # %% ../../nbs/10_data/20_datasets.ipynb #d69d52df
 _FOLDERS = {'raw': 'ECGData', 'denoised': 'ECGDataDenoised'}
@@ -140,7 +140,7 @@ def _chapman_files(
     wanted = ' or '.join(f'{d}/' for v, d in _FOLDERS.items() if signal in (v, 'auto'))
     remedy = f'unpack {wanted} beside Diagnostics.xlsx'
     if other := [v for v in _FOLDERS if found[v]]:
-        remedy = f'ask for signal={other[0]!r}'
+        remedy = f'ask for signal={other[0]!r} (--signal {other[0]})'
     raise EcgvisError('no signal files', root, expected=f'CSV files in {wanted}', remedy=remedy)
 
 # %% ../../nbs/10_data/20_datasets.ipynb #69484d84
@@ -165,7 +165,9 @@ def _chapman_row(
         detail = f'{row.Rhythm!r} is not one of {", ".join(RHYTHMS)}'
     if name not in files[choice]:
         elsewhere = [v for v in _FOLDERS if name in files[v]]
-        todo = f'signal={elsewhere[0]!r} has it' if elsewhere else 'fetch it, or leave it out'
+        todo = 'fetch it, or leave it out'
+        if elsewhere:
+            todo = f'signal={elsewhere[0]!r} has it (--signal {elsewhere[0]})'
         reason = 'no signal file'
         detail = f'{folder}/{name}.csv is missing; {todo}'
     known = dict(age=parse_age(row.PatientAge), sex=parse_sex(row.Gender), fs=500.0, samples=5000)

@@ -316,7 +316,7 @@ def _record_line(
 
 # %% ../../nbs/10_data/10_files.ipynb #73423cfd
 # `#Age: 61`, `# Patient ID: 7`, `#<subject>=7`, `#patient 7`
-_COMMENT = re.compile(r'\s*#\s*<?(\w[\w .-]*?)>?(?:\s*[:=]\s*|\s+(?=\d+\s*$))(.*?)\s*$')
+_COMMENT = re.compile(r'\s*#\s*<?(\w[^:=<>]*?)>?(?:\s*[:=]\s*|\s+(?=\d+\s*$))(.*?)\s*$')
 
 
 def _header_lines(path: Path) -> list[str]:

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, ndtr, softmax
 
-from ..core import EcgvisError, read_json, write_json, write_table
+from ..core import EcgvisError, read_json, read_table, write_json, write_table
 from ..runs import FORMATS
 from .metrics import checked, numbered, read_predictions
 from ecgvis.intervals import (
@@ -259,12 +259,18 @@ def _changes(
 
 # %% ../../nbs/70_evaluate/10_calibration.ipynb #388cb57e
 def _scaled(
-    table: pd.DataFrame, classes: Sequence[str]
+    table: pd.DataFrame,
+    classes: Sequence[str],
+    apart: pd.DataFrame | None = None,  # answers of the folds where the run has no such part
 ) -> tuple[dict[str, Any], dict[str, float] | None]:
     "What the temperature was fitted on or why there is none, and the temperature."
     rows = table[table['part'] == 'validation']
+    part = 'validation'
+    if rows.empty and apart is not None:
+        rows = apart
+        part = 'out of fold'
     patients = rows['patient']
-    fitted = dict[str, Any](part='validation', n=len(rows), patients=int(patients.nunique()))
+    fitted = dict[str, Any](part=part, n=len(rows), patients=int(patients.nunique()))
     if rows.empty:
         reason = 'no validation rows: the model was trained on all training recordings'
         return fitted | dict(reason=reason), None
@@ -295,13 +301,16 @@ def calibrate(
     path, curves = (run / name for name in _FILES)
     source = run / 'predictions.parquet'
     asked = repr((classes, bins, draws, seed, FORMATS['evaluate'])).encode()
-    key = hashlib.sha256(source.read_bytes() + asked).hexdigest()[:16]
+    folds = run / 'out_of_fold.parquet'
+    apart = folds.read_bytes() if folds.exists() else b''
+    key = hashlib.sha256(source.read_bytes() + apart + asked).hexdigest()[:16]
     if path.exists() and curves.exists() and (done := read_json(path)).get('key') == key:
         return done
     if not (table['part'] == 'test').any():
         remedy = 'predict the test part'
         raise EcgvisError('no test rows to calibrate', source, 'part', remedy=remedy)
-    rows, found = _calibration(table, classes, (bins, draws, seed))
+    answers = read_table(folds) if apart else None
+    rows, found = _calibration(table, classes, (bins, draws, seed), answers)
     write_table(rows, curves)
     how = dict(key=key, classes=classes, bins=bins, draws=draws, seed=seed)
     write_json(how | found, path)
@@ -309,10 +318,13 @@ def calibrate(
 
 
 def _calibration(
-    table: pd.DataFrame, classes: list[str], how: tuple[int, int, int]
+    table: pd.DataFrame,
+    classes: list[str],
+    how: tuple[int, int, int],
+    apart: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     "The reliability and the measures of the test rows; `how` is bins, draws and seed."
-    fitted, found = _scaled(table, classes)
+    fitted, found = _scaled(table, classes, apart)
     test = table[table['part'] == 'test']
     y, p = checked(test['label'], test[[f'p_{c}' for c in classes]], classes)
     who = test['patient'].to_numpy()

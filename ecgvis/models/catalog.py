@@ -7,7 +7,7 @@ __all__ = ['Architecture', 'add_architecture', 'remove_architecture', 'list_mode
 
 # %% ../../nbs/40_models/00_catalog.ipynb #8f4a3f93
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..config import did_you_mean
@@ -29,6 +29,14 @@ class Architecture:
     title: str = ''  # of a published system
     source: str = ''  # where that was published: a DOI or arXiv number
     recipe: Mapping[str, Any] = field(default_factory=dict)  # its settings of training
+
+    @property
+    def tuned(self) -> bool:
+        "Whether a search replaces what was published of its training."
+        return self.title.endswith(_TUNED)
+
+
+_TUNED = ', tuned here'
 
 
 _CATALOG: dict[str, Architecture] = {}
@@ -57,7 +65,11 @@ def published_systems() -> dict[str, Architecture]:
 
 
 def architecture(name: str) -> Architecture:
-    "The facts of an architecture by its name."
+    """The facts of an architecture by its name; `<name>-tuned` is a published network whose
+    settings a search finds."""
+    own = _CATALOG.get(name.removesuffix('-tuned'))
+    if own and own.name != name and own.title and own.input != 'features':
+        return replace(own, title=own.title + _TUNED)
     if name not in _CATALOG:
         raise EcgvisError(
             f'unknown architecture {name!r}',
@@ -121,7 +133,7 @@ _published(
 )
 _published(
     'lightx3ecg',
-    'LightX3ECG 2022 (leads I, II, V1)',
+    'inspired by LightX3ECG 2022 (leads I, II, V1)',
     'arXiv 2207.12381',
     'signal',
     options=dict(leads=('I', 'II', 'V1'), lost=0.5),
@@ -191,5 +203,8 @@ _published(
     ),
 )
 _published(
-    'zheng2020', 'Zheng 2020 (features, boosted trees)', '10.1038/s41598-020-59821-7', 'features'
+    'zheng2020',
+    'inspired by Zheng 2020 (features, boosted trees)',
+    '10.1038/s41598-020-59821-7',
+    'features',
 )

@@ -114,7 +114,7 @@ def create(
     if architecture(name).input == 'features':
         remedy = 'train it with models.trees.fit_trees'
         raise EcgvisError(f'{name} is no network', field='architecture', remedy=remedy)
-    model = _BUILDERS[name]()
+    model = _BUILDERS[architecture(name).name]()
     if source.kind == 'imagenet':
         _load(model, _read(source), source.file)
     parent, attribute, old = _head(model)

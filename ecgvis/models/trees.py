@@ -129,6 +129,7 @@ def fit_trees(
     bins: int = 100,
     seed: int = 1,
     jobs: int = 0,
+    fold: str | None = None,  # `all`: train on all but the test part, as of `train.fit`
 ) -> dict[str, Any]:  # the run record, as in `run.json`
     """Train trees on the training part, predict all parts; a finished run of the same settings is
     returned as it is."""
@@ -137,12 +138,15 @@ def fit_trees(
     trees = trees or Trees()
     about = dict(architecture='zheng2020', classes=list(classes), layouts=['features'])
     settings = about | dict(seed=seed, bins=bins, measured=measured) | asdict(trees)
-    stage = Stage(run, digest(FORMATS['final'], settings, read_json(dataset / 'done.json')['key']))
+    key = read_json(dataset / 'done.json')['key']
+    stage = Stage(run, digest(FORMATS['final'], settings, key, fold))
     if stage.done:
         return read_json(run / 'run.json')
     begin = pd.Timestamp.now()
     splits = read_table(dataset / 'splits.parquet')
     y = splits['label'].map(list(classes).index).to_numpy()
+    if fold == 'all':
+        splits['part'] = splits['part'].replace('validation', 'train')
     train = splits['part'].eq('train').to_numpy()
     ids = splits['id'].tolist()
     x = _features(dataset / 'store.lmdb', ids, train, measured, bins, jobs)

@@ -38,12 +38,21 @@ from .page import Section, cell
 from .record import records, records_section, runs_section
 from .results import curves_section, results_section
 from .search import DAMAGED, search_section
-from .style import chosen_run, highest_run, label, people_note, unit, validation_f1
+from ecgvis.report.style import (
+    chosen_run,
+    highest_run,
+    label,
+    made_with,
+    people_note,
+    unit,
+    validation_f1,
+)
 from .systems import cross_section, elsewhere_section, systems_section
 from ecgvis.report.training import (
     compared,
     differences_text,
     gap_section,
+    rates_section,
     seeds_section,
     steps_section,
 )
@@ -91,6 +100,8 @@ def _banners(study: StudyFiles) -> list[str]:
             f'Weights: none (trained from scratch) in {scratch} of {n} runs. Published rows '
             'started from ImageNet weights.'
         )
+    if len(made := made_with(study.runs)) > 1 or 'not on record' in made:
+        lines.append(f'By what the runs were made: {"; ".join(made)}.')
     lines += [f'Classes: {choice}.' for choice in s.get('choices') or ()]
     lines += _classes_changed(study)
     out = sum((s.get('reasons') or {}).values())
@@ -227,6 +238,7 @@ _RESULTS = (
     systems_section,
     cross_section,
     steps_section,
+    rates_section,
     seeds_section,
     comparison_section,
     curves_section,
@@ -297,5 +309,9 @@ def report(
         head = _head(s) if name == 'index' else ''
         chapters.append(Chapter(name, title, _sections(s, makers), head))
     chapters += records(s)[0]
-    footer = f'Made by ecgvis {__version__} from the files of the study folder.'
+    programs = made_with(s.runs)
+    made = f'Runs made with: {programs[0]}. ' if programs else ''
+    if len(programs) > 1:
+        made = f'Runs made by {len(programs)} programs: chapter Methods. '
+    footer = f'{made}Pages written by ecgvis {__version__} from the files of the study folder.'
     return write_book(s.folder / 'report', f'ECG chart study: {s.name}', chapters, footer)

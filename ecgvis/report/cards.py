@@ -8,10 +8,9 @@ __all__ = ['cards_section', 'limits', 'limits_section', 'missing_section']
 # %% ../../nbs/90_report/78_cards.ipynb #2c79be4b
 from typing import Any
 
-from .. import __version__
 from .checklist import AUTHOR, counts_text
 from .page import Group, Row, Section, Table
-from .style import data_name, label, people_note, source, system, unit
+from .style import data_name, label, made_with, people_note, source, system, unit
 from ..runs import Run, StudyFiles, missing
 
 # %% ../../nbs/90_report/78_cards.ipynb #8f68cc4b
@@ -40,7 +39,6 @@ def _facts(study: StudyFiles, r: Run) -> dict[str, str]:
     if parameters := r.record.get('parameters'):
         size = f'{parameters:,} parameters'
         file = f'{r.id.replace("/seed", "/final/seed")}/model.safetensors'
-    versions = {'ecgvis': __version__} | (r.record.get('versions') or {})
     classes = ', '.join(r.settings.get('classes') or ('classes not recorded',))
     return {
         'Model': f'{system(study, r.architecture)}, {size}',
@@ -53,7 +51,7 @@ def _facts(study: StudyFiles, r: Run) -> dict[str, str]:
         'Not for': 'diagnosis, or any decision on a patient: it is no medical device',
         'Intended users and setting': AUTHOR,
         'Licence of weights and data': AUTHOR,
-        'Made with': ', '.join(f'{k} {v}' for k, v in versions.items()),
+        'Made with': made_with([r])[0],
     }
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from .. import __version__
 from .page import Row, Section, Table
 from ecgvis.report.style import (
     chosen_run,
@@ -21,6 +20,7 @@ from ecgvis.report.style import (
     highest_run,
     interval,
     label,
+    made_with,
     people_note,
     run_ids,
     system,
@@ -106,9 +106,8 @@ def _model_facts(s: StudyFiles) -> dict[str, str]:
         steps = ', '.join(k for k in ('head', 'bayes', 'refine') if asked.get(k) is not None)
         by = f' by the steps {steps}' if steps else ''
         facts['models'] = f'{names}; settings chosen on validation recordings{by}'
-    if versions := next((v for r in s.runs if (v := r.record.get('versions'))), None):
-        known = {'ecgvis': __version__} | versions
-        facts['versions'] = ', '.join(f'{k} {v}' for k, v in known.items())
+    if s.runs:
+        facts['versions'] = f'runs made with: {"; ".join(made_with(s.runs))}'
     if s.finished:
         sizes = {(r.test['n'], r.test['patients']) for r in s.finished}
         counts = sorted(f'n = {n:,} charts of {of:,} {unit(s)}' for n, of in sizes)

@@ -86,12 +86,14 @@ def _verdict_row(start: Row, layout: str, method: str, v: dict[str, Any]) -> Row
     for title, blank in (('Deletion', ''), ('Insertion', ' ')):
         name = title.lower()
         row[title] = v.get(name)
-        row[f'by chance{blank}'] = v.get(f'{name}_chance')
+        row[f'shifted{blank}'] = v.get(f'{name}_chance')
         row[f'by edges{blank}'] = v.get(f'{name}_edges')
+    row['p'] = v.get('p')
     row['Shuffled weights'] = v.get('random_weights')
     row['Infidelity'] = v.get('infidelity')
     row['Sensitivity'] = v.get('sensitivity')
-    row['Other layout'] = number(v.get('rho'), v.get('rho_low'), v.get('rho_high'))
+    beyond = (v.get('beyond_ink'), v.get('beyond_low'), v.get('beyond_high'))
+    row['Other layout'] = number(*beyond)
     return row
 
 
@@ -172,12 +174,14 @@ def explanations_section(study: StudyFiles) -> Section:
     end = f'Data: {data_name(study)}, {n}. {agreement} {run_ids(runs)}'
     caption = (
         'Deletion: mean probability while ink is taken away along the map, low is good; '
-        'insertion: high is good; each beside the same by chance and by edges. Shuffled weights: '
-        'rank correlation with the map of a network of random weights, near 0 is good. '
+        'insertion: high is good; each beside the same map shifted and beside edges. p: rank of '
+        'insertion less deletion among the shifts. Other layout: with the ink taken out. '
+        'Shuffled weights: size of the '
+        'rank correlation with maps of shuffled weights, near 0 is good. '
     )
     text = (
-        'A map that fails is shown with what it fails: it explains less than chance or edges do, '
-        'or does not depend on the network, or moves with the layout.'
+        'A map that fails is shown with what it fails: it explains no more than the same map '
+        'shifted, or than edges, or does not depend on the network, or moves with the layout.'
     )
     all_rows = Table('verdicts', 'Verdicts', caption + end, rows, 2)
     items: list[Item] = [Table('passes', 'Maps that pass', end, _passes(rows))]

@@ -21,6 +21,7 @@ from scipy.special import softmax
 from ..core import atomic, progress, to_plain, write_json, write_table
 from ..data.recording import GROUP_OF, GROUPS
 from ..evaluate.metrics import evaluate
+from ..runs import provenance
 from ..simulate.recordings import simulate
 
 # %% ../../nbs/90_report/05_rehearsal.ipynb #ad5cc8df
@@ -205,6 +206,10 @@ def _run(r: Rehearsal, folder: Path, splits: pd.DataFrame, k: int) -> None:
             lr=0.003,
             batch=32,
             optimizer='adamw',
+            clip=1.0,
+            warmup=1.0,
+            restart=True,
+            recalibrate=True,
             seed=seed,
         ),
         folder / 'config.json',
@@ -228,7 +233,7 @@ def _run(r: Rehearsal, folder: Path, splits: pd.DataFrame, k: int) -> None:
             parameters=int(costs['counts']['parameters']),
             signals=dict(fs=500, seconds=10),
             recordings=splits['part'].value_counts().to_dict(),
-            versions=dict(numpy=np.__version__),
+            provenance=provenance(device='made up'),
         ),
         folder / 'run.json',
     )

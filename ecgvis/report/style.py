@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['GREY', 'DARK', 'PALETTE', 'MARKERS', 'plain', 'axes', 'preview', 'write_in_cells', 'plain_numbers', 'family',
            'model_colour', 'styles', 'marker', 'system', 'who', 'first_runs', 'number', 'validation_f1', 'chosen_run',
-           'highest_run', 'label', 'data_name', 'run_ids', 'unit', 'people_note', 'interval', 'source']
+           'highest_run', 'label', 'data_name', 'run_ids', 'unit', 'people_note', 'interval', 'source', 'made_with']
 
 # %% ../../nbs/90_report/20_style.ipynb #22a3baa8
 import io, re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from PIL import Image
 from ..data.tables import patients_note
 from ..intervals import INTERVAL
 from .page import Row
-from ..runs import Run, StudyFiles, optional
+from ..runs import LIBRARIES, Run, StudyFiles, optional
 
 # %% ../../nbs/90_report/20_style.ipynb #1fba1063
 GREY = '#9aa5b0'  # of axes and lines that only guide the eye
@@ -242,3 +243,22 @@ def source(
     draws = '/'.join(map(str, sorted({r.metrics.get('draws', 0) for r in runs})))
     how = f'Intervals: {interval(study)}, {draws} draws. ' if intervals else ''
     return f'Data: {where}, n = {n} charts of {units} {unit(study)}. {how}{run_ids(runs)}'
+
+# %% ../../nbs/90_report/20_style.ipynb #7b55dcd5
+def _program(r: Run) -> str:
+    "By what a run was made, in words."
+    made = r.record.get('provenance') or {}
+    if not made:
+        return 'not on record'
+    commit = f' (commit {made["commit"][:10]})' if made.get('commit') else ''
+    parts = [f'ecgvis {made.get("ecgvis", "of unknown version")}{commit}']
+    parts += [f'{name} {made[name]}' for name in ('python', *LIBRARIES) if name in made]
+    return ', '.join(parts)
+
+
+def made_with(runs: Sequence[Run]) -> list[str]:
+    "The programs that made some runs, a line each; how many runs each made where they differ."
+    counts = Counter(map(_program, runs))
+    if len(counts) < 2:
+        return list(counts)
+    return [f'{name}: {n} of {len(runs)} runs' for name, n in counts.most_common()]

@@ -53,14 +53,14 @@ def _own(r: Run) -> Row:
 def _system_rows(
     study: StudyFiles, p: Mapping[str, Any], architectures: Sequence[str], about: Row
 ) -> list[Row]:
-    "A row per configuration of a system; one without own figures where none was trained."
+    """A row per configuration of a system, with its published recipe and, where it was, tuned here;
+    one without own figures where none was trained."""
     published = {'System': p['system'], **about, 'Published': figures_text(p)}
     published['Protocol'] = p.get('protocol')
     rows = list[Row]()
-    for a in architectures:
+    for a in [x for name in architectures for x in (name, f'{name}-tuned')]:
         for r in first_runs([r for r in study.finished if r.architecture == a]):
-            name = {'System': system(study, a)} if len(architectures) > 1 else {}
-            rows.append(published | name | _own(r))
+            rows.append(published | {'System': system(study, a)} | _own(r))
     return rows or [published | {'_mark': 'published'}]
 
 # %% ../../nbs/90_report/40_systems.ipynb #f10bb94a
@@ -102,7 +102,8 @@ def systems_section(study: StudyFiles) -> Section | None:
     )
     text = (
         'What papers report, and what the same systems reach on this hold-out. Those called '
-        '"inspired by" fill gaps of their papers.'
+        '"inspired by" fill gaps of their papers; those called "tuned here" are trained with '
+        'settings that this study searched, in place of the published recipe.'
     )
     tables = (
         Table('systems-same', 'Published on the same data set', same, _same(study)),

@@ -20,6 +20,7 @@ class Method:
     source: str  # where it is described
     counts_ink: bool = False  # values are contributions of the ink that is there, not slopes
     signed: bool = True  # values may speak against the class
+    weighed: bool = False  # Grad-CAM is part of it
 
 
 _SELVARAJU = 'Selvaraju et al. 2017, arXiv 1610.02391'
@@ -33,15 +34,19 @@ _STUDY = "the study's own variant"
 _METHODS: dict[str, Method] = {
     m.name: m
     for m in (
-        Method('gradcam', 'Grad-CAM', _SELVARAJU, signed=False),
+        Method('gradcam', 'Grad-CAM', _SELVARAJU, signed=False, weighed=True),
         Method('guided_backprop', 'Guided backpropagation', _SPRINGENBERG),
-        Method('guided_gradcam', 'Guided Grad-CAM', _SELVARAJU),
-        Method('guided_gradcam_positive', 'Guided Grad-CAM, positive', _SELVARAJU, signed=False),
-        Method('guided_gradcam_absolute', 'Guided Grad-CAM, absolute', _SELVARAJU, signed=False),
+        Method('guided_gradcam', 'Guided Grad-CAM', _SELVARAJU, weighed=True),
+        Method(
+            'guided_gradcam_positive', 'Guided Grad-CAM, positive', _SELVARAJU, False, False, True
+        ),
+        Method(
+            'guided_gradcam_absolute', 'Guided Grad-CAM, absolute', _SELVARAJU, False, False, True
+        ),
         Method('gradient', 'Gradient', _SIMONYAN),
         Method('gradient_x_ink', 'Gradient x ink', _SHRIKUMAR, counts_ink=True),
         Method('integrated_gradients', 'Integrated gradients', _SUNDARARAJAN, counts_ink=True),
-        Method('relu_replaced', 'Guided Grad-CAM of a network made ReLU', _STUDY),
+        Method('relu_replaced', 'Guided Grad-CAM of a network made ReLU', _STUDY, weighed=True),
     )
 }
 

@@ -9,7 +9,7 @@ __all__ = ['METHODS', 'PUBLISHED', 'SaliencyConfig']
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
-from ..config import different, one_of, setting, settings
+from ..config import no_repeats, one_of, setting, settings
 from .catalog import list_methods
 from ..train.config import Device
 
@@ -30,22 +30,20 @@ class SaliencyConfig:
     "What of a finished run is explained, and how."
 
     recordings: int = setting(2, 'recordings of the hold-out that are explained', ge=0)
-    methods: Annotated[tuple[Annotated[str, one_of(list_methods)], ...], different] = setting(
+    methods: Annotated[tuple[Annotated[str, one_of(list_methods)], ...], no_repeats] = setting(
         METHODS, 'maps made', min_length=1
     )
-    layouts: Annotated[tuple[Annotated[str, one_of(_layouts)], ...], different] = setting(
+    layouts: Annotated[tuple[Annotated[str, one_of(_layouts)], ...], no_repeats] = setting(
         (), 'layouts besides those of the run; none: a published one, where the run has one layout'
     )
     layer: str = setting('', 'layer of Grad-CAM, a module of the network; none: the usual one')
-    draws: int = setting(
-        19, 'orders by chance that deletion and insertion are compared with', ge=1, le=100_000
-    )
+    draws: int = setting(99, 'shifts that a map is compared with, at most', ge=20, le=100_000)
     seed: int = setting(0, 'seed of the choice and of chance', ge=0)
     others: int = setting(3, 'runs of other seeds that maps are compared with, at most', ge=0)
     shuffled_labels: bool = setting(
         False, 'train again on shuffled labels and compare maps with it: one more training'
     )
-    formats: Annotated[tuple[Literal['png', 'svg', 'pdf'], ...], different] = setting(
+    formats: Annotated[tuple[Literal['png', 'svg', 'pdf'], ...], no_repeats] = setting(
         ('png',), 'formats of the figures', min_length=1
     )
     dpi: float = setting(150.0, 'resolution of PNG', ge=10, le=1200)

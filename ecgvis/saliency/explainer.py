@@ -112,7 +112,7 @@ def explain_recording(
     layer: str = '',  # of Grad-CAM; '' for that of the family
     beats: Beats | None = None,  # None: detected
     label_run: FinishedRun | None = None,  # one trained on shuffled labels
-    draws: int = 19,  # orders by chance
+    draws: int = 99,  # shifts of a map, at most; from 20 on it can pass
     seed: int = 0,  # of chance
 ) -> Explained:
     "Explain a recording and judge the explanations; nothing is written."
@@ -300,7 +300,7 @@ def explain(
     beats: Beats | None = None,  # where the waves are; None: detected
     label_run: str | Path | None = None,  # folder of a run trained on shuffled labels
     formats: Sequence[str] = ('svg', 'png'),  # of the figures: svg, png, pdf
-    draws: int = 19,  # orders by chance that deletion and insertion are compared with
+    draws: int = 99,  # shifts that a map is compared with, at most; from 20 on it can pass
     seed: int = 0,  # of chance
     dpi: float = 150,  # of PNG
     device: str = 'auto',  # where to compute

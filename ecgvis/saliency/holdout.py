@@ -254,7 +254,7 @@ def _method_summary(part: pd.DataFrame, rho: pd.Series) -> dict[str, Any]:
     found['seeds_rho_low'] = _number(rho.min())
     found['seeds_rho_high'] = _number(rho.max())
     for name in ('infidelity', 'sensitivity', 'random_weights'):
-        found[name] = _number(part[name].median())
+        found[name] = _number(part[name].astype(float).median())
     return found
 
 

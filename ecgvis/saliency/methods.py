@@ -114,6 +114,7 @@ class Pass:
     layout: torch.Tensor  # int64 [N]
     target: torch.Tensor  # int64 [N], class indices
     layer: str = ''  # name of a module of the network; '' for the default
+    rectified: bool = True  # Grad-CAM without what speaks against the class
 
     def _forward(self, ink: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         "Logits of some ink, and the output of the layer on the way."
@@ -155,12 +156,13 @@ class Pass:
         return guided_gradient(self)
 
 # %% ../../nbs/80_saliency/20_methods.ipynb #b1653e24
-def grad_cam(p: Pass) -> torch.Tensor:  # [N, H, W], not negative
+def grad_cam(p: Pass) -> torch.Tensor:  # [N, H, W], not negative where rectified
     """Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391), enlarged bilinearly; equals captum's
     LayerGradCam with `relu_attributions`."""
     _, seen, answer = p.ran
     weights = torch.autograd.grad(answer, seen, retain_graph=True)[0].mean((2, 3), keepdim=True)
-    small = F.relu((weights * seen.detach()).sum(1, keepdim=True))
+    small = (weights * seen.detach()).sum(1, keepdim=True)
+    small = F.relu(small) if p.rectified else small
     return F.interpolate(small, p.cover.shape[1:], mode='bilinear')[:, 0]
 
 
@@ -265,7 +267,7 @@ def with_relu(net: InkNet) -> InkNet:
 
 @method('relu_replaced')
 def _relu_replaced(p: Pass) -> torch.Tensor:
-    other = Pass(with_relu(p.net), p.cover, p.layout, p.target, p.layer)
+    other = Pass(with_relu(p.net), p.cover, p.layout, p.target, p.layer, p.rectified)
     if left := sorted(set(rectifiers(other.ran[2])) - {'ReLU'}):
         raise EcgvisError(
             f'{", ".join(left)} in this network is no module: it cannot be replaced',
@@ -315,6 +317,7 @@ def maps(
     target: np.ndarray | Sequence[int] | None = None,  # class indices; None: the answers
     layer: str = '',  # of Grad-CAM: a module name; '' for that of the family
     batch: int = 16,  # charts at a time
+    rectified: bool = True,  # Grad-CAM without what speaks against the class
 ) -> dict[str, np.ndarray]:
     """Maps float32 [N, H, W] by method: the effect of more ink on the logit, in the method's own
     sense. Computed on the device of the network, which is left as it was. `EcgvisError` for what
@@ -329,7 +332,8 @@ def maps(
         for k in range(0, len(drawn), batch):
             part = slice(k, k + batch)
             cover = torch.from_numpy(drawn[part]).to(device) / 255
-            p = Pass(net, cover, layouts[part].to(device), targets[part].to(device), layer)
+            where = (layouts[part].to(device), targets[part].to(device))
+            p = Pass(net, cover, *where, layer, rectified)
             for m in chosen:
                 found[m.name].append(_finite(m, compute_maps(m.name, p)))
     empty = np.zeros(drawn.shape, np.float32)

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from ..core import progress
-from .attribution import Agreement, Chart, attributions, chart_agreement, slopes_of
+from .attribution import Agreement, Chart, chart_agreement, slopes_of
 from ecgvis.saliency.faithfulness import (
+    LEVEL,
     Curves,
     curves,
-    map_correlation,
+    likeness,
     relative_infidelity,
     sensitivity,
+    unrectified,
     weight_dependence,
 )
 from .methods import InkNet
@@ -29,41 +31,53 @@ class Verdict:
     "What is known of a map's faithfulness; None where it was not measured."
 
     deletion: float  # mean probability while ink goes, along the map; low is good
-    deletion_chance: float  # mean of orders by chance
+    deletion_chance: float  # mean of the map shifted
     deletion_edges: float
     insertion: float  # high is good
     insertion_chance: float
     insertion_edges: float
-    random_weights: float  # rank correlation with the map of the network with its weights shuffled
-    random_labels: float | None  # and of one trained on shuffled labels
+    p: float  # of insertion less deletion, by rank among the shifts
+    shifts: int  # that were asked
+    random_weights: float | None  # size of the rank correlation with maps of shuffled weights
+    random_labels: float | None  # and with that of a network trained on shuffled labels
     infidelity: float  # 0 perfect, 1 no account
     sensitivity: float  # largest relative change
     rho: float | None  # rank correlation with another layout
     rho_low: float | None
     rho_high: float | None
-    beyond_ink: float | None
+    beyond_ink: float | None  # the same with the ink taken out
+    beyond_low: float | None
+    beyond_high: float | None
     fails: tuple[str, ...]  # in words; none is a pass
 
 # %% ../../nbs/80_saliency/65_verdict.ipynb #cc3ba75f
+def _number(x: float | None) -> str:
+    return 'not measured' if x is None else f'{x:.2f}'
+
+
+def _interval(x: float | None, low: float | None, high: float | None) -> str:
+    return f'{_number(x)} [{_number(low)}, {_number(high)}]'
+
+
 def verdict_phrases(v: Verdict) -> list[str]:
     "What was measured, in phrases."
 
     def beside(name: str) -> str:
         mine, chance, edges = (getattr(v, name + end) for end in ('', '_chance', '_edges'))
-        return f'{name} {mine:.2f} (chance {chance:.2f}, edges {edges:.2f})'
+        return f'{name} {mine:.2f} (shifted {chance:.2f}, edges {edges:.2f})'
 
-    labels = 'not measured' if v.random_labels is None else f'rho {v.random_labels:.2f}'
     found = [
         beside('deletion'),
         beside('insertion'),
-        f'shuffled weights rho {v.random_weights:.2f}',
-        f'shuffled labels {labels}',
+        f'p {v.p:.2g} of {v.shifts} shifts',
+        f'shuffled weights |rho| {_number(v.random_weights)}',
+        f'shuffled labels |rho| {_number(v.random_labels)}',
         f'infidelity {v.infidelity:.2f}',
         f'sensitivity {v.sensitivity:.2f}',
     ]
     if v.rho is not None:
-        interval = f'[{v.rho_low:.2f}, {v.rho_high:.2f}]'
-        found.append(f'other layout rho {v.rho:.2f} {interval}, beyond ink {v.beyond_ink:.2f}')
+        beyond = _interval(v.beyond_ink, v.beyond_low, v.beyond_high)
+        found.append(f'other layout rho {v.rho:.2f}, beyond ink {beyond}')
     return found
 
 # %% ../../nbs/80_saliency/65_verdict.ipynb #c39cedfb
@@ -72,32 +86,37 @@ def verdict_phrases(v: Verdict) -> list[str]:
 _LIKE = 0.5
 
 
+def _likeness(rho: float | None, what: str) -> str:
+    "What is wrong with a likeness to maps of a shuffled network, if anything; NaN: not measured."
+    if rho is None or rho < _LIKE:
+        return ''
+    known = 'not measured' if np.isnan(rho) else 'much the same'
+    return f'{known} with shuffled {what}'
+
+
 def _failures(
     empty: bool,
-    down: np.ndarray,  # areas under deletion: of the map, of edges, by chance
-    up: np.ndarray,  # and under insertion
-    weights: float,  # rank correlation with the map of shuffled weights
-    labels: float | None,  # and of shuffled labels
+    c: Curves,
+    weights: float,  # size of the rank correlation with maps of shuffled weights
+    labels: float | None,  # and of shuffled labels; None: no such network
     other: Agreement | None,  # with another layout
 ) -> tuple[str, ...]:
     "What a map fails, in words."
     if empty:
         return ('nothing speaks for the class',)
-    follows = not other or other.low > 0 and other.beyond_ink > 0
     found = [
-        (down[0] < down[2:].min(), 'deletion no better than chance'),
-        (up[0] > up[2:].max(), 'insertion no better than chance'),
-        (down[0] < down[1] or up[0] > up[1], 'deletion and insertion no better than along edges'),
-        (weights < _LIKE, 'much the same with shuffled weights'),
-        (labels is None or labels < _LIKE, 'much the same with shuffled labels'),
-        (follows, 'differs between layouts'),
+        '' if c.p < LEVEL else 'deletion and insertion no better than when shifted',
+        '' if c.gain[0] > c.gain[1] else 'deletion and insertion no better than along edges',
+        _likeness(weights, 'weights'),
+        _likeness(labels, 'labels'),
+        '' if not other or other.beyond_low > 0 else 'differs between layouts beyond the ink',
     ]
-    return tuple(words for fine, words in found if not fine)
+    return tuple(filter(None, found))
 
 # %% ../../nbs/80_saliency/65_verdict.ipynb #1ed7fe24
 def _curve_means(c: Curves) -> dict[str, Any]:
-    "Mean probabilities along the map, by chance and along edges."
-    found = dict[str, Any]()
+    "Mean probabilities along the map, along its shifts and along edges, and what shifts say."
+    found = dict[str, Any](p=c.p, shifts=len(c.gain) - 2)
     for name, areas in zip(('deletion', 'insertion'), c.areas):
         found[name] = float(areas[0])
         found[f'{name}_chance'] = float(areas[2:].mean())
@@ -106,13 +125,20 @@ def _curve_means(c: Curves) -> dict[str, Any]:
 
 
 def _agreement_facts(agree: Agreement | None) -> dict[str, Any]:
-    "How far a map agrees with that of another layout; None where there is none."
+    "How far a map agrees with that of another layout; None where that is not known."
     if agree is None:
-        return dict(rho=None, rho_low=None, rho_high=None, beyond_ink=None)
-    interval = dict(rho_low=agree.low, rho_high=agree.high)
-    return dict(rho=agree.rho, **interval, beyond_ink=agree.beyond_ink)
+        names = ('rho', 'rho_low', 'rho_high', 'beyond_ink', 'beyond_low', 'beyond_high')
+        return dict.fromkeys(names)
+    found = dict(rho=agree.rho, rho_low=agree.low, rho_high=agree.high)
+    beyond = dict(beyond_low=agree.beyond_low, beyond_high=agree.beyond_high)
+    return found | dict(beyond_ink=agree.beyond_ink) | beyond
 
 # %% ../../nbs/80_saliency/65_verdict.ipynb #f8b460f8
+def _known(x: float | None) -> float | None:
+    "None where nothing was measured."
+    return None if x is None or np.isnan(x) else x
+
+
 def judge_maps(
     net: InkNet,  # the network
     chart: Chart,
@@ -122,14 +148,13 @@ def judge_maps(
     layer: str = '',  # of Grad-CAM
     other: tuple[Chart, dict[str, np.ndarray]] | None = None,  # another layout, its attributions
     label_net: InkNet | None = None,  # a network trained on shuffled labels
-    draws: int = 19,  # orders by chance
+    draws: int = 99,  # shifts of a map, at most; from 20 on it can pass
     seed: int = 0,  # of chance
 ) -> tuple[dict[str, Verdict], dict[str, Curves]]:  # by method
     "Measure all maps of a chart."
-    weights = weight_dependence(net, chart, given, target, layer).set_index('method').rho
-    mixed = dict[str, np.ndarray]()
-    if label_net:
-        mixed = attributions(label_net, chart, list(given), target, layer)[1]
+    signed = unrectified(net, chart, given, target, layer)
+    weights = weight_dependence(net, chart, signed, target, layer).set_index('method').rho
+    labels = likeness(signed, label_net, chart, target, layer) if label_net else {}
     slopes = {m: slopes_of(m, x, chart.cover) for m, x in found.items()}
     infidelities = relative_infidelity(net, chart, slopes, target, seed=seed)
     verdicts = dict[str, Verdict]()
@@ -138,15 +163,14 @@ def judge_maps(
     for m in progress(list(found), f'judging maps in {chart.layout.name}', 'maps'):
         values = slopes[m] * chart.cover
         known = lines[m] = curves(net, chart, values, target, draws, seed=seed, known=known)
-        labels = map_correlation(given[m], mixed[m], chart.cells.hz) if mixed else None
         agree = chart_agreement(given[m], other[1][m], chart, other[0]) if other else None
         verdicts[m] = Verdict(
             **_curve_means(known),
-            random_weights=float(weights[m]),
-            random_labels=labels,
+            random_weights=_known(float(weights[m])),
+            random_labels=_known(labels.get(m)),
             infidelity=infidelities[m],
             sensitivity=sensitivity(net, chart, m, target, layer, seed=seed),
             **_agreement_facts(agree),
-            fails=_failures(not found[m].any(), *known.areas, float(weights[m]), labels, agree),
+            fails=_failures(not found[m].any(), known, float(weights[m]), labels.get(m), agree),
         )
     return verdicts, lines

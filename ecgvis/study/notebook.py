@@ -110,7 +110,7 @@ def tiny_study() -> Study:
         data=DataConfig(simulate=60),
         train=dict(epochs=2, size=64, steps=4, weights='none'),
         costs=CostConfig(runs=20, repeats=6, seconds=1.0, memory=False),
-        saliency=SaliencyConfig(1, ('gradcam', 'guided_gradcam'), draws=3),
+        saliency=SaliencyConfig(1, ('gradcam', 'guided_gradcam'), draws=20),
     )
 
 

@@ -29,7 +29,7 @@ from ..data.split import keep_split, split_recordings
 from ..simulate.dataset import write_dataset
 from ..store.ingest import keep_only, write
 from ..store.signals import open_store
-from ..data.config import CLASSES, DataConfig, split_text
+from ..data.config import DataConfig, split_text
 from .study import data_key, fingerprint
 
 # %% ../../nbs/95_study/10_prepare.ipynb #1b2de670
@@ -82,12 +82,6 @@ def _classes(
     write_table(index, folder / 'index.parquet')
     write_table(audit.audit_table(index), folder / 'audit.csv')
     print(audit.render_summary(summary), flush=True)
-    column, _ = CLASSES[config.classes]
-    there = set(index[column][index['status'] == 'ok'])
-    for old, new in config.merge.items():
-        if new not in there:
-            what = f'cannot merge {old}={new}: no recording is of class {new}'
-            raise EcgvisError(what, folder, 'merge', ', '.join(sorted(there)))
     rare: dict[str, Any] = dict(min_per_class=config.min_per_class, drop_rare=config.drop_rare)
     return choose_classes(index, config.classes, merge=config.merge, **rare)
 

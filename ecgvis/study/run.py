@@ -99,20 +99,27 @@ def _search(study: Study, step: Step, stop: Stop) -> list[Path]:
 
 @_does('final', 'fold')
 def _train(study: Study, step: Step, stop: Stop) -> list[Path]:
+    from ecgvis.search.stages import follow_recipe
     from ecgvis.train.loop import fit
 
     model = _model(study, step)
     dataset = study.dataset
+    part = 'all' if step.kind == 'final' and study.plan.bayes else None
     if step.kind == 'fold':
         config = model.config(study.seeds[0])
         dataset = _fold_dataset(study, step)
     else:
-        config = replace(_found(model, stop), seed=int(step.part.removeprefix('seed-')))
+        config = _found(model, stop)
+        if part and not model.plan.bayes and model.known.input != 'features':
+            config = follow_recipe(config, model.folder, dataset, stop)
+        config = replace(config, seed=int(step.part.removeprefix('seed-')))
     if model.known.input == 'features':
-        _fit_trees(model, config.seed, step.folder, dataset)
+        _fit_trees(model, config.seed, step.folder, dataset, part)
     else:
-        everything = step.kind == 'final' and model.plan.bayes
-        fit(config, step.folder, dataset, 'all' if everything else None, save_now=stop)
+        fit(config, step.folder, dataset, part, save_now=stop)
+        if part:  # for a temperature
+            with atomic(step.folder / 'out_of_fold.parquet') as tmp:
+                shutil.copyfile(model.folder / 'out_of_fold.parquet', tmp)
     return [step.folder / name for name in ('done.json', 'run.json', 'predictions.parquet')]
 
 # %% ../../nbs/95_study/20_run.ipynb #06ed0a0c
@@ -126,14 +133,14 @@ def _fold_dataset(study: Study, step: Step) -> Path:
         return cross_dataset(study.dataset, folder, study.cross, repeat, fold)
 
 
-def _fit_trees(model: Model, seed: int, folder: Path, dataset: Path) -> None:
+def _fit_trees(model: Model, seed: int, folder: Path, dataset: Path, part: str | None) -> None:
     "Trees on features, on those of Diagnostics.xlsx where there is one."
     from ecgvis.models.trees import fit_trees
 
     root = model.study.data.root
     measured = Path(root) / 'Diagnostics.xlsx'
     table = str(measured) if root and measured.exists() else None
-    fit_trees(folder, dataset, model.study.classes, table, seed=seed)
+    fit_trees(folder, dataset, model.study.classes, table, seed=seed, fold=part)
 
 
 @_does('cross')
@@ -336,7 +343,7 @@ def _attempt(study: Study, step: Step, failed: dict[str, str], stop: Stop | None
         if not isinstance(e, EcgvisError):
             traceback.print_exc()
         failed[step.name] = problem_text(e)
-        print(f'{step.name} failed: {failed[step.name]}', flush=True)
+        print(f'{step.name} failed: {failed[step.name]}', file=sys.stderr, flush=True)
         return True
 
 # %% ../../nbs/95_study/20_run.ipynb #6b4e3364

@@ -179,7 +179,9 @@ class Model:
 
     @property
     def plan(self) -> SearchPlan:
-        return SearchPlan() if self.known.input == 'features' else self.study.plan
+        "What is searched: nothing for a published system, unless it is to be tuned."
+        published = self.known.title and not self.known.tuned
+        return SearchPlan() if published else self.study.plan
 
     def config(self, seed: int, classes: Sequence[str] = ()) -> TrainConfig:
         "Settings of the study, or those with which a published system comes."
@@ -235,7 +237,7 @@ def _check_names(study: Study) -> None:
 
 
 def _is_plain(name: str) -> bool:
-    "Whether a name can be that of a folder, and of locks, records and jobs that are called after it."
+    "Whether a name can be that of a folder, and of locks, records and jobs called after it."
     odd = not name.isprintable() or name != name.strip() or name.startswith('.')
     return not odd and Path(name).name == name and 0 < len(name.encode()) <= 100
 
@@ -274,6 +276,10 @@ def _check_training(study: Study) -> None:
                 what = f'there is no file {file}'
                 raise EcgvisError(what, None, f'{group}.{name}', 'an existing .safetensors file')
     for model in models(study):
+        if model.known.tuned and not study.plan.bayes:
+            what = f'{model.architecture} is to be tuned, and there is no search'
+            remedy = f'add search.bayes, or name {model.known.name}, which keeps its recipe'
+            raise EcgvisError(what, field='architectures', remedy=remedy)
         model.config(study.seeds[0], ('a', 'b'))
     search_plan(study.search)
 
@@ -359,7 +365,8 @@ def training_steps(
         out += before
     for seed in model.study.seeds:
         config = model.config(seed, ('a', 'b'))
-        out.append(_step(model, 'final', f'seed-{seed}', before, _asked(config)))
+        facts = _asked(config), bool(model.study.plan.bayes)  # on all, or on the training part
+        out.append(_step(model, 'final', f'seed-{seed}', before, *facts))
     return out + _cross_steps(model, checked)
 
 

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from ..config import UserPath, different, one_of, read_settings, rule, setting, settings
+from ..config import UserPath, no_repeats, one_of, read_settings, rule, setting, settings
 from ..core import read_json
-from ..models.catalog import architecture, list_models
+from ..models.catalog import architecture, list_models, published_systems
 from ..render.variation import Augment, get_augment
 
 # %% ../../nbs/50_train/00_config.ipynb #a7818c5f
@@ -62,8 +62,10 @@ def _layout_names() -> list[str]:
 
 
 def _all_models() -> list[str]:
-    "Architectures and published systems."
-    return [*list_models(), *list_models(published=True)]
+    "Architectures, published systems, and those of them that a search may tune."
+    systems = published_systems()
+    networks = [name for name, known in systems.items() if known.input != 'features']
+    return [*list_models(), *systems, *(f'{name}-tuned' for name in networks)]
 
 
 _WEIGHTS = ('auto', 'imagenet', 'none')
@@ -86,8 +88,8 @@ class TrainConfig:
     "Settings of one training run."
 
     architecture: Annotated[str, one_of(_all_models)] = setting(..., 'the network')
-    classes: Annotated[tuple[str, ...], different] = setting(..., 'labels', min_length=2)
-    layouts: Annotated[tuple[Annotated[str, one_of(_layout_names)], ...], different] = setting(
+    classes: Annotated[tuple[str, ...], no_repeats] = setting(..., 'labels', min_length=2)
+    layouts: Annotated[tuple[Annotated[str, one_of(_layout_names)], ...], no_repeats] = setting(
         ('4x2.5+II',), 'every recording appears once per layout', min_length=1
     )
     size: Annotated[int, _PIXELS] = _limited(

@@ -369,7 +369,7 @@ def fit(
     fold: int | str | None = None,  # what trains and validates, as of `split_by_fold`
     on_epoch: OnEpoch | None = None,  # called after every epoch
     test: bool = True,  # predict the test part
-    predict_parts: bool = True,  # predict the other parts
+    predict_parts: bool | str = True,  # predict the other parts, or one of them
     save_now: Callable[[], bool] | None = None,  # asked after every step; True saves a state
 ) -> dict[str, Any]:  # the run record, as in `run.json`
     """Train, keep the epoch that validates best (or the last one), predict; a finished run of the
@@ -385,7 +385,8 @@ def fit(
     data = load_parts(dataset, config, fold)
     _check_watched(config, data)
     states = Checkpoints(run, stage.key)
-    predicted = [part for part in data if (test if part == 'test' else predict_parts)]
+    wanted = {k: predict_parts in (True, k) for k in data} | dict(test=test)
+    predicted = [part for part in data if wanted[part]]
     with computing(config):
         l = _resumed(config, len(batches(config, data['train'])), states)
         _begin(l, config, run, f'{len(data["train"])} training charts, weights: {source.note}')
@@ -400,6 +401,7 @@ _RESULTS = (
     'done.json',
     'run.json',
     'predictions.parquet',
+    'out_of_fold.parquet',
     'metrics.json',
     'costs.json',
     'model.safetensors',
