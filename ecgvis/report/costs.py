@@ -311,7 +311,8 @@ def costs_section(study: StudyFiles) -> Section | None:
         'crosses: published macro-F1 of the same architecture, another hold-out, no interval. '
         f'{source(study, runs)}{machines}{partly}'
     )
-    items: list[Item] = [Plot('pareto', 'Accuracy against cost', caption, panels)] if panels else []
+    plot = Plot('pareto', 'Accuracy against cost', caption, panels)
+    items: list[Item] = [plot] if panels else []
     items += _cost_tables(study, machines)
     return Section('Costs', 'What a correct answer costs to train and to ask for.', items)
 
@@ -387,8 +388,8 @@ def _equals(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
     other = _model(study, known[x.b])
     difference = f'{x.difference:+.3f} macro-F1 (95 % interval {x.low:+.3f} to {x.high:+.3f}'
     return (
-        f'{cost.title}: the highest on the hold-out, {name}, costs {price / least:.3g} times as much as '
-        f'{other}, which it does not beat beyond chance: {difference}, corrected '
+        f'{cost.title}: the highest on the hold-out, {name}, costs {price / least:.3g} times as '
+        f'much as {other}, which it does not beat beyond chance: {difference}, corrected '
         f'p = {x.p_holm:.2g}).'
     )
 
