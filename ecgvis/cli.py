@@ -121,7 +121,9 @@ def _add_setting(p: argparse.ArgumentParser, kind: Any, name: str) -> None:
     if isinstance(one, int | float | str) and default != '':
         text += f' (default: {" ".join(map(str, default)) if many else default})'
     if isinstance(one, int):
-        more['type'] = _number(flag)
+        rules = kind.__pydantic_fields__[name].metadata
+        least = next((rule.ge for rule in rules if hasattr(rule, 'ge')), None)
+        more['type'] = _number(flag, None if least is None else int(least))
     p.add_argument(flag, nargs='+' if many else None, metavar=name.upper(), help=text, **more)
 
 # %% ../nbs/99_cli.ipynb #b205c27d

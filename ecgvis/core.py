@@ -255,7 +255,9 @@ def read_table(path: str | Path) -> 'pd.DataFrame':
         raise EcgvisError('file is missing', file=path, remedy='run the stage that writes it')
     try:
         if Path(path).suffix == '.csv':
-            return pd.read_csv(path, float_precision='round_trip')  # every digit
+            # every digit of a number; 00012 is none
+            texts = dict(id=str, patient=str)
+            return pd.read_csv(path, dtype=texts, float_precision='round_trip')
         return pd.read_parquet(path)
     except (OSError, ValueError) as e:
         what = f'cannot be read ({type(e).__name__})'

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['AMPLITUDE', 'USUAL', 'OFFSET', 'Glance', 'glance', 'amplitude', 'check_amplitude', 'limb_gap', 'limb_notes',
-           'arm_notes', 'contact_notes', 'gain_notes', 'chest_notes', 'constant_notes', 'far_notes', 'without_offset',
-           'doubts']
+           'arm_notes', 'contact_notes', 'gain_notes', 'chest_notes', 'constant_notes', 'zero_notes', 'far_notes',
+           'without_offset', 'doubts']
 
-# %% ../../nbs/10_data/08_checks.ipynb #392284d4
+# %% ../../nbs/10_data/08_checks.ipynb #9e4252dc
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations, permutations
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from .recording import LEADS, BadRecording, Recording
 
-# %% ../../nbs/10_data/08_checks.ipynb #f52f776d
+# %% ../../nbs/10_data/08_checks.ipynb #cc4fc173
 @dataclass(frozen=True, eq=False)
 class Glance:
     "What about a thousand samples of each lead say of twelve leads."
@@ -26,8 +27,17 @@ class Glance:
     level: np.ndarray  # [12] median, mV
     size: np.ndarray  # [12] 99th percentile of |x - median|, mV
     varies: np.ndarray  # [12] whether there are two values at all
-    cov: np.ndarray  # [12, 12] covariances, mV², of the samples that no lead misses
-    moves: np.ndarray  # [12, 12] the same of their changes from one to the next
+    whole: np.ndarray  # [12, n] the samples that no lead misses, without their level, mV
+
+    @cached_property
+    def cov(self) -> np.ndarray:
+        "Covariances of the leads [12, 12], mV²."
+        return _covariance(self.whole)
+
+    @cached_property
+    def moves(self) -> np.ndarray:
+        "Covariances of the leads' changes from one sample to the next [12, 12], mV²."
+        return _covariance(np.diff(self.whole, axis=1))
 
 
 def _covariance(x: np.ndarray) -> np.ndarray:
@@ -54,9 +64,8 @@ def glance(
     level = np.sort(few)[lead, last // 2]
     size = np.sort(np.abs(few - level[:, None]))
     whole = (some - level[:, None] if complete.any() else some).astype(float)
-    moves = _covariance(whole[:, 1:] - whole[:, :-1])
     high = size[lead, (0.99 * last).astype(int)]
-    return Glance(level, high, size[lead, last] > 0, _covariance(whole), moves)
+    return Glance(level, high, size[lead, last] > 0, whole)
 
 
 def _usual(values: np.ndarray) -> float:
@@ -209,7 +218,7 @@ def arm_notes(
     if left[3] - left[0] > _ARMS:
         yield 'electrodes of the arms may be exchanged: aVR runs with V5 and V6, I against them'
 
-# %% ../../nbs/10_data/08_checks.ipynb #80ac9dae
+# %% ../../nbs/10_data/08_checks.ipynb #90c0f4a4
 def _names(leads: np.ndarray) -> str:
     "The names of the leads that a mask [12] picks."
     return 'all leads' if leads.all() else ', '.join(np.array(LEADS)[leads])
@@ -217,6 +226,7 @@ def _names(leads: np.ndarray) -> str:
 
 _STILL = 0.03  # mV: a lead that moves by less ...
 _MOVES = 0.15  # ... where the usual lead moves by more
+_ALIEN = 0.13  # a lead whose correlations with all others are less is not of this heart
 _PAIRS = np.triu(np.ones((12, 12), bool), 1) & (np.arange(12) > 5)  # with a chest lead
 
 
@@ -229,6 +239,10 @@ def contact_notes(
     if still.any() and _usual(seen.size) > _MOVES:
         most = f'{seen.size[still].max():.2g} mV at most'
         yield f'contact of {_names(still)} may be lost: it moves by {most}'
+    alike = np.abs(_alike(seen.cov)) - np.eye(12)
+    apart_from_all = seen.varies & ~still & (alike.max(1) < _ALIEN)
+    if apart_from_all.any():
+        yield f'contact of {_names(apart_from_all)} may be lost: it has nothing of the other leads'
     power = seen.cov.diagonal()
     apart = power[:, None] + power - 2 * seen.cov
     same = max(0.001, step / 2 if step > 0 else 0) ** 2
@@ -236,21 +250,32 @@ def contact_notes(
         if min(seen.size[a], seen.size[b]) >= _STILL:
             yield f'copy: {LEADS[b]} is the same as {LEADS[a]}'
 
-# %% ../../nbs/10_data/08_checks.ipynb #56b27f3a
+# %% ../../nbs/10_data/08_checks.ipynb #bfaf7ed7
 _CHEST = np.array([-0.2, 0.12, 0.0, 0.02, 0.02, -0.09])  # usual size against neighbours, log10
 _NEXT = np.array([[1, 0, 1, 2, 3, 4], [2, 2, 3, 4, 5, 3]])  # two neighbours of each chest lead
 _RANGE = (-0.65, 0.85)  # of 222 recordings of hearts: -0.52 to 0.75
 
 
+def _multiple(row: np.ndarray) -> int:
+    "The whole number of µV that all samples of a lead are multiples of; 1 where there is none."
+    steps = row[np.isfinite(row)] * 1000.0
+    whole = np.rint(steps)
+    return int(np.gcd.reduce(whole.astype(int))) if np.abs(steps - whole).max() < 0.05 else 1
+
+
 def gain_notes(
     seen: Glance,  # of the signal
+    signal: np.ndarray,  # [12, T] mV
 ) -> Iterator[str]:
     "A note on the chest lead that is far larger or smaller than its neighbours."
     size = np.log10(np.maximum(seen.cov.diagonal()[6:], 1e-30)) / 2
     more = size - (size[_NEXT[0]] + size[_NEXT[1]]) / 2 - _CHEST
     more[~(seen.varies[6:] & seen.varies[6 + _NEXT].all(0))] = 0
     k = int(np.argmax(np.abs(more)))  # one wrong gain makes its neighbours look wrong, too
-    if not _RANGE[0] < more[k] < _RANGE[1]:
+    wrong = not _RANGE[0] < more[k] < _RANGE[1]
+    if not wrong and more[k] > 0.4 and _multiple(signal[6 + k]) % 10 == 0:
+        wrong = all(_multiple(signal[6 + j]) % 10 for j in _NEXT[:, k])
+    if wrong:
         near = ' and '.join(LEADS[6 + j] for j in sorted(_NEXT[:, k]))
         yield f'gain of {LEADS[6 + k]} may be wrong: {10 ** more[k]:.2g} times what {near} suggest'
 
@@ -277,7 +302,7 @@ def chest_notes(
     elif swapped.min() < _SMOOTHER[1] * way:
         yield f'chest leads {LEADS[6 + a]} and {LEADS[6 + b]} may be exchanged'
 
-# %% ../../nbs/10_data/08_checks.ipynb #60ac612a
+# %% ../../nbs/10_data/08_checks.ipynb #02bde096
 def _longest(same: np.ndarray) -> tuple[int, int]:  # first, length
     "The longest run of True."
     edges = np.flatnonzero(np.diff(np.concatenate([[0], same.view(np.int8), [0]])))
@@ -309,6 +334,28 @@ def constant_notes(
             found.setdefault(f'at {signal[lead, first]:.3g} mV {when}', []).append(LEADS[lead])
     for how, leads in found.items():
         yield f'constant: {"all leads" if len(leads) == 12 else ", ".join(leads)} {how}'
+
+
+_TURNS = 10  # steep waves may well turn at 0 so often
+
+
+def zero_notes(
+    signal: np.ndarray,  # [12, T] mV
+) -> Iterator[str]:
+    "A note on single zeros amid samples that are far from zero on one side: filled in."
+    one_row = signal.ravel()
+    at = np.flatnonzero(one_row == 0)
+    lead, within = np.divmod(at, signal.shape[1])
+    inside = (within > 0) & (within < signal.shape[1] - 1)
+    at, lead = at[inside], lead[inside]
+    before, after = one_row[at - 1], one_row[at + 1]
+    near = np.minimum(np.abs(before), np.abs(after))
+    alone = (near > 0.02) & (before * after > 0)
+    for k in np.flatnonzero(np.bincount(lead[alone], minlength=12) > _TURNS):
+        bend = np.median(np.abs(np.diff(signal[k], 2)))
+        count = int((near[alone & (lead == k)] > 4 * bend).sum())
+        if count > _TURNS:
+            yield f'zeros: {count} samples of {LEADS[k]} are 0 amid others that are not'
 
 
 _FAR = 20.0  # mV from the usual level: no heart, but a mark of missing samples, or a damaged bit
@@ -343,9 +390,10 @@ def without_offset(
     moved = signal.copy()
     moved[off] -= np.nanmedian(signal[off].astype(float), axis=1, keepdims=True)
     most = level[np.abs(level).argmax()]
-    return moved, f'offset of up to {most:.1f} mV in {_names(off)}, left out where drawn'
+    said = f'offset of up to {most:.1f} mV in {_names(off)}, beyond the edge of the strip'
+    return moved, f'{said}, left out where drawn'
 
-# %% ../../nbs/10_data/08_checks.ipynb #ecef6f96
+# %% ../../nbs/10_data/08_checks.ipynb #334b251d
 def doubts(
     recording: Recording,  # signal in mV
     seen: Glance | None = None,  # of its signal, where it is known
@@ -363,9 +411,10 @@ def doubts(
     alike = (_alike(seen.cov) + _alike(seen.moves)) / 2
     notes += found or arm_notes(alike)
     notes += contact_notes(seen, recording.step)
-    notes += gain_notes(seen)
+    notes += gain_notes(seen, recording.signal)
     notes += chest_notes(alike)
     notes += constant_notes(recording.signal, recording.fs)
+    notes += zero_notes(recording.signal)
     notes += far_notes(recording.signal, seen)
     notes += [note for note in [without_offset(recording.signal, seen.level)[1]] if note]
     return notes

@@ -95,7 +95,7 @@ def _csv_values(text: bytes, path: Path, start: int, width: int = 12) -> np.ndar
         raise _find_fault(lines(), path, start, width)
     return values
 
-# %% ../../nbs/10_data/10_files.ipynb #e97b2fb5
+# %% ../../nbs/10_data/10_files.ipynb #adccccec
 UNITS = {'mV': 1.0, 'uV': 1e-3, 'nV': 1e-6, 'V': 1e3}  # to mV
 
 
@@ -110,9 +110,7 @@ class _Columns(NamedTuple):
     unit: str = ''  # a key of `UNITS`, where it is said
 
 
-_TIME = re.compile(
-    r'^(time|times|timestamp|t|sec|secs|seconds)\b[^a-z]*(s|ms|us|µs|sec|seconds)?\W*$'
-)
+_TIME = re.compile(r'^(times?|timestamp|t|secs?|seconds)([^a-z]+(s|ms|us|µs|secs?|seconds)?\W*)?$')
 _UNIT = re.compile(r'(?i)[\s_]*[\[(/]?\s*(mv|uv|µv|μv|nv)[\])]?$|\s*[\[(](v)[\])]$')
 _COUNTED = ([str(k) for k in range(12)], [str(k) for k in range(1, 13)])
 
@@ -254,6 +252,7 @@ class Header:
     leads: LeadPlan  # where each of `LEADS` is among the signals
     comments: dict[str, str]  # such as Age, Sex, Dx, by lower-case name
     names: tuple[str, ...] = ()  # of the signals, as written
+    notes: tuple[str, ...] = ()  # what the record line leaves to guess
 
     @property
     def rhythms(self) -> tuple[str, ...]:
@@ -317,7 +316,7 @@ def _record_line(
 
 # %% ../../nbs/10_data/10_files.ipynb #73423cfd
 # `#Age: 61`, `# Patient ID: 7`, `#<subject>=7`, `#patient 7`
-_COMMENT = re.compile(r'\s*#\s*<?(\w[\w .-]*?)>?(?:\s*[:=]\s*|\s+(?=\d+\s*$))(.*?)\s*$')
+_COMMENT = re.compile(r'\s*#\s*<?(\w[^:=<>]*?)>?(?:\s*[:=]\s*|\s+(?=\d+\s*$))(.*?)\s*$')
 
 
 def _header_lines(path: Path) -> list[str]:
@@ -367,7 +366,8 @@ def read_header(
     leads = lead_plan(names, path)
     files = tuple(s[0] for s in signals)
     specs = tuple(tuple(s[1:8]) for s in signals)
-    return Header(path, fs, samples, files, specs, leads, comments, names)
+    notes = () if len(body[0]) > 2 else ('rate is not said, 250 Hz is taken as WFDB does',)
+    return Header(path, fs, samples, files, specs, leads, comments, names, notes)
 
 # %% ../../nbs/10_data/10_files.ipynb #a4036311
 def _check_bytes(file: Path, need: int, leads: int, header: Header) -> None:
@@ -462,6 +462,7 @@ def _read_samples(header: Header) -> _Samples:
         _plain_header(header, Path(folder))
         try:
             record = wfdb.rdrecord(f'{folder}/r', physical=False)
+            both = (record.d_signal, record.dac())
         except Exception as e:
             what = f'the signal cannot be read ({type(e).__name__}: {str(e)[:100]})'
             raise BadRecording(what, header.path) from e
@@ -469,7 +470,6 @@ def _read_samples(header: Header) -> _Samples:
     whole = record.d_signal.size // width * width
     if not whole:
         raise _no_samples(header)
-    both = (record.d_signal, record.dac())
     digital, values = (x.reshape(-1)[:whole].reshape(-1, width) for x in both)
     return digital, values
 
@@ -542,7 +542,7 @@ def _checksum_notes(header: Header, digital: np.ndarray) -> tuple[str, ...]:
 
 
 def _gain_notes(header: Header, scale: np.ndarray) -> tuple[str, ...]:
-    "A note where the header gives leads a gain that is 10, 100, ... times that of the others."
+    "A note where the header gives a lead or two another gain than all others, or 10, 100 times it."
     unsaid = [s for s in header.specs if len(s) < 2 or not float(_GAIN.match(s[1])[1])]
     if unsaid:
         return (f'gain of {len(unsaid)} leads is not said, 200 per mV is taken as WFDB does',)
@@ -550,10 +550,14 @@ def _gain_notes(header: Header, scale: np.ndarray) -> tuple[str, ...]:
         return ()
     more = np.log10(np.abs(scale) / np.median(np.abs(scale)))
     odd = (np.abs(more) > 0.5) & (np.abs(more - np.rint(more)) < 1e-3)
+    if 1 <= (more != 0).sum() <= 2 < len(more) / 2:  # all but one or two are the same
+        odd = more != 0
     notes = []
     for k in np.flatnonzero(odd):
         name = ' '.join(header.names[k : k + 1])
-        notes.append(f'gain of {name} in the header is {10 ** -more[k]:g} times that of the others')
+        notes.append(
+            f'gain of {name} in the header is {10 ** -more[k]:.3g} times that of the others'
+        )
     return tuple(notes)
 
 
@@ -593,7 +597,8 @@ def _read_wfdb(path: Path) -> Recording:
     digital, values = (x.T for x in _read_plain(header) or _read_samples(header))
     values = np.ascontiguousarray(values)
     sums = values if values.dtype == digital.dtype else digital
-    notes = header.leads.notes + _checksum_notes(header, sums) + _gain_notes(header, scale)
+    notes = header.notes + header.leads.notes
+    notes += _checksum_notes(header, sums) + _gain_notes(header, scale)
     return Recording(
         file.stem,
         _millivolts(values, header, scale, zero),

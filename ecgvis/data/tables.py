@@ -112,10 +112,12 @@ def name_columns(
     return table.rename(columns={there[plain_name(c)]: c for c in needed})
 
 # %% ../../nbs/10_data/07_tables.ipynb #5816a1db
-_PERSON = r'(patient|patienten|pat|subject|subj|participant|person|proband|paciente|paziente)'
-_NUMBER = r'(id|ids|identifier|identity|uid|no|nr|num|number|nummer|code|key|hash|name|pseudonym)?'
-_BEFORE = r'(id|ecg|study|anon|anonymous|anonymi[sz]ed|deidentified|hashed|pseudo)?'
-_PATIENT = re.compile(f'{_BEFORE}{_PERSON}{_NUMBER}|mrn|pid|medicalrecordno|medicalrecordnumber')
+_PERSON = (
+    r'(patients?|patienten|pt|pat|subjects?|subj|participant|person|proband|paciente|paziente)'
+)
+_MORE = r'(id|ids|identifier|identity|uid|no|nr|num|number|nummer|code|key|hash|name|pseudonym'
+_MORE += r'|s|ecg|study|the|of|u|anon|anonym|anonymous|anonymi[sz]ed|deidentified|hashed|pseudo)*'
+_PATIENT = re.compile(f'{_MORE}{_PERSON}{_MORE}|mrn|pid|medicalrecord(no|nr|number)')
 _NOBODY = '|na|nan|none|null|unknown|anonymous|anonymized|anonymised|deidentified|redacted|x|xx|xxx'
 
 

@@ -65,8 +65,8 @@ def published_systems() -> dict[str, Architecture]:
 
 
 def architecture(name: str) -> Architecture:
-    """The facts of an architecture by its name; `<name>-tuned` is a published network whose settings a
-    search finds."""
+    """The facts of an architecture by its name; `<name>-tuned` is a published network whose
+    settings a search finds."""
     own = _CATALOG.get(name.removesuffix('-tuned'))
     if own and own.name != name and own.title and own.input != 'features':
         return replace(own, title=own.title + _TUNED)

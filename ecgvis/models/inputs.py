@@ -345,9 +345,7 @@ class SignalDataset(ByPatient):
         self.draw = 0
         self.labels = np.full(len(self.ids), -1) if labels is None else np.asarray(labels, np.int64)
         self.patients = [str(x) for x in (self.ids if patients is None else patients)]
-        for name, found in (('labels', self.labels), ('patients', self.patients)):
-            if len(found) != len(self.ids):
-                raise EcgvisError(f'{len(found)} {name} for {len(self.ids)} recordings', field=name)
+        _check_lengths(self.ids, labels=self.labels, patients=self.patients)
         self.origin = np.arange(len(self.ids))
 
     def __len__(self) -> int:
@@ -370,15 +368,27 @@ class SignalDataset(ByPatient):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         "Some rows at once: inputs, labels int64 [N], and zeros int64 [N], as there is one layout."
         rows = np.asarray(rows, np.int64).reshape(-1)
-        fs = self.store.meta['fs']
-        x = self.store.signals([self.ids[k] for k in rows])
-        rngs: list[np.random.Generator] = []
-        if self.training or self.augment.signal_changes:
-            rngs = generators(self.seed, rows, self.draw if draws is None else draws)
-        if self.augment.signal_changes:
-            x = vary_signals(x, fs, self.augment, rngs)
-        shown = self.transform(x, fs, rngs if self.training else ())
+        shown = _inputs(self, rows, self.draw if draws is None else draws)
         return shown, self.labels[rows], np.zeros(len(rows), np.int64)
+
+# %% ../../nbs/40_models/10_inputs.ipynb #16b39607
+def _check_lengths(ids: Sequence[str], **given: Any) -> None:
+    "Refuse what is not one for each recording."
+    for name, found in given.items():
+        if len(found) != len(ids):
+            raise EcgvisError(f'{len(found)} {name} for {len(ids)} recordings', field=name)
+
+
+def _inputs(data: SignalDataset, rows: np.ndarray, draws: np.ndarray | int) -> np.ndarray:
+    "What the transform makes of some recordings."
+    fs = data.store.meta['fs']
+    x = data.store.signals([data.ids[k] for k in rows])
+    rngs: list[np.random.Generator] = []
+    if data.training or data.augment.signal_changes:
+        rngs = generators(data.seed, rows, draws)
+    if data.augment.signal_changes:
+        x = vary_signals(x, fs, data.augment, rngs)
+    return data.transform(x, fs, rngs if data.training else ())
 
 # %% ../../nbs/40_models/10_inputs.ipynb #7c2e0b01
 def find_unusable(

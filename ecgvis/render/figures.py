@@ -234,7 +234,7 @@ def _settle(ax: Axes, names: list[str]) -> None:
 
 
 def _drawn(layout: Layout, recording: Recording) -> tuple[np.ndarray, str]:
-    "The signal [12, T] as it is drawn: without an offset that would leave the strips; a note of it."
+    "The signal [12, T] as it is drawn, without an offset that leaves the strips; a note of it."
     signal = signals_for(layout, np.asarray(recording.signal)[None], recording.fs)[0]
     return without_offset(signal)
 

@@ -309,6 +309,9 @@ def report(
         head = _head(s) if name == 'index' else ''
         chapters.append(Chapter(name, title, _sections(s, makers), head))
     chapters += records(s)[0]
-    made = f'Runs made with: {"; ".join(made_with(s.runs))}. ' if s.runs else ''
+    programs = made_with(s.runs)
+    made = f'Runs made with: {programs[0]}. ' if programs else ''
+    if len(programs) > 1:
+        made = f'Runs made by {len(programs)} programs: chapter Methods. '
     footer = f'{made}Pages written by ecgvis {__version__} from the files of the study folder.'
     return write_book(s.folder / 'report', f'ECG chart study: {s.name}', chapters, footer)

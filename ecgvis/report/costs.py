@@ -168,6 +168,7 @@ def _scatter(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> Figure:
     if cost.counted:
         _published_f1(ax, study, {r.architecture: at for r, at in zip(runs, x)})
     plain_numbers(ax, 'x', x)
+    ax.margins(x=0.12)  # room for what is moved
     ax.autoscale_view()
     return fig
 
@@ -187,12 +188,12 @@ def _legend(study: StudyFiles, runs: Sequence[Run]) -> Figure:
     return fig
 
 
-def _times(study: StudyFiles, known: Sequence[Run]) -> Figure:
+def _times(study: StudyFiles, known: Sequence[Run], title: str) -> Figure:
     "Time per epoch against total time of training, of runs of one machine."
     x = [float(epoch_seconds(r) or 0) for r in known]
     y = [r.record['seconds'] / 60 for r in known]
     names = ('seconds per epoch (median)', 'total, minutes')
-    fig, ax = axes('Training time', *names, (4.3, 3.3))
+    fig, ax = axes(title, *names, (4.3, 3.3))
     for r, a, b in zip(known, x, y):
         colour = styles(study)[r.architecture][0]
         ax.plot(a, b, marker(study, r.config), color=colour, ms=7)
@@ -220,7 +221,7 @@ def _panels(study: StudyFiles) -> tuple[list[tuple[str, Figure]], list[str]]:
     timed = by_machine(_TRAINING, [r for r in runs if r.record.get('seconds')])
     for machine, known in timed.items():
         title = _on('Training time', machine, len(timed) > 1)
-        panels.append((title, _times(study, known)))
+        panels.append((title, _times(study, known, title)))
     if panels:
         panels.append(('names', _legend(study, runs)))
     return panels, notes
@@ -310,7 +311,8 @@ def costs_section(study: StudyFiles) -> Section | None:
         'crosses: published macro-F1 of the same architecture, another hold-out, no interval. '
         f'{source(study, runs)}{machines}{partly}'
     )
-    items: list[Item] = [Plot('pareto', 'Accuracy against cost', caption, panels)] if panels else []
+    plot = Plot('pareto', 'Accuracy against cost', caption, panels)
+    items: list[Item] = [plot] if panels else []
     items += _cost_tables(study, machines)
     return Section('Costs', 'What a correct answer costs to train and to ask for.', items)
 
@@ -386,8 +388,8 @@ def _equals(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
     other = _model(study, known[x.b])
     difference = f'{x.difference:+.3f} macro-F1 (95 % interval {x.low:+.3f} to {x.high:+.3f}'
     return (
-        f'{cost.title}: the highest on the hold-out, {name}, costs {price / least:.3g} times as much as '
-        f'{other}, which it does not beat beyond chance: {difference}, corrected '
+        f'{cost.title}: the highest on the hold-out, {name}, costs {price / least:.3g} times as '
+        f'much as {other}, which it does not beat beyond chance: {difference}, corrected '
         f'p = {x.p_holm:.2g}).'
     )
 

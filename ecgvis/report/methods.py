@@ -23,6 +23,7 @@ from ecgvis.report.style import (
     people_note,
     run_ids,
     system,
+    unit,
 )
 from ..runs import Run, StudyFiles, label_names, layout_names
 
@@ -105,8 +106,10 @@ def _people(study: StudyFiles, ids: pd.Series) -> Row:
 
 def _patients(study: StudyFiles, rows: pd.DataFrame) -> Row:
     "How many patients some recordings of the split are of, as far as that is known."
-    if not people_note(study) or 'patient_known' not in study.index:
+    if not people_note(study):
         return {'Patients': int(rows.patient.nunique())}
+    if 'patient_known' not in study.index:
+        return {'Patients': None}
     known = study.index.set_index(study.index['id'].astype(str))['patient_known']
     sure = rows.id.astype(str).map(known).eq(True)
     counts = {'Patients known': int(rows.patient[sure].nunique())}
@@ -198,7 +201,7 @@ _METHODS = (
     'answers once, for the results.',
     'Intervals: {interval}, {draws} draws; macro averages are over the classes that are present '
     'in the hold-out.',
-    'Models are compared on the same patients, with their seeds drawn too; p values are corrected '
+    'Models are compared on the same recordings, with their seeds drawn too; p values are corrected '
     'by Holm for the number of pairs. A model of one seed has none: another seed alone can move '
     'a model by as much as two models differ.',
     'Calibration: expected calibration error in 15 bins; one temperature per model, fitted on '
@@ -230,7 +233,7 @@ def _differences(study: StudyFiles) -> list[str]:
             lines.append(f'{what} ({name}; {n} of {len(charts)} runs)')
     begun = sum(bool(r.record.get('restarts')) for r in charts)
     told = f' Begun once more: {begun} of {len(charts)} runs.' if charts else ''
-    lead = 'Different from the published study: folds are drawn by patient; '
+    lead = f'Different from the published study: folds are drawn by {unit(study)}; '
     return [f'{lead}{"; ".join(lines)}.{told}'] if lines else []
 
 

@@ -34,7 +34,7 @@ def figures_text(
     return ', '.join(parts)
 
 # %% ../../nbs/90_report/40_systems.ipynb #120d6c23
-def _own(r: Run) -> Row:
+def _own(study: StudyFiles, r: Run) -> Row:
     "What a run reached here, and what it cost."
     macs = r.costs.get('counts', {}).get('macs')
     left_out = r.record.get('left_out')
@@ -42,7 +42,7 @@ def _own(r: Run) -> Row:
     return {
         'Configuration': r.config,
         'Macro-F1 here': r.test['macro']['f1'],
-        'Patients': r.test['patients'],
+        unit(study).partition(' ')[0].capitalize(): r.test['patients'],
         'Left out': None if left_out is None else len(left_out),
         'Parameters': r.record.get('parameters'),
         'GMACs': None if macs is None else macs / 1e9,
@@ -60,7 +60,7 @@ def _system_rows(
     rows = list[Row]()
     for a in [x for name in architectures for x in (name, f'{name}-tuned')]:
         for r in first_runs([r for r in study.finished if r.architecture == a]):
-            rows.append(published | {'System': system(study, a)} | _own(r))
+            rows.append(published | {'System': system(study, a)} | _own(study, r))
     return rows or [published | {'_mark': 'published'}]
 
 # %% ../../nbs/90_report/40_systems.ipynb #f10bb94a

@@ -27,6 +27,7 @@ from ecgvis.report.style import (
     model_colour,
     number,
     people_note,
+    plain_numbers,
     source,
     styles,
     system,
@@ -218,7 +219,7 @@ def _rates_figure(study: StudyFiles, r: Run, folds: Sequence[Sequence[float]]) -
     ax.plot(
         range(1, len(median) + 1), median, '--', color='#1c2733', lw=1.1, label='median of folds'
     )
-    ax.set_yscale('log')
+    plain_numbers(ax, 'y', [*own, *(x for fold in folds for x in fold)])
     ax.legend(fontsize=7.5, frameon=False)
     return fig
 
@@ -318,8 +319,8 @@ def gap_section(study: StudyFiles) -> Section | None:
     title = 'F1 on training and test recordings'
     items: list[Item] = [Plot('train-test', title, caption, panels)]
     if rows := _gap_rows(study):
-        apart = people_note(study).rstrip('.') or 'the two parts share no patient'
-        about = f'Difference: training less test; {apart}. {end}'
+        apart = people_note(study) or 'The two parts share no patient.'
+        about = f'Difference: training less test. {apart} {end}'
         table = Table('train-test', 'Training, test and difference', about, rows)
         items.append(Group('train-test-table', 'All measures', [table], open=False))
     return Section('Training against test', '', items)

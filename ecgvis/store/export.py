@@ -376,11 +376,12 @@ def _bits(steps: np.ndarray) -> int:
 def _comments(name: str, header: Mapping[str, Any]) -> list[str]:
     "What is known of a recording, for people and programs that look for it."
     age = header.get('age')
+    patient = _text(header.get('patient'), name)
     return [
         f'#Age: {"NaN" if age is None else _number(age)}',
         f'#Sex: {_text(header.get("sex"), "Unknown").capitalize()}',
         f'#Dx: {_codes(header.get("rhythm", ""))}',
-        f'#Patient: {_text(header.get("patient"), name)}',
+        f'#Patient: {patient if header.get("patient_known", True) else "Unknown"}',
         f'#ID: {_text(header.get("id"), name)}',
         f'#Source: ecgvis {__version__} export, from {_text(header.get("source"), "unknown")}',
     ]

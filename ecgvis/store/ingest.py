@@ -30,7 +30,7 @@ from .signals import open_store, read_apart, read_outcomes, to_key
 # %% ../../nbs/30_store/15_ingest.ipynb #b1cca238
 _Row = dict[Hashable, Any]  # of a dataset
 # columns of a dataset that a record's header holds
-_KEPT = ('id', 'patient', 'age', 'sex', 'rhythm', 'group', 'label', 'source')
+_KEPT = ('id', 'patient', 'patient_known', 'age', 'sex', 'rhythm', 'group', 'label', 'source')
 
 
 def _signal_lines(header: Path) -> list[str]:
@@ -70,7 +70,7 @@ def _facts(row: _Row) -> str:
 # %% ../../nbs/30_store/15_ingest.ipynb #f5e30690
 _Outcome = tuple[str, dict[str, Any], bytes | None]  # id, what the audit said, record
 _SAID = ('reason', 'detail', 'notes', 'hash')  # by the audit
-_COUNTED = ('rhythm', 'group', 'label', 'patient', 'source')
+_COUNTED = ('rhythm', 'group', 'label', 'patient', 'patient_known', 'source')
 
 
 def _outcome(row: _Row, of_files: str, said: dict[str, Any]) -> dict[str, Any]:

@@ -79,7 +79,8 @@ def _summary(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
         return dict(Counter(o[name] for o in rows if o.get(name)).most_common())
 
     reasons = count('reason', outcomes)
-    patients = len(count('patient', kept))
+    named = all(o.get('patient_known', True) for o in kept)
+    patients = len(count('patient', kept)) if named else None
     units = [o['unit'] for o in kept if 'unit' in o]
     counts = {f'{name}s': count(name, kept) for name in ('group', 'rhythm', 'label', 'source')}
     facts = dict(excluded=sum(reasons.values()), reasons=reasons, patients=patients or None)

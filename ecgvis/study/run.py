@@ -343,7 +343,7 @@ def _attempt(study: Study, step: Step, failed: dict[str, str], stop: Stop | None
         if not isinstance(e, EcgvisError):
             traceback.print_exc()
         failed[step.name] = problem_text(e)
-        print(f'{step.name} failed: {failed[step.name]}', flush=True)
+        print(f'{step.name} failed: {failed[step.name]}', file=sys.stderr, flush=True)
         return True
 
 # %% ../../nbs/95_study/20_run.ipynb #6b4e3364
