@@ -103,13 +103,13 @@ def _known_names(kind: Any, name: str) -> Sequence[str]:
     return listed.get(name, setting_names(kind, name))
 
 
-def _add_setting(p: argparse.ArgumentParser, kind: Any, name: str) -> None:
+def _add_setting(parser: argparse.ArgumentParser, kind: Any, name: str) -> None:
     "An option for a field of a group of settings; not given, it is None."
     default = setting_default(kind, name)
     flag = '--' + name.replace('_', '-')
     text = setting_text(kind, name).replace('%', '%%')
     if isinstance(default, bool):
-        p.add_argument(flag, action='store_true', default=None, help=text)
+        parser.add_argument(flag, action='store_true', default=None, help=text)
         return
     many = isinstance(default, tuple)
     one = default[0] if many else default
@@ -124,28 +124,28 @@ def _add_setting(p: argparse.ArgumentParser, kind: Any, name: str) -> None:
         rules = kind.__pydantic_fields__[name].metadata
         least = next((rule.ge for rule in rules if hasattr(rule, 'ge')), None)
         more['type'] = _number(flag, None if least is None else int(least))
-    p.add_argument(flag, nargs='+' if many else None, metavar=name.upper(), help=text, **more)
+    parser.add_argument(flag, nargs='+' if many else None, metavar=name.upper(), help=text, **more)
 
 # %% ../nbs/99_cli.ipynb #b205c27d
-def _study_options(p: argparse.ArgumentParser) -> None:
+def _study_options(parser: argparse.ArgumentParser) -> None:
     "The options that describe a study."
     from ecgvis.render.layout import LAYOUTS
     from ecgvis.study.study import STUDY_FILES
 
     own = ', '.join(STUDY_FILES)
     text = f'study file (YAML), or one of the package: {own}; without it the embedded default'
-    p.add_argument('file', nargs='?', help=text)
+    parser.add_argument('file', nargs='?', help=text)
     text = 'folder of recordings: Chapman-Shaoxing, WFDB or PTB-XL; without it they are simulated'
-    p.add_argument('--data', metavar='FOLDER', help=text)
+    parser.add_argument('--data', metavar='FOLDER', help=text)
     text = 'let class A join class B, such as SR=SB; repeatable'
-    p.add_argument('--merge', action='append', metavar='A=B', help=text)
+    parser.add_argument('--merge', action='append', metavar='A=B', help=text)
     text = f'layouts of one configuration: {", ".join(LAYOUTS)} (default: 4x2.5+II)'
-    p.add_argument(
+    parser.add_argument(
         '--layouts', type=_name('--layouts', LAYOUTS), nargs='+', metavar='NAME', help=text
     )
     for group, kind in _groups().items():
         for name in _OF_STUDY[group]:
-            _add_setting(p, kind, name)
+            _add_setting(parser, kind, name)
 
 
 def _pairs(values: Sequence[str]) -> dict[str, str]:
@@ -261,10 +261,10 @@ def run_report(args: Args) -> int:
     return 0
 
 # %% ../nbs/99_cli.ipynb #8810bddd
-def _all_options(p: argparse.ArgumentParser) -> None:
-    _study_options(p)
+def _all_options(parser: argparse.ArgumentParser) -> None:
+    _study_options(parser)
     text = 'processes that search and train together (default: 1)'
-    p.add_argument('--jobs', type=_number('--jobs', 1), default=1, metavar='N', help=text)
+    parser.add_argument('--jobs', type=_number('--jobs', 1), default=1, metavar='N', help=text)
 
 
 @_verb('study', _all_options)
@@ -290,16 +290,16 @@ def run_status(args: Args) -> int:
     return 0
 
 # %% ../nbs/99_cli.ipynb #6ecbcc99
-def _submit_options(p: argparse.ArgumentParser) -> None:
-    _study_options(p)
+def _submit_options(parser: argparse.ArgumentParser) -> None:
+    _study_options(parser)
     text = 'settings of the site (default: site.yaml of --slurm, where there is one)'
-    p.add_argument('--site', metavar='FILE', help=text)
+    parser.add_argument('--site', metavar='FILE', help=text)
     text = 'jobs per model, which share its search and final runs (default: as the site file says)'
-    p.add_argument('--workers', type=_number('--workers', 1), metavar='N', help=text)
+    parser.add_argument('--workers', type=_number('--workers', 1), metavar='N', help=text)
     text = 'folder of the batch script (default: slurm)'
-    p.add_argument('--slurm', type=Path, default=Path('slurm'), metavar='FOLDER', help=text)
+    parser.add_argument('--slurm', type=Path, default=Path('slurm'), metavar='FOLDER', help=text)
     text = 'print the calls of sbatch and do nothing'
-    p.add_argument('--dry-run', action='store_true', help=text)
+    parser.add_argument('--dry-run', action='store_true', help=text)
 
 
 @_verb('submit', _submit_options)
@@ -317,23 +317,29 @@ def run_submit(args: Args) -> int:
     return 0
 
 # %% ../nbs/99_cli.ipynb #934e12dd
-def _simulate_options(p: argparse.ArgumentParser) -> None:
+def _simulate_options(parser: argparse.ArgumentParser) -> None:
     from ecgvis.data.recording import RHYTHMS
 
     text = 'new folder of the data set; an interrupted one is continued'
-    p.add_argument('folder', help=text)
-    p.add_argument('-n', type=_number('-n', 1), default=1000, help='recordings (default: 1000)')
+    parser.add_argument('folder', help=text)
+    parser.add_argument(
+        '-n', type=_number('-n', 1), default=1000, help='recordings (default: 1000)'
+    )
     text = 'the same seed gives the same recordings (default: 1)'
-    p.add_argument('--seed', type=_number('--seed', 0), default=1, help=text)
+    parser.add_argument('--seed', type=_number('--seed', 0), default=1, help=text)
     text = f'out of {", ".join(RHYTHMS)} (default: all)'
-    p.add_argument('--rhythms', type=_name('--rhythms', RHYTHMS), nargs='+', metavar='R', help=text)
-    _jobs_option(p)
+    parser.add_argument(
+        '--rhythms', type=_name('--rhythms', RHYTHMS), nargs='+', metavar='R', help=text
+    )
+    _jobs_option(parser)
 
 
-def _jobs_option(p: argparse.ArgumentParser) -> None:
+def _jobs_option(parser: argparse.ArgumentParser) -> None:
     "How many processes work."
     text = 'processes (default: all cores)'
-    p.add_argument('--jobs', type=_number('--jobs', 1), default=cores(), metavar='N', help=text)
+    parser.add_argument(
+        '--jobs', type=_number('--jobs', 1), default=cores(), metavar='N', help=text
+    )
 
 
 @_verb('simulate', _simulate_options)
@@ -347,9 +353,9 @@ def run_simulate(args: Args) -> int:
     return 0
 
 # %% ../nbs/99_cli.ipynb #d970e8da
-def _weights_options(p: argparse.ArgumentParser) -> None:
-    p.add_argument('architectures', nargs='*', help='names; all without any')
-    p.add_argument('--fetch', action='store_true', help='fetch those that are not cached')
+def _weights_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('architectures', nargs='*', help='names; all without any')
+    parser.add_argument('--fetch', action='store_true', help='fetch those that are not cached')
 
 
 @_verb('weights', _weights_options)
@@ -368,14 +374,14 @@ def run_weights(args: Args) -> int:
     return 0
 
 # %% ../nbs/99_cli.ipynb #30c76b05
-def _reading_options(p: argparse.ArgumentParser) -> None:
+def _reading_options(parser: argparse.ArgumentParser) -> None:
     "What a CSV file cannot say of itself."
     from ecgvis.data.files import UNITS
 
     text = 'sampling rate of a CSV file that does not say it (default: 500)'
-    p.add_argument('--fs', type=_rate, metavar='HZ', help=text)
+    parser.add_argument('--fs', type=_rate, metavar='HZ', help=text)
     text = f'unit of a CSV file, out of {", ".join(UNITS)} (default: uV)'
-    p.add_argument('--unit', type=_name('--unit', UNITS), metavar='UNIT', help=text)
+    parser.add_argument('--unit', type=_name('--unit', UNITS), metavar='UNIT', help=text)
 
 
 def _reading(args: Args) -> dict[str, Any]:
@@ -401,17 +407,17 @@ def _audit_notes(recording: Any) -> list[str]:
         return [*recording.notes, f'not usable for a study: {e.line}']
 
 # %% ../nbs/99_cli.ipynb #f6b53771
-def _render_options(p: argparse.ArgumentParser) -> None:
+def _render_options(parser: argparse.ArgumentParser) -> None:
     from ecgvis.render.layout import LAYOUTS
 
-    p.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
-    _reading_options(p)
+    parser.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
+    _reading_options(parser)
     text = f'one of {", ".join(LAYOUTS)} (default: 4x2.5+II)'
-    p.add_argument('--layout', type=_name('--layout', LAYOUTS), default='4x2.5+II', help=text)
+    parser.add_argument('--layout', type=_name('--layout', LAYOUTS), default='4x2.5+II', help=text)
     text = 'PNG only: the square picture that a model sees, in place of the figure'
-    p.add_argument('--size', type=_number('--size', 1), metavar='PX', help=text)
+    parser.add_argument('--size', type=_number('--size', 1), metavar='PX', help=text)
     text = 'a .svg, .pdf or .png file (default: the name of the recording with .png, here)'
-    p.add_argument('--out', metavar='FILE', help=text)
+    parser.add_argument('--out', metavar='FILE', help=text)
 
 
 @_verb('render', _render_options)
@@ -487,8 +493,8 @@ def run_store_export(args: Args) -> int:
 _ACTIONS = dict(info=run_store_info, verify=run_store_verify, export=run_store_export)
 
 
-def _store_options(p: argparse.ArgumentParser) -> None:
-    actions = p.add_subparsers(dest='action', required=True, metavar='ACTION')
+def _store_options(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest='action', required=True, metavar='ACTION')
     for name, run in _ACTIONS.items():
         told = (run.__doc__ or '').strip()
         a = actions.add_parser(name, help=told, description=told)
@@ -498,21 +504,21 @@ def _store_options(p: argparse.ArgumentParser) -> None:
             _export_options(a)
 
 
-def _export_options(p: argparse.ArgumentParser) -> None:
+def _export_options(parser: argparse.ArgumentParser) -> None:
     from ecgvis.render.layout import LAYOUTS
 
     text = 'a new folder, or a .parquet or .csv file; an interrupted export goes on'
-    p.add_argument('out', metavar='OUT', help=text)
+    parser.add_argument('out', metavar='OUT', help=text)
     text = 'what to write (default: index for a .parquet or .csv file, png otherwise)'
-    p.add_argument('--format', type=_name('--format', ('png', 'wfdb', 'index')), help=text)
+    parser.add_argument('--format', type=_name('--format', ('png', 'wfdb', 'index')), help=text)
     text = f'PNG only: out of {", ".join(LAYOUTS)} (default: 4x2.5+II)'
-    p.add_argument(
+    parser.add_argument(
         '--layouts', type=_name('--layouts', LAYOUTS), nargs='+', metavar='NAME', help=text
     )
     text = 'PNG only: the side, or height and width (default: 224)'
-    p.add_argument('--size', nargs='+', type=_number('--size', 1), metavar='PX', help=text)
-    p.add_argument('--ids', nargs='+', metavar='ID', help='recordings (default: all)')
-    _jobs_option(p)
+    parser.add_argument('--size', nargs='+', type=_number('--size', 1), metavar='PX', help=text)
+    parser.add_argument('--ids', nargs='+', metavar='ID', help='recordings (default: all)')
+    _jobs_option(parser)
 
 
 @_verb('store', _store_options)
@@ -521,20 +527,22 @@ def run_store(args: Args) -> int:
     return int(_ACTIONS[args.action](args))
 
 # %% ../nbs/99_cli.ipynb #a5aeb1a9
-def _run_options(p: argparse.ArgumentParser) -> None:
+def _run_options(parser: argparse.ArgumentParser) -> None:
     "Which finished run is asked."
     text = 'folder of a finished run (default: the newest one in --runs)'
-    p.add_argument('--run', metavar='FOLDER', help=text)
+    parser.add_argument('--run', metavar='FOLDER', help=text)
     text = 'folder of all studies (default: runs)'
-    p.add_argument('--runs', default='runs', metavar='FOLDER', help=text)
+    parser.add_argument('--runs', default='runs', metavar='FOLDER', help=text)
 
 
-def _predict_options(p: argparse.ArgumentParser) -> None:
-    p.add_argument('recording', help='a .csv, .hea, .mat or .dat file, or a folder of recordings')
-    _reading_options(p)
-    _run_options(p)
+def _predict_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'recording', help='a .csv, .hea, .mat or .dat file, or a folder of recordings'
+    )
+    _reading_options(parser)
+    _run_options(parser)
     text = 'where charts go (default: here)'
-    p.add_argument('--out', '--charts', default='.', metavar='FOLDER', help=text)
+    parser.add_argument('--out', '--charts', default='.', metavar='FOLDER', help=text)
 
 
 @_verb('predict', _predict_options)
@@ -588,31 +596,33 @@ def _print_some(lines: Sequence[str], most: int = 20) -> None:
 _FORMATS = ('svg', 'png', 'pdf')
 
 
-def _explain_options(p: argparse.ArgumentParser) -> None:
+def _explain_options(parser: argparse.ArgumentParser) -> None:
     from ecgvis.render.layout import LAYOUTS
     from ecgvis.saliency.catalog import list_methods
     from ecgvis.saliency.config import METHODS
 
-    p.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
-    _reading_options(p)
-    _run_options(p)
+    parser.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
+    _reading_options(parser)
+    _run_options(parser)
     text = 'where figures and tables go (default: saliency/recordings/ of the run)'
-    p.add_argument('--out', metavar='FOLDER', help=text)
+    parser.add_argument('--out', metavar='FOLDER', help=text)
     known = list_methods()
     more: dict[str, Any] = dict(nargs='+', metavar='NAME')
     text = f'out of {", ".join(known)} (default: {" ".join(METHODS)})'
-    p.add_argument('--methods', type=_name('--methods', known), default=METHODS, help=text, **more)
+    parser.add_argument(
+        '--methods', type=_name('--methods', known), default=METHODS, help=text, **more
+    )
     text = 'out of those of `ecgvis render` (default: those of the run)'
-    p.add_argument('--layouts', type=_name('--layouts', LAYOUTS), help=text, **more)
+    parser.add_argument('--layouts', type=_name('--layouts', LAYOUTS), help=text, **more)
     text = "the class to be explained (default: the model's answer)"
-    p.add_argument('--target', metavar='CLASS', help=text)
+    parser.add_argument('--target', metavar='CLASS', help=text)
     text = 'of Grad-CAM, by its name in the network (default: the last stage of features)'
-    p.add_argument('--layer', default='', help=text)
+    parser.add_argument('--layer', default='', help=text)
     text = f'out of {", ".join(_FORMATS)} (default: svg png)'
     more = dict(nargs='+', metavar='F', default=_FORMATS[:2])
-    p.add_argument('--formats', type=_name('--formats', _FORMATS), help=text, **more)
+    parser.add_argument('--formats', type=_name('--formats', _FORMATS), help=text, **more)
     text = 'shifts that a map is compared with, at most (default: 99)'
-    p.add_argument('--draws', type=_number('--draws', 20), default=99, metavar='N', help=text)
+    parser.add_argument('--draws', type=_number('--draws', 20), default=99, metavar='N', help=text)
 
 # %% ../nbs/99_cli.ipynb #1845e1f9
 @_verb('explain', _explain_options)

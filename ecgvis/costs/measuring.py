@@ -64,15 +64,18 @@ def use_threads(n: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 # %% ../../nbs/75_costs/10_measuring.ipynb #8748f1f3
-def example_charts(l: Learner, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+def example_charts(learner: Learner, n: int) -> tuple[torch.Tensor, torch.Tensor]:
     """`n` charts of one simulated recording, drawn as the run draws: ink uint8 [n, H, W], layout
     indices [n]; or what its transform makes, `n` times."""
     recording, _ = next(simulate(1, seed=1))
     signal = recording.signal[None]
-    if transform := input_transform(l.config.architecture):
+    if transform := input_transform(learner.config.architecture):
         shown = transform(np.repeat(signal, n, 0), recording.fs)
         return torch.from_numpy(shown), torch.zeros(n, dtype=torch.int64)
-    inks = [ink(signal, recording.fs, layout, l.config.pixels) for layout in l.config.layouts]
+    inks = [
+        ink(signal, recording.fs, layout, learner.config.pixels)
+        for layout in learner.config.layouts
+    ]
     which = np.arange(n) % len(inks)
     return torch.from_numpy(np.concatenate(inks)[which]), torch.from_numpy(which)
 
@@ -85,14 +88,14 @@ def _wait(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def prediction_of(l: Learner, n: int) -> Callable[[], torch.Tensor]:
+def prediction_of(learner: Learner, n: int) -> Callable[[], torch.Tensor]:
     "What answers to `n` charts, and waits for the answer."
-    drawn, layout = example_charts(l, n)
+    drawn, layout = example_charts(learner, n)
 
     def go() -> torch.Tensor:
         with torch.inference_mode():
-            answer = logits(l, drawn, layout)
-        _wait(l.device)
+            answer = logits(learner, drawn, layout)
+        _wait(learner.device)
         return answer
 
     return go
@@ -121,18 +124,18 @@ _TIMED = (
 )
 
 
-def _precision(l: Learner) -> str:
+def _precision(learner: Learner) -> str:
     "In what numbers the network computes."
-    if l.device.type != 'cuda':
+    if learner.device.type != 'cuda':
         return 'float32'
-    return 'float16 autocast' if l.scaler.is_enabled() else 'bfloat16 autocast'
+    return 'float16 autocast' if learner.scaler.is_enabled() else 'bfloat16 autocast'
 
 
-def latency(l: Learner, c: CostConfig) -> dict[str, Any]:
+def latency(learner: Learner, config: CostConfig) -> dict[str, Any]:
     "Milliseconds for one chart at a time: median with its interval, 99th percentile, extremes."
-    work = prediction_of(l, 1)
-    warm = len(clock(work, 1, c.warmup, c.seconds / 4))
-    taken = 1000 * clock(work, min(c.runs, 100), c.runs, c.seconds)
+    work = prediction_of(learner, 1)
+    warm = len(clock(work, 1, config.warmup, config.seconds / 4))
+    taken = 1000 * clock(work, min(config.runs, 100), config.runs, config.seconds)
     p50, p99 = np.quantile(taken, [0.5, 0.99])
     return dict(
         p50_ms=p50,
@@ -144,51 +147,51 @@ def latency(l: Learner, c: CostConfig) -> dict[str, Any]:
         runs=len(taken),
         warmup_runs=warm,
         threads=torch.get_num_threads(),
-        precision=_precision(l),
+        precision=_precision(learner),
         method=f'{_TIMED}; p99 by linear interpolation',
     )
 
 # %% ../../nbs/75_costs/10_measuring.ipynb #ee62b5bb
-def throughput(l: Learner, c: CostConfig) -> dict[str, Any]:
+def throughput(learner: Learner, config: CostConfig) -> dict[str, Any]:
     "Charts per second in batches: batch size over the median time of a batch, with its interval."
-    work = prediction_of(l, c.batch)
-    warm = len(clock(work, 1, c.warmup, c.seconds / 4))
-    taken = clock(work, 6, c.repeats, c.seconds)
+    work = prediction_of(learner, config.batch)
+    warm = len(clock(work, 1, config.warmup, config.seconds / 4))
+    taken = clock(work, 6, config.repeats, config.seconds)
     low, high = median_interval(taken)
     return dict(
-        charts_per_second=c.batch / np.median(taken),
-        interval_charts_per_second=(c.batch / high, c.batch / low),
-        batch=c.batch,
+        charts_per_second=config.batch / np.median(taken),
+        interval_charts_per_second=(config.batch / high, config.batch / low),
+        batch=config.batch,
         repeats=len(taken),
         warmup_repeats=warm,
         threads=torch.get_num_threads(),
-        precision=_precision(l),
+        precision=_precision(learner),
         method=_TIMED,
     )
 
 # %% ../../nbs/75_costs/10_measuring.ipynb #2dafddf9
-def training_of(l: Learner, n: int) -> Callable[[], None]:
+def training_of(learner: Learner, n: int) -> Callable[[], None]:
     "Two training steps on `n` charts: in the second one the optimizer has its state."
-    drawn, layout = example_charts(l, n)
-    labels = torch.arange(n, device=l.device) % len(l.config.classes)
-    flat = replace(l, config=replace(l.config, scheduler='none'))
+    drawn, layout = example_charts(learner, n)
+    labels = torch.arange(n, device=learner.device) % len(learner.config.classes)
+    flat = replace(learner, config=replace(learner.config, scheduler='none'))
 
     def go() -> None:
-        l.model.train()
+        learner.model.train()
         for _ in range(2):
-            step(flat, F.cross_entropy(logits(l, drawn, layout), labels))
-        l.model.eval()
-        _wait(l.device)
+            step(flat, F.cross_entropy(logits(learner, drawn, layout), labels))
+        learner.model.eval()
+        _wait(learner.device)
 
     return go
 
 
-def _tasks(l: Learner, batch: int) -> dict[str, tuple[int, Callable[[], Any]]]:
+def _tasks(learner: Learner, batch: int) -> dict[str, tuple[int, Callable[[], Any]]]:
     "What memory is measured of: batch size and work."
     return dict(
-        inference_single=(1, prediction_of(l, 1)),
-        inference_batch=(batch, prediction_of(l, batch)),
-        training_step=(l.config.batch, training_of(l, l.config.batch)),
+        inference_single=(1, prediction_of(learner, 1)),
+        inference_batch=(batch, prediction_of(learner, batch)),
+        training_step=(learner.config.batch, training_of(learner, learner.config.batch)),
     )
 
 # %% ../../nbs/75_costs/10_measuring.ipynb #a2415059
@@ -236,14 +239,14 @@ _CPU_MEMORY = (
 )
 
 
-def _cpu_memory(l: Learner, c: CostConfig, run: Path) -> dict[str, Any]:
+def _cpu_memory(learner: Learner, config: CostConfig, run: Path) -> dict[str, Any]:
     "Peak memory on the CPU, measured in another process; that it was ended is told."
     if not Path('/proc/self/clear_refs').exists():
         return dict(method='not measured: this system does not tell the peak of a process')
     threads = torch.get_num_threads()
     try:
         with workers(1) as pool:
-            rows = pool.submit(_resident, run, str(l.device), threads, c.batch).result()
+            rows = pool.submit(_resident, run, str(learner.device), threads, config.batch).result()
     except BrokenProcessPool:
         return dict(method='not measured: its process ended early; there was no memory left')
     found: dict[str, Any] = {}
@@ -259,20 +262,20 @@ _GPU_MEMORY = (
 
 
 def peak_memory(
-    l: Learner,  # changed by a training step where it is on a GPU
-    c: CostConfig,
+    learner: Learner,  # changed by a training step where it is on a GPU
+    config: CostConfig,
     run: Path,
 ) -> dict[str, Any]:
     """Peak memory (MB = 10^6 bytes) of inference, for one chart and in batches, and of a training
     step."""
-    if l.device.type == 'cpu':
-        return _cpu_memory(l, c, run)
-    if l.device.type != 'cuda':
-        return dict(method=f'not measured: {l.device.type} does not tell its peak')
+    if learner.device.type == 'cpu':
+        return _cpu_memory(learner, config, run)
+    if learner.device.type != 'cuda':
+        return dict(method=f'not measured: {learner.device.type} does not tell its peak')
     found: dict[str, Any] = {}
-    for name, (n, work) in _tasks(l, c.batch).items():
+    for name, (n, work) in _tasks(learner, config.batch).items():
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(l.device)
+        torch.cuda.reset_peak_memory_stats(learner.device)
         work()
-        found[name] = dict(peak_mb=torch.cuda.max_memory_allocated(l.device) / 1e6, batch=n)
+        found[name] = dict(peak_mb=torch.cuda.max_memory_allocated(learner.device) / 1e6, batch=n)
     return found | dict(method=_GPU_MEMORY)

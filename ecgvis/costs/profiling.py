@@ -74,7 +74,7 @@ def _gpu_watts(device: torch.device, work: Callable[[], Any], seconds: float = 4
 def _training_energy(
     record: Mapping[str, Any],  # run.json
     device: str,  # what this device is called
-    c: CostConfig,
+    config: CostConfig,
     gpu_watts: float | None,  # while it trains
 ) -> tuple[float | None, str]:
     "Watt-hours of a training, and how they are found or why they are not."
@@ -83,8 +83,8 @@ def _training_energy(
     if not isinstance(seconds, (int, float)):
         return None, 'not known: run.json has no seconds'
     if threads := re.fullmatch(r'cpu \((\d+) threads\)', trained):
-        spent = c.watts * int(threads[1]) * seconds / 3600
-        return spent, f'estimate: {c.watts:g} W x {threads[1]} threads x {seconds:.1f} s'
+        spent = config.watts * int(threads[1]) * seconds / 3600
+        return spent, f'estimate: {config.watts:g} W x {threads[1]} threads x {seconds:.1f} s'
     if trained != device:
         return None, f'not known: trained on {trained}, measured on {device}'
     if gpu_watts is None:
@@ -95,28 +95,35 @@ def _training_energy(
     return gpu_watts * seconds / 3600, how
 
 # %% ../../nbs/75_costs/20_profiling.ipynb #914766f3
-def _inference_watts(l: Learner, c: CostConfig) -> tuple[float | None, str]:
+def _inference_watts(learner: Learner, config: CostConfig) -> tuple[float | None, str]:
     "Watts while batches are answered, and how they are found."
     threads = torch.get_num_threads()
     rest = 'the rest of the machine is not counted'
-    if l.device.type == 'cpu':
-        return c.watts * threads, f'estimate: {c.watts:g} W x {threads} threads in use; {rest}'
-    watts = _gpu_watts(l.device, prediction_of(l, c.batch)) if l.device.type == 'cuda' else None
+    if learner.device.type == 'cpu':
+        return (
+            config.watts * threads,
+            f'estimate: {config.watts:g} W x {threads} threads in use; {rest}',
+        )
+    watts = (
+        _gpu_watts(learner.device, prediction_of(learner, config.batch))
+        if learner.device.type == 'cuda'
+        else None
+    )
     if watts is None:
-        return None, f'not known: {device_name(l.device)} does not tell its power'
+        return None, f'not known: {device_name(learner.device)} does not tell its power'
     return watts, f'mean power of the GPU by nvidia-smi while it predicts; {rest}'
 
 
 def energy(
-    l: Learner, c: CostConfig, record: Mapping[str, Any], charts_per_second: float
+    learner: Learner, config: CostConfig, record: Mapping[str, Any], charts_per_second: float
 ) -> dict[str, Any]:
     """Joules per chart in batches and watt-hours of the training, with the assumption behind them.
     A learner on a GPU is changed by training steps."""
-    watts, method = _inference_watts(l, c)
+    watts, method = _inference_watts(learner, config)
     training = None
-    if l.device.type == 'cuda':
-        training = _gpu_watts(l.device, training_of(l, l.config.batch))
-    spent, how = _training_energy(record, device_name(l.device), c, training)
+    if learner.device.type == 'cuda':
+        training = _gpu_watts(learner.device, training_of(learner, learner.config.batch))
+    spent, how = _training_energy(record, device_name(learner.device), config, training)
     return dict(
         inference_watts=watts,
         inference_joules_per_chart=None if watts is None else watts / charts_per_second,
@@ -138,9 +145,9 @@ def _training_time(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     return known | dict(seconds_per_epoch=each, method=method)
 
 
-def _of_files(run: Path, l: Learner) -> dict[str, Any]:
+def _of_files(run: Path, learner: Learner) -> dict[str, Any]:
     "What does not depend on the machine."
-    c = l.config
+    c = learner.config
     about = dict(
         architecture=c.architecture,
         classes=len(c.classes),
@@ -157,8 +164,8 @@ def _of_files(run: Path, l: Learner) -> dict[str, Any]:
 
 # %% ../../nbs/75_costs/20_profiling.ipynb #7256bdc6
 def measure(
-    l: Learner,  # a finished run on its device; a training step changes it on a GPU
-    c: CostConfig,
+    learner: Learner,  # a finished run on its device; a training step changes it on a GPU
+    config: CostConfig,
     run: Path,  # the run's folder
 ) -> dict[str, Any]:
     "Latency, throughput, memory and energy of a run on this machine."
@@ -168,10 +175,10 @@ def measure(
     unmeasured = dict(method='not measured: memory is set to false')
     pace = lambda: found['throughput']['charts_per_second']
     parts: dict[str, Callable[[], dict[str, Any]]] = dict(
-        latency=lambda: latency(l, c),
-        throughput=lambda: throughput(l, c),
-        memory=lambda: peak_memory(l, c, run) if c.memory else unmeasured,
-        energy=lambda: energy(l, c, record, pace()),
+        latency=lambda: latency(learner, config),
+        throughput=lambda: throughput(learner, config),
+        memory=lambda: peak_memory(learner, config, run) if config.memory else unmeasured,
+        energy=lambda: energy(learner, config, record, pace()),
     )
     for name in progress(parts, 'costs', 'parts'):
         found[name] = parts[name]()

@@ -22,18 +22,20 @@ from .metrics import evaluate
 def cross_dataset(
     dataset: str | Path,  # folder of a prepared data set
     out: str | Path,  # folder of the new one
-    c: CrossConfig,
+    config: CrossConfig,
     repeat: int,
     fold: int,  # from 1
 ) -> Path:
     "The data set of one fold, in `out`: its own parts, the signals by a link."
     dataset = Path(dataset).absolute()
     out = Path(out)
-    key = digest(read_json(dataset / 'done.json')['key'], asdict(c), repeat, fold)
+    key = digest(read_json(dataset / 'done.json')['key'], asdict(config), repeat, fold)
     if (out / 'done.json').exists() and read_json(out / 'done.json')['key'] == key:
         return out
     splits = read_table(dataset / 'splits.parquet')
-    write_table(cross_parts(splits, c.folds, fold, repeat, c.seed), out / 'splits.parquet')
+    write_table(
+        cross_parts(splits, config.folds, fold, repeat, config.seed), out / 'splits.parquet'
+    )
     with suppress(FileExistsError):
         (out / 'store.lmdb').symlink_to(dataset / 'store.lmdb')
     write_json(read_json(dataset / 'summary.json'), out / 'summary.json')
@@ -43,23 +45,23 @@ def cross_dataset(
 # %% ../../nbs/70_evaluate/30_cross.ipynb #1f34b99a
 def pool(
     folder: str | Path,  # of the folds, each with its predictions
-    c: CrossConfig,
+    config: CrossConfig,
 ) -> dict[str, Any]:
     """Measure all folds together, into `cross.json`: folds, repeats, seed, test (metrics), each
     (macro-F1 of the repeats), classes, draws and title."""
     folder = Path(folder)
     parts = list[pd.DataFrame]()
-    for r, k in c.each:
+    for r, k in config.each:
         rows = read_table(folder / f'{r}-{k}' / 'predictions.parquet')
         parts.append(rows[rows['part'] == 'test'].assign(layout=f'repeat {r}'))
     write_table(pd.concat(parts, ignore_index=True), folder / 'predictions.parquet')
     found = evaluate(read_json(folder / '1-1' / 'config.json'), folder)
     test = found['parts']['test']
-    repeats = [f'repeat {r + 1}' for r in range(c.repeats)]
+    repeats = [f'repeat {r + 1}' for r in range(config.repeats)]
     # one repeat is the whole
     each = [found['layouts'].get(name, test)['macro']['f1'] for name in repeats]
     title = read_json(folder / '1-1' / 'run.json').get('title', '')
     about = dict(classes=found['classes'], draws=found['draws'], title=title)
-    pooled = asdict(c) | dict(test=test, each=each) | about
+    pooled = asdict(config) | dict(test=test, each=each) | about
     write_json(pooled, folder / 'cross.json')
     return pooled

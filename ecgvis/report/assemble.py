@@ -150,12 +150,12 @@ def _numbers(study: StudyFiles) -> dict[str, str]:
     return known
 
 # %% ../../nbs/90_report/90_assemble.ipynb #5507e5a7
-def _result(study: StudyFiles, r: Run) -> str:
+def _result(study: StudyFiles, run: Run) -> str:
     "What a run reached on the hold-out."
-    f1 = r.test['macro']['f1']
+    f1 = run.test['macro']['f1']
     span = f' (95 % interval {cell(f1)["interval"]})' if f1['low'] is not None else ''
-    n = f'n = {r.test["n"]:,} charts of {r.test["patients"]:,} {unit(study)}'
-    return f'{f1["value"]:.3f}{span}, by {label(study, r)}, {n}'
+    n = f'n = {run.test["n"]:,} charts of {run.test["patients"]:,} {unit(study)}'
+    return f'{f1["value"]:.3f}{span}, by {label(study, run)}, {n}'
 
 
 _LUCK = 'chosen on the hold-out itself, so partly by luck'

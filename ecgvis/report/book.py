@@ -47,11 +47,11 @@ def _html_cell(html: str, title: str) -> NotebookNode:
     return new_code_cell(f'# {title}', outputs=[new_output('display_data', data)])
 
 
-def _section_cells(s: Section, files: BookFiles) -> list[NotebookNode]:
+def _section_cells(section: Section, files: BookFiles) -> list[NotebookNode]:
     "A section as a cell of text, and one for each item."
-    text = f'<a id="{slug(s.title)}"></a>\n\n## {_escape(s.title)}'
-    cells = [new_markdown_cell(f'{text}\n\n{_escape(s.text)}' if s.text else text)]
-    for item in s.items:
+    text = f'<a id="{slug(section.title)}"></a>\n\n## {_escape(section.title)}'
+    cells = [new_markdown_cell(f'{text}\n\n{_escape(section.text)}' if section.text else text)]
+    for item in section.items:
         cells.append(_html_cell(item_html(item, files), _title(item)))
     return cells
 
@@ -62,17 +62,17 @@ def _title(item: Item) -> str:
 
 # %% ../../nbs/90_report/10_book.ipynb #e2603e48
 def chapter_notebook(
-    c: Chapter,
+    chapter: Chapter,
     files: BookFiles,  # gets figures/ and tables/
 ) -> NotebookNode:
     "A chapter as a notebook with outputs, and no need to run."
-    if c.record:
-        return nbformat.read(c.record, 4)
-    front = yaml.safe_dump(dict(title=c.title), allow_unicode=True)
+    if chapter.record:
+        return nbformat.read(chapter.record, 4)
+    front = yaml.safe_dump(dict(title=chapter.title), allow_unicode=True)
     cells = [new_raw_cell(f'---\n{front}---')]
-    if c.head:
-        cells.append(_html_cell(c.head, 'at first'))
-    for s in c.sections:
+    if chapter.head:
+        cells.append(_html_cell(chapter.head, 'at first'))
+    for s in chapter.sections:
         cells += _section_cells(s, files)
     for i, x in enumerate(cells):
         x['id'] = hashlib.sha256(f'{i} {x.source}'.encode()).hexdigest()[:12]

@@ -14,44 +14,44 @@ from .style import data_name, label, made_with, people_note, source, system, uni
 from ..runs import Run, StudyFiles, missing
 
 # %% ../../nbs/90_report/78_cards.ipynb #8f68cc4b
-def _input(r: Run) -> str:
+def _input(run: Run) -> str:
     "What a model is given."
-    if r.input != 'chart':
-        return r.input
-    size = r.settings.get('size') or 'its own size in'
-    layouts = ', '.join(r.settings.get('layouts') or ('not recorded',))
+    if run.input != 'chart':
+        return run.input
+    size = run.settings.get('size') or 'its own size in'
+    layouts = ', '.join(run.settings.get('layouts') or ('not recorded',))
     return f'a chart of {size} px, layouts {layouts}'
 
 
-def _trained_on(study: StudyFiles, r: Run) -> str:
+def _trained_on(study: StudyFiles, run: Run) -> str:
     "What a model has seen."
     seen = f'{study.summary.get("kind") or "unknown"} recordings'
     if study.summary.get('simulated'):
         seen = 'simulated recordings: it has seen no patient'
-    counts = {k: v for k, v in (r.record.get('recordings') or {}).items() if k != 'test'}
+    counts = {k: v for k, v in (run.record.get('recordings') or {}).items() if k != 'test'}
     return f'{seen}; {counts_text(counts)}'
 
 
-def _facts(study: StudyFiles, r: Run) -> dict[str, str]:
+def _facts(study: StudyFiles, run: Run) -> dict[str, str]:
     "What the model is, as names and values."
-    size = f'trees on {r.record.get("features", 0):,} features'
+    size = f'trees on {run.record.get("features", 0):,} features'
     file = 'none is kept: the trees are grown again in minutes'
-    if parameters := r.record.get('parameters'):
+    if parameters := run.record.get('parameters'):
         size = f'{parameters:,} parameters'
-        file = f'{r.id.replace("/seed", "/final/seed")}/model.safetensors'
-    classes = ', '.join(r.settings.get('classes') or ('classes not recorded',))
+        file = f'{run.id.replace("/seed", "/final/seed")}/model.safetensors'
+    classes = ', '.join(run.settings.get('classes') or ('classes not recorded',))
     return {
-        'Model': f'{system(study, r.architecture)}, {size}',
+        'Model': f'{system(study, run.architecture)}, {size}',
         'File': file,
-        'Input': _input(r),
+        'Input': _input(run),
         'Output': f'probabilities of {classes}',
-        'Trained on': _trained_on(study, r),
-        'First weights': str(r.record.get('weights', 'not recorded')),
+        'Trained on': _trained_on(study, run),
+        'First weights': str(run.record.get('weights', 'not recorded')),
         'Use': f'research on charts like those it was trained on; {_ASK} asks it',
         'Not for': 'diagnosis, or any decision on a patient: it is no medical device',
         'Intended users and setting': AUTHOR,
         'Licence of weights and data': AUTHOR,
-        'Made with': made_with([r])[0],
+        'Made with': made_with([run])[0],
     }
 
 
@@ -66,9 +66,9 @@ def _measures(of: dict[str, Any]) -> Row:
     return {name: of.get(k) for k, name in _NAMES.items()}
 
 
-def _results(r: Run) -> list[Row]:
+def _results(run: Run) -> list[Row]:
     "How good it is on the hold-out: class by class, then all."
-    t = r.test
+    t = run.test
     rows = list[Row]()
     for c, m in t['per_class'].items():
         if m:
@@ -78,20 +78,20 @@ def _results(r: Run) -> list[Row]:
     return rows
 
 
-def _card(study: StudyFiles, r: Run) -> Group:
+def _card(study: StudyFiles, run: Run) -> Group:
     "The card of a model."
-    name = r.id.replace('/', '-')
+    name = run.id.replace('/', '-')
     caption = (
         f'Data: {data_name(study)}, n and settings from run.json and config.json. No interval: '
-        f'facts. Run: {r.id}.'
+        f'facts. Run: {run.id}.'
     )
-    facts = [{'What': k, 'Answer': v} for k, v in _facts(study, r).items()]
-    results = _results(r)
+    facts = [{'What': k, 'Answer': v} for k, v in _facts(study, run).items()]
+    results = _results(run)
     items = (
         Table(f'card-{name}', 'What it is', caption, facts),
-        Table(f'card-results-{name}', 'How good it is', source(study, [r]), results),
+        Table(f'card-results-{name}', 'How good it is', source(study, [run]), results),
     )
-    return Group(f'model-{name}', label(study, r), items, open=len(study.finished) <= 4)
+    return Group(f'model-{name}', label(study, run), items, open=len(study.finished) <= 4)
 
 
 def cards_section(study: StudyFiles) -> Section | None:

@@ -34,9 +34,9 @@ def counts_text(counts: Mapping[Any, Any]) -> str:
     return ', '.join(f'{k} {v:,}' for k, v in counts.items()) or 'none'
 
 
-def _people(s: StudyFiles) -> str:
+def _people(study: StudyFiles) -> str:
     "Age and sex of the usable recordings."
-    ok = s.index[s.index.status == 'ok']
+    ok = study.index[study.index.status == 'ok']
     age = pd.to_numeric(ok.age, errors='coerce').dropna()
     sex = ok.sex.fillna('').replace('', 'not given').value_counts().to_dict()
     years = 'ages not given'
@@ -46,10 +46,10 @@ def _people(s: StudyFiles) -> str:
     return f'{years}; sex: {counts_text(sex)}'
 
 
-def _data_facts(s: StudyFiles) -> dict[str, str]:
+def _data_facts(study: StudyFiles) -> dict[str, str]:
     "Facts on the recordings."
-    facts = dict(layouts=', '.join(layout_names(s)), classes=', '.join(s.classes))
-    about, data = s.summary, s.settings.get('data') or {}
+    facts = dict(layouts=', '.join(layout_names(study)), classes=', '.join(study.classes))
+    about, data = study.summary, study.settings.get('data') or {}
     if about:
         kind = (
             'simulated recordings' if about.get('simulated') else f'{about.get("kind")} recordings'
@@ -60,21 +60,21 @@ def _data_facts(s: StudyFiles) -> dict[str, str]:
     if {'fs', 'seconds'} <= set(data):
         signals = f'signals at {data["fs"]:g} Hz, {data["seconds"]:g} s'
         facts['prepared'] = f'{signals}; charts in the layouts {facts["layouts"]}'
-    if not s.splits.empty:
-        each = s.splits.groupby('part', sort=False)['patient'].nunique().to_dict()
-        how = people_note(s) or 'recordings of one patient are in one part;'
-        facts['parts'] = f'{how} {unit(s)}: {counts_text(each)}'
-        facts['parted'] = f'by {unit(s)}'
-        names = pd.Series(label_names(s, s.splits.label[s.splits.part == 'test']))
+    if not study.splits.empty:
+        each = study.splits.groupby('part', sort=False)['patient'].nunique().to_dict()
+        how = people_note(study) or 'recordings of one patient are in one part;'
+        facts['parts'] = f'{how} {unit(study)}: {counts_text(each)}'
+        facts['parted'] = f'by {unit(study)}'
+        names = pd.Series(label_names(study, study.splits.label[study.splits.part == 'test']))
         facts['by_class'] = counts_text(names.value_counts().to_dict())
-    if {'age', 'sex', 'status'} <= set(s.index) and len(s.index):
-        facts['people'] = _people(s)
+    if {'age', 'sex', 'status'} <= set(study.index) and len(study.index):
+        facts['people'] = _people(study)
     return facts
 
 # %% ../../nbs/90_report/75_checklist.ipynb #8f32b0a3
-def _predictors(s: StudyFiles) -> str:
+def _predictors(study: StudyFiles) -> str:
     "What the models read."
-    others = sorted({r.input for r in s.runs} - {'chart'})
+    others = sorted({r.input for r in study.runs} - {'chart'})
     if not others:
         return 'the twelve-lead recording alone, as a chart; no other variable enters'
     text = f'the twelve-lead recording, as a chart; for published systems as {", ".join(others)}'
@@ -86,32 +86,32 @@ def _predictors(s: StudyFiles) -> str:
     )
 
 
-def _best(s: StudyFiles) -> str:
+def _best(study: StudyFiles) -> str:
     "The macro-F1 of the run that validation chose, with its interval and whose it is."
-    chosen = chosen_run(s.finished)
-    best = chosen or highest_run(s.finished)
+    chosen = chosen_run(study.finished)
+    best = chosen or highest_run(study.finished)
     f1 = best.test['macro']['f1']
     span = f', 95 % interval {f1["low"]:.3f} to {f1["high"]:.3f}' if f1['low'] is not None else ''
     how = 'chosen by validation' if chosen else 'the highest on the hold-out'
-    return f'{f1["value"]:.3f}{span}, {label(s, best)}, {how}'
+    return f'{f1["value"]:.3f}{span}, {label(study, best)}, {how}'
 
 
-def _model_facts(s: StudyFiles) -> dict[str, str]:
+def _model_facts(study: StudyFiles) -> dict[str, str]:
     "Facts on the models."
-    facts = dict(predictors=_predictors(s))
-    if s.runs:
-        names = ', '.join(dict.fromkeys(system(s, r.architecture) for r in s.runs))
-        search = s.settings.get('search')
+    facts = dict(predictors=_predictors(study))
+    if study.runs:
+        names = ', '.join(dict.fromkeys(system(study, r.architecture) for r in study.runs))
+        search = study.settings.get('search')
         asked = search if isinstance(search, dict) else {}
         steps = ', '.join(k for k in ('head', 'bayes', 'refine') if asked.get(k) is not None)
         by = f' by the steps {steps}' if steps else ''
         facts['models'] = f'{names}; settings chosen on validation recordings{by}'
-    if s.runs:
-        facts['versions'] = f'runs made with: {"; ".join(made_with(s.runs))}'
-    if s.finished:
-        sizes = {(r.test['n'], r.test['patients']) for r in s.finished}
-        counts = sorted(f'n = {n:,} charts of {of:,} {unit(s)}' for n, of in sizes)
-        facts |= dict(analysed=', '.join(counts), best=_best(s))
+    if study.runs:
+        facts['versions'] = f'runs made with: {"; ".join(made_with(study.runs))}'
+    if study.finished:
+        sizes = {(r.test['n'], r.test['patients']) for r in study.finished}
+        counts = sorted(f'n = {n:,} charts of {of:,} {unit(study)}' for n, of in sizes)
+        facts |= dict(analysed=', '.join(counts), best=_best(study))
     return facts
 
 # %% ../../nbs/90_report/75_checklist.ipynb #fca9cd30

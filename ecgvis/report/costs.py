@@ -57,35 +57,35 @@ def near(cost: Sequence[float], value: Sequence[float], high: Sequence[float]) -
     return ~front(c, v) & (np.asarray(high, float) >= reach)
 
 # %% ../../nbs/90_report/65_costs.ipynb #9e02a2ee
-def _count(r: Run, name: str, scale: float = 1) -> float | None:
+def _count(run: Run, name: str, scale: float = 1) -> float | None:
     "A count of costs.json; the parameters also stand in run.json."
-    value = r.costs.get('counts', {}).get(name)
+    value = run.costs.get('counts', {}).get(name)
     if not value and name == 'parameters':
-        value = r.record.get(name)
+        value = run.record.get(name)
     return None if value is None else value / scale
 
 
-def _measured(r: Run, *path: str) -> float | None:
+def _measured(run: Run, *path: str) -> float | None:
     "A number of the latest measurement of a run."
-    found = (r.costs.get('measurements') or [{}])[-1]
+    found = (run.costs.get('measurements') or [{}])[-1]
     for name in path:
         found = found.get(name) or {}
     return found if isinstance(found, (int, float)) else None
 
 
-def epoch_seconds(r: Run) -> float | None:
+def epoch_seconds(run: Run) -> float | None:
     "Median seconds per epoch of a run."
-    return float(r.history['seconds'].median()) if 'seconds' in r.history else None
+    return float(run.history['seconds'].median()) if 'seconds' in run.history else None
 
 
-def trained_on(r: Run) -> str:
+def trained_on(run: Run) -> str:
     "What a run was trained on."
-    return str(r.record.get('device') or 'a device that is not on record')
+    return str(run.record.get('device') or 'a device that is not on record')
 
 
-def machine_of(r: Run) -> str:
+def machine_of(run: Run) -> str:
     "What a run's costs were measured on."
-    m = (r.costs.get('measurements') or [{}])[-1].get('machine', {})
+    m = (run.costs.get('measurements') or [{}])[-1].get('machine', {})
     return f'{m.get("cpu", "")} {m.get("device", "")}'.strip()
 
 # %% ../../nbs/90_report/65_costs.ipynb #500709f3
@@ -227,18 +227,18 @@ def _panels(study: StudyFiles) -> tuple[list[tuple[str, Figure]], list[str]]:
     return panels, notes
 
 # %% ../../nbs/90_report/65_costs.ipynb #3b18184e
-def _answer_row(study: StudyFiles, r: Run) -> Row:
+def _answer_row(study: StudyFiles, run: Run) -> Row:
     "What an answer of a run costs."
-    row = who(study, r) | {'Parameters': r.record.get('parameters')}
-    row |= {'Weights, MB': _DISK.of(r), 'GMACs': _MACS.of(r)}
+    row = who(study, run) | {'Parameters': run.record.get('parameters')}
+    row |= {'Weights, MB': _DISK.of(run), 'GMACs': _MACS.of(run)}
     for name in ('torchinfo', 'thop'):
-        percent = r.costs.get('counts', {}).get(f'{name}_difference_percent')
+        percent = run.costs.get('counts', {}).get(f'{name}_difference_percent')
         row |= {} if percent is None else {f'{name}, %': percent}
-    if r.costs:
-        row['Latency p50, ms'] = _LATENCY.of(r)
-        row['p99, ms'] = _measured(r, 'latency', 'p99_ms')
-        row['Charts/s'] = _measured(r, 'throughput', 'charts_per_second')
-        row['Peak memory, MB'] = _measured(r, 'memory', 'inference_batch', 'peak_mb')
+    if run.costs:
+        row['Latency p50, ms'] = _LATENCY.of(run)
+        row['p99, ms'] = _measured(run, 'latency', 'p99_ms')
+        row['Charts/s'] = _measured(run, 'throughput', 'charts_per_second')
+        row['Peak memory, MB'] = _measured(run, 'memory', 'inference_batch', 'peak_mb')
     return row
 
 
@@ -349,9 +349,9 @@ def _cost_tables(study: StudyFiles, machines: str) -> list[Table]:
     return [t for t in tables if t.rows]
 
 # %% ../../nbs/90_report/65_costs.ipynb #8365344f
-def _model(study: StudyFiles, r: Run) -> str:
+def _model(study: StudyFiles, run: Run) -> str:
     "A model in words."
-    return f'{system(study, r.architecture)} · {r.config}'
+    return f'{system(study, run.architecture)} · {run.config}'
 
 
 def _on_front(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:

@@ -62,12 +62,12 @@ def _calibrations(study: StudyFiles) -> dict[Run, dict[str, Any]]:
     return {r: read_json(path) for r, path in files.items() if path.exists()}
 
 
-def _calibration_row(study: StudyFiles, r: Run, c: dict[str, Any]) -> Row:
+def _calibration_row(study: StudyFiles, run: Run, c: dict[str, Any]) -> Row:
     "Errors before and after, and the temperature."
     before = c['before']
     after = c.get('after') or {}
     three = lambda m: number(m['value'], m['low'], m['high']) if m else None
-    return who(study, r) | {
+    return who(study, run) | {
         'ECE': three(before['ece']),
         'ECE by luck': before['ece']['honest'],
         'p': before['ece']['p'],

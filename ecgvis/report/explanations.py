@@ -97,12 +97,15 @@ def _verdict_row(start: Row, layout: str, method: str, v: dict[str, Any]) -> Row
     return row
 
 
-def _verdicts(study: StudyFiles, e: Explanation) -> list[Row]:
+def _verdicts(study: StudyFiles, explanation: Explanation) -> list[Row]:
     "A row per layout and method."
-    start: Row = {'System': system(study, e.run.architecture), 'Configuration': e.run.config}
-    start |= {'Recording': e.id, 'Class': e.facts.get('target')}
+    start: Row = {
+        'System': system(study, explanation.run.architecture),
+        'Configuration': explanation.run.config,
+    }
+    start |= {'Recording': explanation.id, 'Class': explanation.facts.get('target')}
     rows = list[Row]()
-    for layout, known in e.facts['layouts'].items():
+    for layout, known in explanation.facts['layouts'].items():
         for method, v in (known.get('methods') or {}).items():
             rows.append(_verdict_row(start, layout, method, v))
     return rows
@@ -118,9 +121,9 @@ def _passes(rows: Sequence[Row]) -> list[Row]:
     return [{str(k): v for k, v in row.items()} for row in counts.to_dict('records')]
 
 # %% ../../nbs/90_report/70_explanations.ipynb #226daeb3
-def _pictures(e: Explanation) -> list[tuple[str, Panel]]:
+def _pictures(explanation: Explanation) -> list[tuple[str, Panel]]:
     "The figures of an explanation, the overview first."
-    files = sorted(e.folder.glob('*.png'), key=lambda p: (p.stem != 'maps', p.stem))
+    files = sorted(explanation.folder.glob('*.png'), key=lambda p: (p.stem != 'maps', p.stem))
     title = lambda p: p.stem.replace('_', ' ')
     overview = 'all layouts and methods'
     return [(overview if p.stem == 'maps' else title(p), p) for p in files]
@@ -135,25 +138,27 @@ def _answer(layout: dict[str, Any]) -> str:
     return f'{best}, {p[best]:.2f}'
 
 
-def _explanation_group(study: StudyFiles, e: Explanation) -> Group:
+def _explanation_group(study: StudyFiles, explanation: Explanation) -> Group:
     "One explanation, folded."
-    panels = _pictures(e)
-    answers = '; '.join(f'{k}: {_answer(v)}' for k, v in e.facts['layouts'].items())
+    panels = _pictures(explanation)
+    answers = '; '.join(f'{k}: {_answer(v)}' for k, v in explanation.facts['layouts'].items())
     caption = (
-        f'What speaks for {e.facts.get("target")} (orange) and against it (blue); the verdict '
+        f'What speaks for {explanation.facts.get("target")} (orange) and against it (blue); the verdict '
         f'stands on each figure. Answers: {answers}. '
-        f'Waves: {e.facts.get("beats", "not recorded")}. Data: {data_name(study)}, n = 1 '
-        f'recording, {e.id}. No interval: one recording. {run_ids([e.run])}'
+        f'Waves: {explanation.facts.get("beats", "not recorded")}. Data: {data_name(study)}, n = 1 '
+        f'recording, {explanation.id}. No interval: one recording. {run_ids([explanation.run])}'
     )
-    first = 1 if (e.folder / 'maps.png').exists() else 0
+    first = 1 if (explanation.folder / 'maps.png').exists() else 0
     items = list[Item]()
     if first:
         title = 'The same patient under each layout'
-        items.append(Plot(f'maps-{e.name}', title, caption, panels[:1]))
+        items.append(Plot(f'maps-{explanation.name}', title, caption, panels[:1]))
     if panels[first:]:
-        items.append(Plot(f'saliency-{e.name}', 'On paper', caption, panels[first:]))
-    title = f'{label(study, e.run)}: {e.id}, {e.facts.get("target")}'
-    return Group(f'explained-{e.name}', title, items or [['Its figures are gone.']], open=False)
+        items.append(Plot(f'saliency-{explanation.name}', 'On paper', caption, panels[first:]))
+    title = f'{label(study, explanation.run)}: {explanation.id}, {explanation.facts.get("target")}'
+    return Group(
+        f'explained-{explanation.name}', title, items or [['Its figures are gone.']], open=False
+    )
 
 # %% ../../nbs/90_report/70_explanations.ipynb #a3cb3801
 _EXPLAIN = (
@@ -221,13 +226,13 @@ def _error_title(x: Mapping[Any, Any]) -> str:
     return f'{x["id"]}, {x["layout"]}: labelled {x["truth"]}{rhythm}, {answer}'
 
 
-def _gallery(study: StudyFiles, rows: pd.DataFrame, r: Run) -> Plot | None:
+def _gallery(study: StudyFiles, rows: pd.DataFrame, run: Run) -> Plot | None:
     "The surest errors of a run as charts, or as saliency maps where there are some."
     panels = list[tuple[str, Panel]]()
     mapped = set[str]()
     for x in rows.head(_SHOWN).to_dict('records'):
         id = str(x['id'])
-        picture: Panel | None = _map_of(study, r, id)
+        picture: Panel | None = _map_of(study, run, id)
         if picture is not None and id in mapped:
             continue  # one overview has all layouts
         if picture is not None:
@@ -239,8 +244,8 @@ def _gallery(study: StudyFiles, rows: pd.DataFrame, r: Run) -> Plot | None:
     none = 'Without saliency: none of these was explained.'
     maps = f'{len(mapped)} with saliency.' if mapped else none
     caption = (
-        f'The surest errors of {label(study, r)}; in brackets the probability of the answer. '
-        f'{maps} {source(study, [r], intervals=False)} No interval: single charts.'
+        f'The surest errors of {label(study, run)}; in brackets the probability of the answer. '
+        f'{maps} {source(study, [run], intervals=False)} No interval: single charts.'
     )
     return Plot('failures', 'Sure and wrong', caption, panels) if panels else None
 

@@ -155,13 +155,13 @@ def open_set(
     return Explored(root, kind, index, conditions, measured)
 
 # %% ../../nbs/90_report/85_explore.ipynb #d1a41abb
-def rhythm_counts(s: Explored) -> pd.DataFrame:
+def rhythm_counts(explored: Explored) -> pd.DataFrame:
     "Rhythm, group, recordings, usable, median age, female (share); most frequent first."
-    t = s.index.assign(
-        rhythm=s.index['rhythm'].fillna('').replace('', 'none or several'),
-        usable=s.index['status'] == 'ok',
-        age=pd.to_numeric(s.index['age'], errors='coerce'),
-        female=s.index['sex'].map(dict(female=1.0, male=0.0)),
+    t = explored.index.assign(
+        rhythm=explored.index['rhythm'].fillna('').replace('', 'none or several'),
+        usable=explored.index['status'] == 'ok',
+        age=pd.to_numeric(explored.index['age'], errors='coerce'),
+        female=explored.index['sex'].map(dict(female=1.0, male=0.0)),
     )
     table = t.groupby('rhythm').agg(
         recordings=('id', 'size'),
@@ -173,17 +173,17 @@ def rhythm_counts(s: Explored) -> pd.DataFrame:
     return table.sort_values('recordings', ascending=False).reset_index()
 
 # %% ../../nbs/90_report/85_explore.ipynb #5252d7ea
-def grouped(s: Explored) -> pd.Series:
+def grouped(explored: Explored) -> pd.Series:
     "The group of each recording that has one, by id, whether its signal file is there or not."
-    group = s.index['rhythm'].str.split('+').map(group_of)
-    return group.set_axis(s.index['id'].astype(str))[lambda g: g != '']
+    group = explored.index['rhythm'].str.split('+').map(group_of)
+    return group.set_axis(explored.index['id'].astype(str))[lambda g: g != '']
 
 
-def condition_counts(s: Explored, most: int = 20) -> pd.DataFrame:
+def condition_counts(explored: Explored, most: int = 20) -> pd.DataFrame:
     """How many recordings of each group (columns; `all`) have a condition, the most frequent ones
     first; the last rows are `any`, for those with at least one, and `recordings`."""
-    group = grouped(s)
-    t = s.conditions.assign(group=s.conditions['id'].map(group)).dropna()
+    group = grouped(explored)
+    t = explored.conditions.assign(group=explored.conditions['id'].map(group)).dropna()
     columns = [g for g in GROUPS if (group == g).any()]
     table = pd.crosstab(t['condition'], t['group']).reindex(columns=columns, fill_value=0)
     table = table.assign(all=table.sum(axis=1)).sort_values('all', ascending=False).head(most)
@@ -195,14 +195,14 @@ def condition_counts(s: Explored, most: int = 20) -> pd.DataFrame:
 
 # %% ../../nbs/90_report/85_explore.ipynb #25311836
 def condition_pairs(
-    s: Explored,
+    explored: Explored,
     most: int = 15,  # rows
 ) -> pd.DataFrame:
     """Conditions that come together in a group: group, a, b, recordings, and `expected`, how many
     there would be if they came independently of each other."""
-    group = grouped(s)
+    group = grouped(explored)
     rows = list[Row]()
-    t = s.conditions.assign(group=s.conditions['id'].map(group)).dropna()
+    t = explored.conditions.assign(group=explored.conditions['id'].map(group)).dropna()
     for g, part in t.groupby('group'):
         sets = part.groupby('id')['condition'].apply(lambda c: sorted(set(c)))
         n = int((group == g).sum())
@@ -243,14 +243,14 @@ def _measure(path: str, seconds: float, fs: float) -> Row:
 
 
 def read_signals(
-    s: Explored,
+    explored: Explored,
     most: int = 200,  # recordings, taken evenly over the table
     seconds: float = 10.0,
     fs: float = 500.0,
 ) -> pd.DataFrame:
     """Read signals and measure them: id, rhythm, group, problem (empty: usable), then numbers.
     What cannot be used is told by its reason."""
-    there = s.index[~s.index['reason'].isin(['no signal file', 'no header file'])]
+    there = explored.index[~explored.index['reason'].isin(['no signal file', 'no header file'])]
     at = np.unique(np.linspace(0, len(there) - 1, min(most, len(there))).astype(int))
     rows = list[Row]()
     for x in progress(there.iloc[at].to_dict('records'), 'reading', 'recordings'):
@@ -264,10 +264,10 @@ def read_signals(
     return pd.DataFrame(rows)
 
 # %% ../../nbs/90_report/85_explore.ipynb #a787c4a8
-def quality(s: Explored, signals: pd.DataFrame) -> pd.DataFrame:
+def quality(explored: Explored, signals: pd.DataFrame) -> pd.DataFrame:
     "Reason, recordings, and of how many."
-    bad = s.index.loc[s.index['status'] != 'ok', 'reason']
-    known = [(bad, f'{len(s.index):,} listed')]
+    bad = explored.index.loc[explored.index['status'] != 'ok', 'reason']
+    known = [(bad, f'{len(explored.index):,} listed')]
     if len(signals):
         bad = signals.loc[signals['problem'] != '', 'problem']
         known.append((bad, f'{len(signals):,} read'))
@@ -281,9 +281,9 @@ def quality(s: Explored, signals: pd.DataFrame) -> pd.DataFrame:
 _COLOURS = dict(zip(GROUPS, PALETTE.values()))
 
 
-def rhythms_figure(s: Explored) -> Figure:
+def rhythms_figure(explored: Explored) -> Figure:
     "Recordings per rhythm, in the colour of its group."
-    t = rhythm_counts(s)
+    t = rhythm_counts(explored)
     size = (5.4, 0.9 + 0.24 * len(t))
     fig, ax = axes('Recordings per rhythm', 'recordings', '', size, left=1.2)
     colours = [_COLOURS.get(g, '#b9c1c8') for g in t['group']]
@@ -296,9 +296,9 @@ def rhythms_figure(s: Explored) -> Figure:
     return fig
 
 # %% ../../nbs/90_report/85_explore.ipynb #6630291b
-def conditions_figure(s: Explored, most: int = 20) -> Figure:
+def conditions_figure(explored: Explored, most: int = 20) -> Figure:
     "Share of the recordings of each group that have a condition."
-    t = condition_counts(s, most)
+    t = condition_counts(explored, most)
     share = 100 * t.iloc[:-1].div(t.loc['recordings'].replace(0, 1), axis=1).to_numpy()
     size = (2.9 + 0.62 * t.shape[1], 0.8 + 0.23 * len(share))
     fig, ax = axes('Conditions by group, % of its recordings', '', '', size, left=2.7)
@@ -310,17 +310,17 @@ def conditions_figure(s: Explored, most: int = 20) -> Figure:
     return fig
 
 # %% ../../nbs/90_report/85_explore.ipynb #b9309186
-def ages_figure(s: Explored) -> Figure:
+def ages_figure(explored: Explored) -> Figure:
     "Ages by group, women to the left and men to the right of zero."
-    age = pd.to_numeric(s.index['age'], errors='coerce')
-    group = s.index['id'].astype(str).map(grouped(s))
+    age = pd.to_numeric(explored.index['age'], errors='coerce')
+    group = explored.index['id'].astype(str).map(grouped(explored))
     fig, ax = axes('Ages', 'recordings: women | men', 'age, years', (5.4, 3.4))
     bins = np.arange(0, 105, 5)
     groups = [g for g in GROUPS if (group == g).any()]
     for side, sex in ((-1, 'female'), (1, 'male')):
         base = np.zeros(len(bins) - 1)
         for g in groups:
-            n = np.histogram(age[(group == g) & (s.index['sex'] == sex)].dropna(), bins)[0]
+            n = np.histogram(age[(group == g) & (explored.index['sex'] == sex)].dropna(), bins)[0]
             name = g if side > 0 else None
             at = bins[:-1] + 2.5
             start = side * base
@@ -373,12 +373,12 @@ _OF_SIGNALS = (
 )
 
 
-def measurement_figures(s: Explored, signals: pd.DataFrame) -> list[Figure]:
+def measurement_figures(explored: Explored, signals: pd.DataFrame) -> list[Figure]:
     "Rates and intervals by rhythm: of the data set's own table, and from detected beats."
     figures = list[Figure]()
-    if len(s.measured):
-        rhythms = dict(zip(s.index['id'].astype(str), s.index['rhythm']))
-        known = s.measured.assign(rhythm=s.measured['id'].map(rhythms))
+    if len(explored.measured):
+        rhythms = dict(zip(explored.index['id'].astype(str), explored.index['rhythm']))
+        known = explored.measured.assign(rhythm=explored.measured['id'].map(rhythms))
         for c, title, unit in _OF_THE_TABLE:
             figures.append(boxes_figure(known, c, f'{title}, as in the table', unit))
     for c, title, unit in _OF_SIGNALS:

@@ -168,18 +168,18 @@ def charts_section(study: StudyFiles, width: int = 960) -> Section | None:
     return Section('Charts', 'Recordings as pictures.', plots)
 
 # %% ../../nbs/90_report/30_methods.ipynb #4960bab3
-def _model(study: StudyFiles, r: Run) -> Row:
+def _model(study: StudyFiles, run: Run) -> Row:
     "Settings of a model."
-    c = r.settings
+    c = run.settings
     layouts = ', '.join(c.get('layouts') or ()) or None
     rate, decay = (f'{c[k]:.3g}' if k in c else None for k in ('lr', 'weight_decay'))
     return {
-        'System': system(study, r.architecture),
-        'Configuration': r.config,
-        'Input': layouts if r.input == 'chart' else r.input,
+        'System': system(study, run.architecture),
+        'Configuration': run.config,
+        'Input': layouts if run.input == 'chart' else run.input,
         'Picture, px': c.get('size') or None,
-        'Parameters': r.record.get('parameters'),
-        'First weights': str(r.record.get('weights', 'not recorded')),
+        'Parameters': run.record.get('parameters'),
+        'First weights': str(run.record.get('weights', 'not recorded')),
         'Optimiser': c.get('optimizer'),
         'Rate': rate,
         'Decay': decay,

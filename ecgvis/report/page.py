@@ -143,13 +143,13 @@ def _latex_cell(value: Any, digits: int) -> str:
     return f'{known["text"]} ({known["interval"]})' if known.get('interval') else known['text']
 
 
-def _latex(t: Table) -> str:
+def _latex(table: Table) -> str:
     "The table as the page shows it, for `booktabs`; its caption and label are set."
-    names = _shown(t)
-    rows = [[_latex_cell(row.get(c), t.digits) for c in names] for row in t.rows]
-    caption = _escaped(f'{t.title}. {t.caption}')
+    names = _shown(table)
+    rows = [[_latex_cell(row.get(c), table.digits) for c in names] for row in table.rows]
+    caption = _escaped(f'{table.title}. {table.caption}')
     text = pd.DataFrame(rows, columns=names).to_latex(
-        index=False, escape=True, caption=caption, label=f'tab:{t.name}'
+        index=False, escape=True, caption=caption, label=f'tab:{table.name}'
     )
     return text.replace('–', '--')
 
@@ -232,31 +232,31 @@ def slug(title: str) -> str:
     return re.sub('[^a-z0-9.+]+', '-', title.lower()).strip('-')
 
 
-def _table_facts(t: Table, book: BookFiles) -> dict[str, Any]:
+def _table_facts(table: Table, book: BookFiles) -> dict[str, Any]:
     "A table as the template wants it; its files are written."
-    csv = _csv(t).to_csv(index=False, lineterminator='\n')
-    book.put(f'tables/{t.name}.csv', csv.encode())
-    book.put(f'tables/{t.name}.tex', _latex(t).encode())
-    names = _shown(t)
-    cells = [[cell(row.get(c), t.digits) for c in names] for row in t.rows]
+    csv = _csv(table).to_csv(index=False, lineterminator='\n')
+    book.put(f'tables/{table.name}.csv', csv.encode())
+    book.put(f'tables/{table.name}.tex', _latex(table).encode())
+    names = _shown(table)
+    cells = [[cell(row.get(c), table.digits) for c in names] for row in table.rows]
     text = [any('style' in row[j] for row in cells) for j in range(len(names))]
     for row in cells:
         for known, is_text in zip(row, text):
             known.setdefault('style', 't' if is_text else '')
     columns = [dict(name=c, text=is_text) for c, is_text in zip(names, text)]
-    rows = [dict(mark=row.get('_mark'), cells=known) for row, known in zip(t.rows, cells)]
-    facts = dict(kind='table', name=f'table-{t.name}', title=t.title, caption=t.caption)
-    return facts | dict(columns=columns, rows=rows, file=f'tables/{t.name}')
+    rows = [dict(mark=row.get('_mark'), cells=known) for row, known in zip(table.rows, cells)]
+    facts = dict(kind='table', name=f'table-{table.name}', title=table.title, caption=table.caption)
+    return facts | dict(columns=columns, rows=rows, file=f'tables/{table.name}')
 
 # %% ../../nbs/90_report/00_page.ipynb #48c0a9f8
-def _plot_facts(p: Plot, book: BookFiles) -> dict[str, Any]:
+def _plot_facts(plot: Plot, book: BookFiles) -> dict[str, Any]:
     "A plot as the template wants it; its panels are written."
     panels = list[dict[str, Any]]()
-    for i, (title, panel) in enumerate(p.panels):
-        name = p.name if len(p.panels) == 1 else f'{p.name}-{i + 1}'
+    for i, (title, panel) in enumerate(plot.panels):
+        name = plot.name if len(plot.panels) == 1 else f'{plot.name}-{i + 1}'
         panels.append(dict(title=title, **_save(panel, name, book)))
-    wide = not isinstance(p.panels[0][1], Figure)
-    facts = dict(kind='plot', name=f'figure-{p.name}', title=p.title, caption=p.caption)
+    wide = not isinstance(plot.panels[0][1], Figure)
+    facts = dict(kind='plot', name=f'figure-{plot.name}', title=plot.title, caption=plot.caption)
     return facts | dict(panels=panels, wide=wide)
 
 

@@ -29,9 +29,9 @@ _CURVES = {
 }
 
 
-def _learning_figure(r: Run, title: str, colour: str) -> Figure:
+def _learning_figure(run: Run, title: str, colour: str) -> Figure:
     "One quantity over the epochs; grey: on the training part."
-    h = r.history
+    h = run.history
     fig, ax = axes(title, 'epoch', '', (3.5, 2.6), left=0.8)
     dot = '.' if len(h) < 3 else None
     for c, part in _CURVES[title].items():
@@ -40,7 +40,7 @@ def _learning_figure(r: Run, title: str, colour: str) -> Figure:
             ax.plot(h['epoch'], h[c], color=hue, lw=1.5, label=part, marker=dot)
     if len(_CURVES[title]) > 1 and ax.lines:
         ax.legend(fontsize=7.5, frameon=False)
-    if isinstance(best := r.record.get('best_epoch'), int):
+    if isinstance(best := run.record.get('best_epoch'), int):
         ax.axvline(best, color=GREY, lw=0.8, ls=':')
     ax.xaxis.set_major_locator(MaxNLocator('auto', integer=True))
     if title == 'Learning rate' and 'lr' in h and h['lr'].notna().any():
@@ -48,34 +48,34 @@ def _learning_figure(r: Run, title: str, colour: str) -> Figure:
     return fig
 
 
-def learning_figures(study: StudyFiles, r: Run) -> list[tuple[str, Figure]]:
+def learning_figures(study: StudyFiles, run: Run) -> list[tuple[str, Figure]]:
     "Loss, macro-F1 and learning rate over the epochs, with their titles."
-    colour = styles(study)[r.architecture][0]
-    return [(title, _learning_figure(r, title, colour)) for title in _CURVES]
+    colour = styles(study)[run.architecture][0]
+    return [(title, _learning_figure(run, title, colour)) for title in _CURVES]
 
 # %% ../../nbs/90_report/80_record.ipynb #dfd2d2af
-def _learned(study: StudyFiles, r: Run, name: str) -> Plot:
+def _learned(study: StudyFiles, run: Run, name: str) -> Plot:
     "The learning curves of a run."
-    counts = (r.record.get('recordings') or {}).items()
+    counts = (run.record.get('recordings') or {}).items()
     n = ', '.join(f'{k} {v:,}' for k, v in counts) or 'not recorded'
     caption = (
         f'Dotted line: the epoch kept. Data: {data_name(study)}, n: {n}. No interval: one run, '
-        f'{r.id}.'
+        f'{run.id}.'
     )
-    for again in r.record.get('restarts') or []:
+    for again in run.record.get('restarts') or []:
         caption += f' Begun again after epoch {again["epoch"]}: {again["reason"]}.'
-    return Plot(f'learning-{name}', 'Learning curves', caption, learning_figures(study, r))
+    return Plot(f'learning-{name}', 'Learning curves', caption, learning_figures(study, run))
 
 
-def _confused(study: StudyFiles, r: Run, name: str) -> Plot:
+def _confused(study: StudyFiles, run: Run, name: str) -> Plot:
     "The confusion matrices of a run, one per layout."
-    colour = styles(study)[r.architecture][0]
-    classes = r.metrics['classes']
+    colour = styles(study)[run.architecture][0]
+    classes = run.metrics['classes']
     panels = list[tuple[str, Figure]]()
-    for k, m in (r.metrics.get('layouts') or {'Test': r.test}).items():
+    for k, m in (run.metrics.get('layouts') or {'Test': run.test}).items():
         panels.append((k, confusion_figure(k, m['confusion'], classes, colour)))
     caption = (
-        f'Counts, and per cent of the true class. {source(study, [r], intervals=False)} Intervals '
+        f'Counts, and per cent of the true class. {source(study, [run], intervals=False)} Intervals '
         'of precision and recall: tables per class.'
     )
     return Plot(f'confusion-{name}', 'Confusion matrices', caption, panels)
@@ -101,28 +101,28 @@ def _flat(settings: dict[str, Any], prefix: str = '') -> list[Row]:
     return rows
 
 
-def _record(study: StudyFiles, r: Run, name: str) -> Group | None:
+def _record(study: StudyFiles, run: Run, name: str) -> Group | None:
     "What run.json and config.json say."
     rows = list[Row]()
-    for file, settings in (('run.json', r.record), ('config.json', r.settings)):
+    for file, settings in (('run.json', run.record), ('config.json', run.settings)):
         rows += [{'File': file, **row} for row in _flat(settings)]
     caption = (
         f'Settings, seeds, versions, device and weights. Data: {data_name(study)}, n and settings '
-        f'as they stand: no interval. Run: {r.id}.'
+        f'as they stand: no interval. Run: {run.id}.'
     )
     table = Table(f'record-{name}', 'Run record', caption, rows)
     return Group(f'record-{name}', 'Run record', [table], open=False) if rows else None
 
 # %% ../../nbs/90_report/80_record.ipynb #a453d014
-def _run_items(study: StudyFiles, r: Run) -> list[Item]:
+def _run_items(study: StudyFiles, run: Run) -> list[Item]:
     "Curves, confusion matrices and the record of one run."
-    name = slug(r.id.replace('/', '-'))
+    name = slug(run.id.replace('/', '-'))
     items = list[Item]()
-    if len(r.history):
-        items.append(_learned(study, r, name))
-    if r.test:
-        items.append(_confused(study, r, name))
-    if record := _record(study, r, name):
+    if len(run.history):
+        items.append(_learned(study, run, name))
+    if run.test:
+        items.append(_confused(study, run, name))
+    if record := _record(study, run, name):
         items.append(record)
     return items
 

@@ -51,10 +51,10 @@ def _rng(*names: Any) -> np.random.Generator:
 _SHARES = dict(SB=0.367, SR=0.172, AFIB=0.168, ST=0.148, SVT=0.051, AF=0.041, SI=0.037, AT=0.016)
 
 
-def _index(r: Rehearsal) -> pd.DataFrame:
+def _index(rehearsal: Rehearsal) -> pd.DataFrame:
     "Recordings in the shares of the data set; one in fifty is excluded."
-    rng = _rng('index', r.seed)
-    n = r.recordings
+    rng = _rng('index', rehearsal.seed)
+    n = rehearsal.recordings
     ids = [f'S{i + 1:06d}' for i in range(n)]
     share = np.array(list(_SHARES.values()))
     rhythm = rng.choice(list(_SHARES), size=n, p=share / share.sum())
@@ -87,9 +87,9 @@ def _splits(index: pd.DataFrame) -> pd.DataFrame:
     return ok[['id', 'patient', 'label']].assign(part=part, fold=fold)
 
 # %% ../../nbs/90_report/05_rehearsal.ipynb #f0adb850
-def _dataset(r: Rehearsal, folder: Path) -> pd.DataFrame:  # the splits
+def _dataset(rehearsal: Rehearsal, folder: Path) -> pd.DataFrame:  # the splits
     "What the prepare stage leaves, but for the signals."
-    index = _index(r)
+    index = _index(rehearsal)
     counts = lambda s: s.value_counts().to_dict()
     splits = _splits(index)
     ok = index['status'] == 'ok'
@@ -129,20 +129,20 @@ def _write_examples(file: Path) -> None:
 
 # %% ../../nbs/90_report/05_rehearsal.ipynb #d8fd2fde
 def _answers(
-    r: Rehearsal, splits: pd.DataFrame, layouts: tuple[str, ...], who: tuple[Any, ...]
+    rehearsal: Rehearsal, splits: pd.DataFrame, layouts: tuple[str, ...], who: tuple[Any, ...]
 ) -> pd.DataFrame:
     "Predictions of a run, a row per chart."
     n = len(splits)
     k = len(_CLASSES)
     y = splits['label'].map({c: i for i, c in enumerate(_CLASSES)}).to_numpy()
-    shared = _rng('recordings', r.seed).normal(size=(n, k))
-    own = _rng('run', r.seed, who).normal(size=(n, k))
-    skill = r.skill + _rng('skill', who[:-1]).uniform(-0.4, 0.4)
+    shared = _rng('recordings', rehearsal.seed).normal(size=(n, k))
+    own = _rng('run', rehearsal.seed, who).normal(size=(n, k))
+    skill = rehearsal.skill + _rng('skill', who[:-1]).uniform(-0.4, 0.4)
     noise = 0.75 * shared + 0.5 * own
     noise[(splits['part'] == 'train').to_numpy()] *= 0.6
 
     def one(layout: str) -> pd.DataFrame:
-        of_layout = 0.3 * _rng('layout', r.seed, who, layout).normal(size=(n, k))
+        of_layout = 0.3 * _rng('layout', rehearsal.seed, who, layout).normal(size=(n, k))
         p = softmax(2.2 * (skill * np.eye(k)[y] + noise + of_layout), axis=1)
         rows = splits[['id', 'patient', 'part']].assign(layout=layout, label=y)
         return rows.assign(**{f'p_{c}': p[:, i] for i, c in enumerate(_CLASSES)})
@@ -150,16 +150,18 @@ def _answers(
     return pd.concat([one(x) for x in layouts], ignore_index=True)
 
 # %% ../../nbs/90_report/05_rehearsal.ipynb #d0bf6cf6
-def _history(r: Rehearsal, f1: float, who: tuple[Any, ...]) -> pd.DataFrame:
+def _history(rehearsal: Rehearsal, f1: float, who: tuple[Any, ...]) -> pd.DataFrame:
     "Learning curves that end near a macro-F1."
-    rng = _rng('history', r.seed, who)
-    t = np.arange(1, r.epochs + 1) / r.epochs
-    curve = lambda top, fall: top - (top - 0.2) * np.exp(-fall * t) + rng.normal(0, 0.006, r.epochs)
+    rng = _rng('history', rehearsal.seed, who)
+    t = np.arange(1, rehearsal.epochs + 1) / rehearsal.epochs
+    curve = lambda top, fall: (
+        top - (top - 0.2) * np.exp(-fall * t) + rng.normal(0, 0.006, rehearsal.epochs)
+    )
     train = curve(min(1.0, f1 + 0.02), 4.0)
     val = curve(f1, 3.5)
     return pd.DataFrame(
         dict(
-            epoch=range(1, r.epochs + 1),
+            epoch=range(1, rehearsal.epochs + 1),
             attempt=0,
             lr=0.003 * (1 - t) + 1e-5,
             train_loss=1.1 - train,
@@ -168,7 +170,7 @@ def _history(r: Rehearsal, f1: float, who: tuple[Any, ...]) -> pd.DataFrame:
             val_loss=1.15 - val,
             val_accuracy=val,
             val_f1=val,
-            seconds=rng.uniform(6, 7, r.epochs),
+            seconds=rng.uniform(6, 7, rehearsal.epochs),
         )
     )
 
@@ -188,21 +190,21 @@ def _costs(k: int) -> dict[str, Any]:
     return dict(counts=counts, measurements=[one])
 
 # %% ../../nbs/90_report/05_rehearsal.ipynb #82136612
-def _run(r: Rehearsal, folder: Path, splits: pd.DataFrame, k: int) -> None:
+def _run(rehearsal: Rehearsal, folder: Path, splits: pd.DataFrame, k: int) -> None:
     "The files of one run."
     config = folder.parts[-4]
     name = folder.parts[-3]
     seed = int(folder.name.removeprefix('seed-'))
     who = (config, name, seed)
-    layouts = tuple(r.configurations[config])
-    write_table(_answers(r, splits, layouts, who), folder / 'predictions.parquet')
+    layouts = tuple(rehearsal.configurations[config])
+    write_table(_answers(rehearsal, splits, layouts, who), folder / 'predictions.parquet')
     write_json(
         dict(
             architecture=name,
             classes=_CLASSES,
             layouts=layouts,
             size=224,
-            epochs=r.epochs,
+            epochs=rehearsal.epochs,
             lr=0.003,
             batch=32,
             optimizer='adamw',
@@ -214,8 +216,8 @@ def _run(r: Rehearsal, folder: Path, splits: pd.DataFrame, k: int) -> None:
         ),
         folder / 'config.json',
     )
-    parts = evaluate(None, folder, r.draws)['parts']
-    history = _history(r, parts['test']['macro']['f1']['value'], who)
+    parts = evaluate(None, folder, rehearsal.draws)['parts']
+    history = _history(rehearsal, parts['test']['macro']['f1']['value'], who)
     write_table(history, folder / 'history.csv')
     costs = _costs(k)
     write_json(costs, folder / 'costs.json')
@@ -226,8 +228,8 @@ def _run(r: Rehearsal, folder: Path, splits: pd.DataFrame, k: int) -> None:
             device='made up',
             seed=seed,
             stopped='all epochs done',
-            epochs=r.epochs,
-            best_epoch=r.epochs,
+            epochs=rehearsal.epochs,
+            best_epoch=rehearsal.epochs,
             best_f1=parts['validation']['macro']['f1']['value'],
             seconds=float(history['seconds'].sum()),
             parameters=int(costs['counts']['parameters']),

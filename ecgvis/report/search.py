@@ -228,18 +228,18 @@ def _step_line(study: StudyFiles, step: SearchStep) -> str:
     return f'{line} {best}: {settings_text(step.settings)}{end}.'
 
 # %% ../../nbs/90_report/45_search.ipynb #fd2d8607
-def _model(study: StudyFiles, s: ModelSearch) -> Row:
+def _model(study: StudyFiles, search: ModelSearch) -> Row:
     "The first columns of a search."
-    return {'System': system(study, s.folder.name), 'Configuration': s.folder.parent.name}
+    return {'System': system(study, search.folder.name), 'Configuration': search.folder.parent.name}
 
 
-def _result(study: StudyFiles, s: ModelSearch) -> Row:
+def _result(study: StudyFiles, search: ModelSearch) -> Row:
     "What each step of a search found."
-    best = s.head_best
-    bayes, refine = s.steps
+    best = search.head_best
+    bayes, refine = search.steps
     head = dict(value=best['f1'], low=best['low'], high=best['high']) if best else None
     on = _on(study, refine).partition(',')[0].removeprefix('mean of ') if refine.begun else None
-    return _model(study, s) | {
+    return _model(study, search) | {
         'Head macro-F1': head,
         'Bayes macro-F1': bayes.f1,
         'Refined macro-F1': refine.f1,
@@ -249,29 +249,29 @@ def _result(study: StudyFiles, s: ModelSearch) -> Row:
 
 
 def search_hours(
-    s: ModelSearch,
+    search: ModelSearch,
 ) -> float | None:  # of computing, all workers together; None where nothing is on record
     "Hours that the heads and the trials of a search took."
-    if not (len(s.trials) or len(s.head)):
+    if not (len(search.trials) or len(search.head)):
         return None
-    own = pd.concat([step.trials for step in s.steps])
+    own = pd.concat([step.trials for step in search.steps])
     ended = own.loc[own['state'].isin(['done', 'pruned']), 'seconds'].sum()
-    heads = s.head['seconds'].sum() + s.head_best.get('features', {}).get('seconds', 0)
+    heads = search.head['seconds'].sum() + search.head_best.get('features', {}).get('seconds', 0)
     return float(ended + heads) / 3600
 
 
-def _cost(study: StudyFiles, s: ModelSearch) -> Row:
+def _cost(study: StudyFiles, search: ModelSearch) -> Row:
     "What a search tried, and what it cost; what cannot be read is not counted as none."
-    known = len(s.trials) > 0
-    own = pd.concat([step.trials for step in s.steps])
+    known = len(search.trials) > 0
+    own = pd.concat([step.trials for step in search.steps])
     state = own['state']
-    row = _model(study, s) | {'Head points': len(s.ranking) or None}
-    row['Folds'] = s.head['fold'].nunique() or None
+    row = _model(study, search) | {'Head points': len(search.ranking) or None}
+    row['Folds'] = search.head['fold'].nunique() or None
     for k in ('done', 'pruned', 'failed'):
         row[k.capitalize()] = int((state == k).sum()) if known else None
     epochs = own.loc[~state.isin(['requeued', 'duplicate']), 'epochs'].sum()
     row['Epochs'] = int(epochs) if known else None
-    row['Hours'] = search_hours(s)
+    row['Hours'] = search_hours(search)
     return row
 
 # %% ../../nbs/90_report/45_search.ipynb #8a5f8e89

@@ -144,9 +144,13 @@ def system(study: StudyFiles, architecture: str) -> str:
     return study.systems.get(architecture, architecture)
 
 
-def who(study: StudyFiles, r: Run) -> Row:
+def who(study: StudyFiles, run: Run) -> Row:
     "The first columns of the row of a run."
-    return {'System': system(study, r.architecture), 'Configuration': r.config, 'Seed': r.seed}
+    return {
+        'System': system(study, run.architecture),
+        'Configuration': run.config,
+        'Seed': run.seed,
+    }
 
 
 def first_runs(runs: Sequence[Run]) -> list[Run]:
@@ -164,15 +168,15 @@ def number(value: Any, low: Any = None, high: Any = None) -> dict[str, float | N
     return None if found['value'] is None else found
 
 # %% ../../nbs/90_report/20_style.ipynb #7ba27c47
-def validation_f1(r: Run) -> tuple[float | None, str]:
+def validation_f1(run: Run) -> tuple[float | None, str]:
     "Validation macro-F1 of a run, and where it is from; None where none is on record."
-    part = r.metrics.get('parts', {}).get('validation')
-    if (own := r.record.get('best_f1')) is None and part:
+    part = run.metrics.get('parts', {}).get('validation')
+    if (own := run.record.get('best_f1')) is None and part:
         own = part['macro']['f1']['value']
     if own is not None:
         return float(own), 'its validation part'
     for step in ('refine', 'bayes'):
-        found = optional(r.folder.parents[1] / step / 'best.json', [], {})
+        found = optional(run.folder.parents[1] / step / 'best.json', [], {})
         if found.get('f1') is not None:
             return float(found['f1']), 'the folds of the search'
     return None, ''
@@ -189,9 +193,9 @@ def highest_run(runs: Sequence[Run]) -> Run:
     return max(runs, key=lambda r: r.test['macro']['f1']['value'])
 
 # %% ../../nbs/90_report/20_style.ipynb #4b9c7070
-def label(study: StudyFiles, r: Run) -> str:
+def label(study: StudyFiles, run: Run) -> str:
     "A run in a few words, for an axis."
-    return f'{system(study, r.architecture)} · {r.config} · {r.seed}'
+    return f'{system(study, run.architecture)} · {run.config} · {run.seed}'
 
 
 def data_name(study: StudyFiles) -> str:
@@ -245,9 +249,9 @@ def source(
     return f'Data: {where}, n = {n} charts of {units} {unit(study)}. {how}{run_ids(runs)}'
 
 # %% ../../nbs/90_report/20_style.ipynb #7b55dcd5
-def _program(r: Run) -> str:
+def _program(run: Run) -> str:
     "By what a run was made, in words."
-    made = r.record.get('provenance') or {}
+    made = run.record.get('provenance') or {}
     if not made:
         return 'not on record'
     commit = f' (commit {made["commit"][:10]})' if made.get('commit') else ''

@@ -34,17 +34,17 @@ def figures_text(
     return ', '.join(parts)
 
 # %% ../../nbs/90_report/40_systems.ipynb #120d6c23
-def _own(study: StudyFiles, r: Run) -> Row:
+def _own(study: StudyFiles, run: Run) -> Row:
     "What a run reached here, and what it cost."
-    macs = r.costs.get('counts', {}).get('macs')
-    left_out = r.record.get('left_out')
-    seconds = r.record.get('seconds')
+    macs = run.costs.get('counts', {}).get('macs')
+    left_out = run.record.get('left_out')
+    seconds = run.record.get('seconds')
     return {
-        'Configuration': r.config,
-        'Macro-F1 here': r.test['macro']['f1'],
-        unit(study).partition(' ')[0].capitalize(): r.test['patients'],
+        'Configuration': run.config,
+        'Macro-F1 here': run.test['macro']['f1'],
+        unit(study).partition(' ')[0].capitalize(): run.test['patients'],
         'Left out': None if left_out is None else len(left_out),
-        'Parameters': r.record.get('parameters'),
+        'Parameters': run.record.get('parameters'),
         'GMACs': None if macs is None else macs / 1e9,
         'Training, min': None if seconds is None else seconds / 60,
     }

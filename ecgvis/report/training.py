@@ -194,9 +194,9 @@ def seeds_section(study: StudyFiles) -> Section | None:
     return Section('Seeds', 'The same model trained again with another seed.', [plot, table])
 
 # %% ../../nbs/90_report/50_training.ipynb #b48666e8
-def _fold_rates(r: Run) -> list[list[float]]:
+def _fold_rates(run: Run) -> list[list[float]]:
     "The rates of the folds that validated the settings of a run, epoch by epoch."
-    model = r.folder.parents[1]
+    model = run.folder.parents[1]
     for step in ('refine', 'bayes'):
         if point := optional(model / step / 'best.json', [], {}).get('point'):
             files = sorted((model / 'points' / str(point)).glob('*/run.json'))
@@ -205,16 +205,16 @@ def _fold_rates(r: Run) -> list[list[float]]:
     return []
 
 
-def _rates_figure(study: StudyFiles, r: Run, folds: Sequence[Sequence[float]]) -> Figure:
+def _rates_figure(study: StudyFiles, run: Run, folds: Sequence[Sequence[float]]) -> Figure:
     "The folds, thin; their median, dashed; the final training, in the colour of the model."
-    own = r.record['rates']
+    own = run.record['rates']
     median = [
         np.median([f[min(k, len(f) - 1)] for f in folds]) for k in range(max(map(len, folds)))
     ]
-    fig, ax = axes(label(study, r), 'epoch', 'rate', (3.5, 2.6), left=0.8)
+    fig, ax = axes(label(study, run), 'epoch', 'rate', (3.5, 2.6), left=0.8)
     for fold in folds:
         ax.plot(range(1, len(fold) + 1), fold, color='#c8d0d8', lw=0.9)
-    colour = model_colour(study, r.architecture)
+    colour = model_colour(study, run.architecture)
     ax.plot(range(1, len(own) + 1), own, color=colour, lw=2.2, alpha=0.8, label='final training')
     ax.plot(
         range(1, len(median) + 1), median, '--', color='#1c2733', lw=1.1, label='median of folds'

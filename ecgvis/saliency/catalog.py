@@ -63,6 +63,6 @@ def get_method(name: str) -> Method:
     return _METHODS[name]
 
 
-def add_method(m: Method) -> None:
+def add_method(method: Method) -> None:
     "Make a method known, so that settings may name it; `saliency.methods.method` does this."
-    _METHODS[m.name] = m
+    _METHODS[method.name] = method

@@ -138,34 +138,36 @@ def explain_recording(
 
 # %% ../../nbs/80_saliency/90_explainer.ipynb #b77d8ca8
 def explanation_figures(
-    e: Explained,  # from `explain_recording`
+    explained: Explained,  # from `explain_recording`
     run: str = '',  # what to call the model
     said: str = '',  # a sentence on the recording
 ) -> dict[str, Figure]:  # by name of file
     "All figures of an explanation."
 
-    def note(c: ExplainedChart) -> str:
-        known = '' if c.trained else ', a layout it was not trained on'
-        return f'Probability {c.probabilities[e.classes.index(e.target)]:.2f} in {c.name}{known}'
+    def note(chart: ExplainedChart) -> str:
+        known = '' if chart.trained else ', a layout it was not trained on'
+        return f'Probability {chart.probabilities[explained.classes.index(explained.target)]:.2f} in {chart.name}{known}'
 
     by = f', by {run}' if run else ''
-    title = f'{e.recording.id}: what speaks for {e.target}{by}. {said}'.strip(' .')
-    charts, found, verdicts = zip(*((c.chart, c.maps, c.verdicts) for c in e.charts))
-    figures = {'maps': maps_figure(charts, found, verdicts, [note(c) for c in e.charts], title)}
-    for c in e.charts:
+    title = f'{explained.recording.id}: what speaks for {explained.target}{by}. {said}'.strip(' .')
+    charts, found, verdicts = zip(*((c.chart, c.maps, c.verdicts) for c in explained.charts))
+    figures = {
+        'maps': maps_figure(charts, found, verdicts, [note(c) for c in explained.charts], title)
+    }
+    for c in explained.charts:
         words = f'{note(c)}{f", {run}" if run else ""}. {said}'.rstrip()
-        of_chart = (e.recording, c.chart.layout)
+        of_chart = (explained.recording, c.chart.layout)
         for m, a in c.attributions.items():
             figures[f'{c.name}-{m}'] = ecg_figure(
-                *of_chart, a, c.chart.cells.hz, m, e.target, words, c.verdicts.get(m)
+                *of_chart, a, c.chart.cells.hz, m, explained.target, words, c.verdicts.get(m)
             )
     return figures
 
 # %% ../../nbs/80_saliency/90_explainer.ipynb #72008f40
-def _lead_time_table(e: Explained) -> pd.DataFrame:
+def _lead_time_table(explained: Explained) -> pd.DataFrame:
     "A row per layout, lead and time that is shown."
     parts = list[pd.DataFrame]()
-    for c in e.charts:
+    for c in explained.charts:
         lead, cell = np.nonzero(c.chart.cells.shown)
         time = np.round((cell + 0.5) / c.chart.cells.hz, 4)
         columns = dict[str, Any](layout=c.name, lead=np.array(LEADS)[lead], time=time)
@@ -174,21 +176,21 @@ def _lead_time_table(e: Explained) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _waves_table(e: Explained) -> pd.DataFrame:
+def _waves_table(explained: Explained) -> pd.DataFrame:
     "A row per layout, method, lead and wave."
     parts = list[pd.DataFrame]()
-    for c in e.charts:
+    for c in explained.charts:
         for m, a in c.attributions.items():
-            rows = wave_table(a, wave_of(e.beats, a.shape[1], c.chart.cells.hz))
-            parts.append(rows.assign(layout=c.name, method=m, beats=e.beats.source))
+            rows = wave_table(a, wave_of(explained.beats, a.shape[1], c.chart.cells.hz))
+            parts.append(rows.assign(layout=c.name, method=m, beats=explained.beats.source))
     columns = ['layout', 'method', 'lead', 'wave', 'share', 'net', 'time', 'beats']
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def _curves_table(e: Explained) -> pd.DataFrame:
+def _curves_table(explained: Explained) -> pd.DataFrame:
     "A row per layout, method, kind of curve and share of the ink."
     parts = list[pd.DataFrame]()
-    for c in e.charts:
+    for c in explained.charts:
         for m, both in c.curves.items():
             for kind in ('deletion', 'insertion'):
                 y = getattr(both, kind)
@@ -215,22 +217,22 @@ def _write_figure(fig: Figure, path: Path, formats: Sequence[str], dpi: float) -
     return files
 
 
-def _facts(e: Explained, run: str) -> dict[str, Any]:
+def _facts(explained: Explained, run: str) -> dict[str, Any]:
     "What goes into explain.json."
     layouts = dict[str, Any]()
-    for c in e.charts:
+    for c in explained.charts:
         methods = dict[str, Any]()
         for m, v in c.verdicts.items():
             methods[m] = asdict(v) | dict(passes=not v.fails, source=get_method(m).source)
-        p = dict(zip(e.classes, c.probabilities))
+        p = dict(zip(explained.classes, c.probabilities))
         layouts[c.name] = dict(trained=c.trained, probabilities=p, methods=methods)
-    first = e.charts[0].chart
+    first = explained.charts[0].chart
     return dict(
-        recording=e.recording.id,
+        recording=explained.recording.id,
         run=run,
-        target=e.target,
+        target=explained.target,
         size=first.drawn.shape[0],
-        beats=e.beats.source,
+        beats=explained.beats.source,
         hz=first.cells.hz,
         layouts=layouts,
         versions=dict(torch=torch.__version__),
@@ -238,7 +240,7 @@ def _facts(e: Explained, run: str) -> dict[str, Any]:
 
 # %% ../../nbs/80_saliency/90_explainer.ipynb #b351abf4
 def save_explanation(
-    e: Explained,  # from `explain_recording`
+    explained: Explained,  # from `explain_recording`
     out: str | Path,  # folder
     run: str = '',  # what to call the model
     formats: Sequence[str] = ('svg', 'png'),  # of the figures: svg, png, pdf
@@ -248,13 +250,17 @@ def save_explanation(
     "Write tables and figures, and explain.json last: where it is, all is."
     out = Path(out)
     about = about or {}
-    tables = dict(lead_time=_lead_time_table(e), waves=_waves_table(e), curves=_curves_table(e))
+    tables = dict(
+        lead_time=_lead_time_table(explained),
+        waves=_waves_table(explained),
+        curves=_curves_table(explained),
+    )
     written = [write_table(rows, out / f'{name}.csv') for name, rows in tables.items()]
-    said = f'Label {about["label"]}, answer {e.target}.' if about.get('label') else ''
+    said = f'Label {about["label"]}, answer {explained.target}.' if about.get('label') else ''
     if formats:
-        for name, fig in explanation_figures(e, run, said).items():
+        for name, fig in explanation_figures(explained, run, said).items():
             written += _write_figure(fig, out / name, formats, dpi)
-    facts = _facts(e, run) | about
+    facts = _facts(explained, run) | about
     write_json(facts, out / 'explain.json')
     return facts | dict(files=[out / 'explain.json', *written])
 

@@ -71,15 +71,15 @@ def _pieces_of(x: np.ndarray, y: np.ndarray, starts: np.ndarray) -> list[np.ndar
     return [np.column_stack([x[a : b + 1], y[a : b + 1]]) for a, b in zip(starts, ends)]
 
 
-def _band(ax: Axes, l: Layout, strength: np.ndarray, hz: float) -> None:
+def _band(ax: Axes, layout: Layout, strength: np.ndarray, hz: float) -> None:
     "Draw the band behind every trace; stronger pieces lie on top."
     lines = {str(a.get_gid()): a for a in ax.lines if str(a.get_gid()).startswith('trace-')}
     traces = {gid.split('-')[1]: a for gid, a in lines.items()}
     under = min((a.get_zorder() for a in traces.values()), default=1.0) - 0.5
-    for i, s in enumerate(strips(l)):
+    for i, s in enumerate(strips(layout)):
         x = np.asarray(traces[str(i)].get_xdata(), float)
         y = np.asarray(traces[str(i)].get_ydata(), float)
-        time = (x - s.x) / l.speed + s.start
+        time = (x - s.x) / layout.speed + s.start
         cell = np.clip(time * hz, 0, strength.shape[1] - 1).astype(int)
         starts = np.flatnonzero(np.diff(cell, prepend=-1))
         pieces = _pieces_of(x, y, starts)
@@ -95,7 +95,7 @@ def _band(ax: Axes, l: Layout, strength: np.ndarray, hz: float) -> None:
             capstyle='round',
             zorder=under,
         )
-        corner, size = (s.x, s.top), (s.seconds * l.speed, s.bottom - s.top)
+        corner, size = (s.x, s.top), (s.seconds * layout.speed, s.bottom - s.top)
         band.set_clip_path(Rectangle(corner, *size, transform=ax.transData))
         ax.add_collection(band, autolim=False)
 
@@ -183,12 +183,12 @@ def _picture(ax: Axes, chart: Chart, picture: np.ndarray) -> None:
         ax.text(x, y, n.text, size=5.5, color='#333333', va='baseline')
 
 
-def _verdict_on(ax: Axes, v: Verdict) -> None:
+def _verdict_on(ax: Axes, verdict: Verdict) -> None:
     "On the picture whether a map fails, in red, or in green that it passes; below, why."
-    lines = _wrapped(58, 'fails: ' + '; '.join(v.fails)) if v.fails else []
-    lines += _wrapped(58, *verdict_phrases(v))
+    lines = _wrapped(58, 'fails: ' + '; '.join(verdict.fails)) if verdict.fails else []
+    lines += _wrapped(58, *verdict_phrases(verdict))
     ax.set_xlabel('\n'.join(lines), size=6, loc='left', linespacing=1.35)
-    word, colour = ('FAILS', _RED) if v.fails else ('passes', _GREEN)
+    word, colour = ('FAILS', _RED) if verdict.fails else ('passes', _GREEN)
     box = dict(facecolor='white', alpha=0.85, edgecolor='none', pad=1.2)
     words = ax.text(0.98, 0.015, word, transform=ax.transAxes, va='bottom', ha='right')
     words.set(size=7, weight='bold', color=colour, bbox=box)

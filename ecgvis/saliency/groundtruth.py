@@ -170,16 +170,18 @@ def control_map(
     return noise if kind == 'white noise' else gaussian_filter(noise, smooth, mode='wrap')
 
 
-def _verdict_row(recording: int, name: str, v: Verdict) -> dict[str, Any]:
+def _verdict_row(recording: int, name: str, verdict: Verdict) -> dict[str, Any]:
     "Which checks a map passes."
-    failed = '; '.join(v.fails)
+    failed = '; '.join(verdict.fails)
     checks = dict(
-        shifts=v.p < LEVEL,
+        shifts=verdict.p < LEVEL,
         edges='edges' not in failed,
         weights='weights' not in failed,
         layouts='layouts' not in failed,
     )
-    return dict(recording=recording, map=name, passes=not v.fails) | checks | dict(fails=failed)
+    return (
+        dict(recording=recording, map=name, passes=not verdict.fails) | checks | dict(fails=failed)
+    )
 
 
 def verdict_rows(
@@ -248,44 +250,46 @@ class TruthConfig:
 
 # %% ../../nbs/80_saliency/70_groundtruth.ipynb #5bde769f
 def task_file(
-    c: TruthConfig,  # settings
+    config: TruthConfig,  # settings
     task: str,
     name: str,
     seed: int,  # what is learnt, by which architecture, from which seed
     folder: str | Path,  # of all weights
 ) -> Path:
     "Where the weights of a network are kept that has learnt a task."
-    return Path(folder) / 'weights' / f'{task}-{name}-{seed}-{c.key(name)}.safetensors'
+    return Path(folder) / 'weights' / f'{task}-{name}-{seed}-{config.key(name)}.safetensors'
 
 
 def task_net(
-    c: TruthConfig, task: str, name: str, seed: int, folder: str | Path
+    config: TruthConfig, task: str, name: str, seed: int, folder: str | Path
 ) -> InkNet:  # in evaluation mode, on the CPU
     "A network that has learnt a task: from `task_file`, or trained and kept."
-    file = task_file(c, task, name, seed, folder)
+    file = task_file(config, task, name, seed, folder)
     if not file.exists():
-        how = (c.layouts, c.size, c.train, c.epochs, seed)
-        model = train_task(name, task, *how, lr=c.lr, weights=c.weights).model
+        how = (config.layouts, config.size, config.train, config.epochs, seed)
+        model = train_task(name, task, *how, lr=config.lr, weights=config.weights).model
         with atomic(file) as tmp:
             save_file({k: v.contiguous() for k, v in model.state_dict().items()}, tmp)
-    net = InkNet(create(name, 2, 'none'), ChartInput(c.layouts, c.size))
+    net = InkNet(create(name, 2, 'none'), ChartInput(config.layouts, config.size))
     net.model.load_state_dict(load_file(file))
     return net.eval()
 
 
 def truth_rows(
-    c: TruthConfig,  # settings
+    config: TruthConfig,  # settings
     folder: str | Path,  # of weights and rows
 ) -> pd.DataFrame:  # task, architecture, seed, and the columns of `ground_truth`
     "Every network asked where the thing is, recording by recording."
-    each = [(t, a, s) for t in c.tasks for a in c.architectures for s in c.seeds]
+    each = [(t, a, s) for t in config.tasks for a in config.architectures for s in config.seeds]
     found = list[pd.DataFrame]()
     for t, a, s in progress(each, 'known things', 'networks'):
-        key = c.key(a, *c.methods, str(c.test))
+        key = config.key(a, *config.methods, str(config.test))
         file = Path(folder) / 'rows' / f'{t}-{a}-{s}-{key}.csv'
         if not file.exists():
-            net = task_net(c, t, a, s, folder)
-            write_table(ground_truth(net, t, c.methods, c.layouts, c.size, c.test), file)
+            net = task_net(config, t, a, s, folder)
+            write_table(
+                ground_truth(net, t, config.methods, config.layouts, config.size, config.test), file
+            )
         found.append(read_table(file).assign(task=t, architecture=a, seed=s))
     return pd.concat(found, ignore_index=True)
 

@@ -179,7 +179,7 @@ def _seed_rows(
 
 
 def _spread(
-    c: SaliencyConfig,
+    config: SaliencyConfig,
     near: Sequence[Path],
     ids: Sequence[str],
     folders: Sequence[Path],
@@ -189,7 +189,7 @@ def _spread(
     rho, beyond_ink."""
     rows = list[dict[str, Any]]()
     for p in progress(near, 'other seeds', 'runs') if near else ():
-        other = open_run(p, c.device)
+        other = open_run(p, config.device)
         for folder, id in zip(folders, ids):
             rows += _seed_rows(other, p.name, stored_recording(store, id), folder)
     columns = ['recording', 'layout', 'method', 'other', 'rho', 'beyond_ink']
@@ -202,7 +202,7 @@ def _weights(run: Path) -> str:
 
 
 def _explained(
-    c: SaliencyConfig,
+    config: SaliencyConfig,
     run: FinishedRun,
     twin: FinishedRun | None,
     row: Any,  # of `choose`
@@ -220,11 +220,11 @@ def _explained(
     for old in (file, *out.glob('*')):
         old.unlink(missing_ok=True)
     recording = stored_recording(store, row.id)
-    how = (c.methods, layouts, row.answer, c.layer, None, twin, c.draws, c.seed)
+    how = (config.methods, layouts, row.answer, config.layer, None, twin, config.draws, config.seed)
     e = explain_recording(run, recording, *how)
     about = dict(label=row.label, why=row.why, key=key)
-    about |= dict(layer=c.layer or 'default', draws=c.draws, seed=c.seed)
-    save_explanation(e, out, called_run(run.folder), c.formats, c.dpi, about)
+    about |= dict(layer=config.layer or 'default', draws=config.draws, seed=config.seed)
+    save_explanation(e, out, called_run(run.folder), config.formats, config.dpi, about)
     return out
 
 # %% ../../nbs/80_saliency/95_holdout.ipynb #c856ba5b

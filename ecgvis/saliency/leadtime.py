@@ -33,31 +33,33 @@ class Cells:
 
 
 def _alone(
-    signal: np.ndarray, fs: float, l: Layout, size: Size, leads: Sequence[int]
+    signal: np.ndarray, fs: float, layout: Layout, size: Size, leads: Sequence[int]
 ) -> dict[int, np.ndarray]:
     "Ink uint8 [H, W] of each lead drawn alone."
     each = np.full((len(leads), *signal.shape), np.nan, np.float32)
     for k, lead in enumerate(leads):
         each[k, lead] = signal[lead]
-    return dict(zip(leads, ink(each, fs, l, size)))
+    return dict(zip(leads, ink(each, fs, layout, size)))
 
 # %% ../../nbs/80_saliency/30_leadtime.ipynb #e03f3987
-def _columns(l: Layout, s: Strip, wide: int, bins: int, hz: float) -> tuple[int, np.ndarray]:
+def _columns(
+    layout: Layout, strip: Strip, wide: int, bins: int, hz: float
+) -> tuple[int, np.ndarray]:
     """First pixel column of a strip, and the share of each column in each of the time bins
     [columns, bins]; rows add up to 1."""
-    x0, x1 = centres(s.x, s.x + s.seconds * l.speed, wide / l.width, wide)
-    mm = np.arange(x0, x1 + 1) * l.width / wide - s.x
-    edge = s.start + np.clip(mm / l.speed, 0, s.seconds)
+    x0, x1 = centres(strip.x, strip.x + strip.seconds * layout.speed, wide / layout.width, wide)
+    mm = np.arange(x0, x1 + 1) * layout.width / wide - strip.x
+    edge = strip.start + np.clip(mm / layout.speed, 0, strip.seconds)
     # how much of each bin lies before each edge
     inside = np.clip(edge[:, None] * hz - np.arange(bins), 0, 1)
     share = np.diff(inside, axis=0)
     return x0, share / np.maximum(share.sum(1, keepdims=True), 1e-12)
 
 
-def _nearest(s: Strip, where: Sequence[Strip], y: np.ndarray) -> np.ndarray:
+def _nearest(strip: Strip, where: Sequence[Strip], y: np.ndarray) -> np.ndarray:
     "Of heights `y` mm, those to which no other strip of the same lead is nearer."
-    same = [abs(y - o.base) for o in where if o.lead == s.lead]
-    return np.min(same, axis=0) == abs(y - s.base)
+    same = [abs(y - o.base) for o in where if o.lead == strip.lead]
+    return np.min(same, axis=0) == abs(y - strip.base)
 
 # %% ../../nbs/80_saliency/30_leadtime.ipynb #4791403c
 def cells(

@@ -156,19 +156,19 @@ class Pass:
         return guided_gradient(self)
 
 # %% ../../nbs/80_saliency/20_methods.ipynb #b1653e24
-def grad_cam(p: Pass) -> torch.Tensor:  # [N, H, W], not negative where rectified
+def grad_cam(passed: Pass) -> torch.Tensor:  # [N, H, W], not negative where rectified
     """Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391), enlarged bilinearly; equals captum's
     LayerGradCam with `relu_attributions`."""
-    _, seen, answer = p.ran
+    _, seen, answer = passed.ran
     weights = torch.autograd.grad(answer, seen, retain_graph=True)[0].mean((2, 3), keepdim=True)
     small = (weights * seen.detach()).sum(1, keepdim=True)
-    small = F.relu(small) if p.rectified else small
-    return F.interpolate(small, p.cover.shape[1:], mode='bilinear')[:, 0]
+    small = F.relu(small) if passed.rectified else small
+    return F.interpolate(small, passed.cover.shape[1:], mode='bilinear')[:, 0]
 
 
-def guided_gradient(p: Pass) -> torch.Tensor:  # [N, H, W]
+def guided_gradient(passed: Pass) -> torch.Tensor:  # [N, H, W]
     "The guided gradient at the ink (Springenberg et al. 2015)."
-    ink, _, answer = p.ran
+    ink, _, answer = passed.ran
     with guided_rule(answer):
         return torch.autograd.grad(answer, ink, retain_graph=True)[0]
 
@@ -193,62 +193,65 @@ def method(
     return keep
 
 
-def compute_maps(name: str, p: Pass) -> torch.Tensor:  # [N, H, W]
+def compute_maps(name: str, passed: Pass) -> torch.Tensor:  # [N, H, W]
     "The maps of a pass by a method."
     get_method(name)
-    return _METHODS[name](p)
+    return _METHODS[name](passed)
 
 # %% ../../nbs/80_saliency/20_methods.ipynb #c35ed6aa
 @method('gradcam')
-def _gradcam(p: Pass) -> torch.Tensor:
-    return p.cam
+def _gradcam(passed: Pass) -> torch.Tensor:
+    return passed.cam
 
 
 @method('guided_backprop')
-def _guided_backprop(p: Pass) -> torch.Tensor:
-    return p.guided
+def _guided_backprop(passed: Pass) -> torch.Tensor:
+    return passed.guided
 
 
 @method('guided_gradcam')
-def _guided_gradcam(p: Pass) -> torch.Tensor:
-    return p.guided * p.cam
+def _guided_gradcam(passed: Pass) -> torch.Tensor:
+    return passed.guided * passed.cam
 
 
 @method('guided_gradcam_positive')
-def _positive(p: Pass) -> torch.Tensor:
-    return p.guided.clamp(min=0) * p.cam
+def _positive(passed: Pass) -> torch.Tensor:
+    return passed.guided.clamp(min=0) * passed.cam
 
 
 @method('guided_gradcam_absolute')
-def _absolute(p: Pass) -> torch.Tensor:
-    return p.guided.abs() * p.cam
+def _absolute(passed: Pass) -> torch.Tensor:
+    return passed.guided.abs() * passed.cam
 
 # %% ../../nbs/80_saliency/20_methods.ipynb #b0b7ccbf
 @method('gradient')
-def _gradient(p: Pass) -> torch.Tensor:
-    return Saliency(p.net).attribute(
-        p.cover.clone(), target=p.target, abs=False, additional_forward_args=(p.layout,)
+def _gradient(passed: Pass) -> torch.Tensor:
+    return Saliency(passed.net).attribute(
+        passed.cover.clone(),
+        target=passed.target,
+        abs=False,
+        additional_forward_args=(passed.layout,),
     )
 
 
 @method('gradient_x_ink')
-def _gradient_x_ink(p: Pass) -> torch.Tensor:
-    return _gradient(p) * p.cover
+def _gradient_x_ink(passed: Pass) -> torch.Tensor:
+    return _gradient(passed) * passed.cover
 
 
 _INTEGRAL_STEPS = 20  # by Gauss and Legendre
 
 
 @method('integrated_gradients')
-def _integrated(p: Pass) -> torch.Tensor:
-    found = IntegratedGradients(p.net).attribute(
-        p.cover.clone(),
-        target=p.target,
-        additional_forward_args=(p.layout,),
+def _integrated(passed: Pass) -> torch.Tensor:
+    found = IntegratedGradients(passed.net).attribute(
+        passed.cover.clone(),
+        target=passed.target,
+        additional_forward_args=(passed.layout,),
         n_steps=_INTEGRAL_STEPS,
-        internal_batch_size=max(len(p.cover), _INTEGRAL_STEPS),
+        internal_batch_size=max(len(passed.cover), _INTEGRAL_STEPS),
     )
-    return found.to(p.cover.dtype)
+    return found.to(passed.cover.dtype)
 
 # %% ../../nbs/80_saliency/20_methods.ipynb #b71a60fb
 _SMOOTH = (nn.SiLU, nn.Hardswish, nn.GELU, nn.Mish, nn.LeakyReLU, nn.ELU, nn.ReLU6, nn.Softplus)
@@ -266,8 +269,15 @@ def with_relu(net: InkNet) -> InkNet:
 
 
 @method('relu_replaced')
-def _relu_replaced(p: Pass) -> torch.Tensor:
-    other = Pass(with_relu(p.net), p.cover, p.layout, p.target, p.layer, p.rectified)
+def _relu_replaced(passed: Pass) -> torch.Tensor:
+    other = Pass(
+        with_relu(passed.net),
+        passed.cover,
+        passed.layout,
+        passed.target,
+        passed.layer,
+        passed.rectified,
+    )
     if left := sorted(set(rectifiers(other.ran[2])) - {'ReLU'}):
         raise EcgvisError(
             f'{", ".join(left)} in this network is no module: it cannot be replaced',
@@ -296,12 +306,12 @@ def answers(
     return np.concatenate(found)
 
 
-def _finite(m: Method, found: torch.Tensor) -> np.ndarray:
+def _finite(method: Method, found: torch.Tensor) -> np.ndarray:
     "Maps without infinities."
     values = found.detach().float().cpu().numpy()
     if not np.isfinite(values).all():
         raise EcgvisError(
-            f'{m.title} is not finite',
+            f'{method.title} is not finite',
             field='model',
             expected='finite weights and activations',
             remedy='check the training',

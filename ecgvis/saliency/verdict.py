@@ -59,25 +59,25 @@ def _interval(x: float | None, low: float | None, high: float | None) -> str:
     return f'{_number(x)} [{_number(low)}, {_number(high)}]'
 
 
-def verdict_phrases(v: Verdict) -> list[str]:
+def verdict_phrases(verdict: Verdict) -> list[str]:
     "What was measured, in phrases."
 
     def beside(name: str) -> str:
-        mine, chance, edges = (getattr(v, name + end) for end in ('', '_chance', '_edges'))
+        mine, chance, edges = (getattr(verdict, name + end) for end in ('', '_chance', '_edges'))
         return f'{name} {mine:.2f} (shifted {chance:.2f}, edges {edges:.2f})'
 
     found = [
         beside('deletion'),
         beside('insertion'),
-        f'p {v.p:.2g} of {v.shifts} shifts',
-        f'shuffled weights |rho| {_number(v.random_weights)}',
-        f'shuffled labels |rho| {_number(v.random_labels)}',
-        f'infidelity {v.infidelity:.2f}',
-        f'sensitivity {v.sensitivity:.2f}',
+        f'p {verdict.p:.2g} of {verdict.shifts} shifts',
+        f'shuffled weights |rho| {_number(verdict.random_weights)}',
+        f'shuffled labels |rho| {_number(verdict.random_labels)}',
+        f'infidelity {verdict.infidelity:.2f}',
+        f'sensitivity {verdict.sensitivity:.2f}',
     ]
-    if v.rho is not None:
-        beyond = _interval(v.beyond_ink, v.beyond_low, v.beyond_high)
-        found.append(f'other layout rho {v.rho:.2f}, beyond ink {beyond}')
+    if verdict.rho is not None:
+        beyond = _interval(verdict.beyond_ink, verdict.beyond_low, verdict.beyond_high)
+        found.append(f'other layout rho {verdict.rho:.2f}, beyond ink {beyond}')
     return found
 
 # %% ../../nbs/80_saliency/65_verdict.ipynb #c39cedfb
@@ -96,7 +96,7 @@ def _likeness(rho: float | None, what: str) -> str:
 
 def _failures(
     empty: bool,
-    c: Curves,
+    curves: Curves,
     weights: float,  # size of the rank correlation with maps of shuffled weights
     labels: float | None,  # and of shuffled labels; None: no such network
     other: Agreement | None,  # with another layout
@@ -105,8 +105,10 @@ def _failures(
     if empty:
         return ('nothing speaks for the class',)
     found = [
-        '' if c.p < LEVEL else 'deletion and insertion no better than when shifted',
-        '' if c.gain[0] > c.gain[1] else 'deletion and insertion no better than along edges',
+        '' if curves.p < LEVEL else 'deletion and insertion no better than when shifted',
+        ''
+        if curves.gain[0] > curves.gain[1]
+        else 'deletion and insertion no better than along edges',
         _likeness(weights, 'weights'),
         _likeness(labels, 'labels'),
         '' if not other or other.beyond_low > 0 else 'differs between layouts beyond the ink',
@@ -114,10 +116,10 @@ def _failures(
     return tuple(filter(None, found))
 
 # %% ../../nbs/80_saliency/65_verdict.ipynb #1ed7fe24
-def _curve_means(c: Curves) -> dict[str, Any]:
+def _curve_means(curves: Curves) -> dict[str, Any]:
     "Mean probabilities along the map, along its shifts and along edges, and what shifts say."
-    found = dict[str, Any](p=c.p, shifts=len(c.gain) - 2)
-    for name, areas in zip(('deletion', 'insertion'), c.areas):
+    found = dict[str, Any](p=curves.p, shifts=len(curves.gain) - 2)
+    for name, areas in zip(('deletion', 'insertion'), curves.areas):
         found[name] = float(areas[0])
         found[f'{name}_chance'] = float(areas[2:].mean())
         found[f'{name}_edges'] = float(areas[1])

@@ -112,7 +112,7 @@ def training(
 
 # %% ../../nbs/60_search/70_points.ipynb #9b331d8c
 def _fold(
-    c: TrainConfig,
+    config: TrainConfig,
     run: Path,
     dataset: Path,
     fold: int | None,
@@ -126,10 +126,10 @@ def _fold(
     def on_epoch(row: dict[str, Any]) -> bool:
         nonlocal best
         best = max(best, row['val_f1'])
-        return report(len(done) * c.epochs + row['epoch'], float(np.mean([*done, best])))
+        return report(len(done) * config.epochs + row['epoch'], float(np.mean([*done, best])))
 
     validate: dict[str, Any] = dict(fold=fold, test=False, predict_parts='validation')
-    record = fit(c, run, dataset, on_epoch=on_epoch, save_now=save_now, **validate)
+    record = fit(config, run, dataset, on_epoch=on_epoch, save_now=save_now, **validate)
     if record['stopped'] == CALLER:
         raise TrialPruned
     return float(record['best_f1'])

@@ -228,11 +228,11 @@ def requeue_dead(
     return [t.number for t in found]
 
 
-def _is_dead(queue: TrialQueue, t: FrozenTrial) -> bool:
+def _is_dead(queue: TrialQueue, trial: FrozenTrial) -> bool:
     """Whether nobody runs a trial; one without a worker was taken by somebody who died under the
     lock."""
-    who = t.user_attrs.get('worker')
-    return not who or is_expired(who, queue.lease_path(t.number), queue.sightings)
+    who = trial.user_attrs.get('worker')
+    return not who or is_expired(who, queue.lease_path(trial.number), queue.sightings)
 
 # %% ../../nbs/60_search/10_queue.ipynb #2b708778
 _DUPLICATES = 50  # proposals one after the other that were there before: the space is used up

@@ -53,31 +53,33 @@ _STATES = {
 }
 
 
-def _state(t: FrozenTrial, retried: set[Any]) -> str:
+def _state(trial: FrozenTrial, retried: set[Any]) -> str:
     "The state of a trial, in words."
-    if 'same_as' in t.user_attrs:
+    if 'same_as' in trial.user_attrs:
         return 'duplicate'
     # its worker died before it had a point
-    empty = t.state == TrialState.FAIL and 'point' not in t.user_attrs
-    return 'requeued' if empty or t.number in retried else _STATES[t.state]
+    empty = trial.state == TrialState.FAIL and 'point' not in trial.user_attrs
+    return 'requeued' if empty or trial.number in retried else _STATES[trial.state]
 
 # %% ../../nbs/60_search/20_trials.ipynb #7c36a4f5
-def _row(t: FrozenTrial, retried: set[Any], reasons: Mapping[str, str]) -> dict[str, Any]:
+def _row(trial: FrozenTrial, retried: set[Any], reasons: Mapping[str, str]) -> dict[str, Any]:
     "What is known of one trial."
-    known = t.user_attrs
+    known = trial.user_attrs
     who = known.get('worker', {})
-    curve = sorted(t.intermediate_values.items())
-    end = t.datetime_complete
+    curve = sorted(trial.intermediate_values.items())
+    end = trial.datetime_complete
     row = dict(
-        trial=t.number,
-        state=_state(t, retried),
-        f1=t.value if t.state == TrialState.COMPLETE else math.nan,
+        trial=trial.number,
+        state=_state(trial, retried),
+        f1=trial.value if trial.state == TrialState.COMPLETE else math.nan,
         point=known.get('point', ''),
         retry_of=known.get('retry_of'),
-        reason=reasons.get(f'reason-{t.number}', ''),
+        reason=reasons.get(f'reason-{trial.number}', ''),
         epochs=len(curve),
-        seconds=(end - t.datetime_start).total_seconds() if end and t.datetime_start else math.nan,
-        started=t.datetime_start,
+        seconds=(end - trial.datetime_start).total_seconds()
+        if end and trial.datetime_start
+        else math.nan,
+        started=trial.datetime_start,
         ended=end,
         host=who.get('host', ''),
         pid=who.get('pid'),
@@ -85,7 +87,7 @@ def _row(t: FrozenTrial, retried: set[Any], reasons: Mapping[str, str]) -> dict[
         curve_at=[step for step, _ in curve],
         curve=[value for _, value in curve],
     )
-    return row | own_names(t.params)
+    return row | own_names(trial.params)
 
 
 def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:

@@ -191,13 +191,13 @@ def _check_length(path: Path, env: lmdb.Environment) -> None:
         raise EcgvisError(what, file=path, remedy=REMEDY)
 
 
-def _refused(path: str | Path, what: str, e: lmdb.Error) -> EcgvisError:
+def _refused(path: str | Path, what: str, error: lmdb.Error) -> EcgvisError:
     "Say that LMDB refused to do something."
-    if isinstance(e, lmdb.InvalidError | lmdb.VersionMismatchError):
+    if isinstance(error, lmdb.InvalidError | lmdb.VersionMismatchError):
         what = 'the data file is no store, or its beginning is damaged or cut off'
         return EcgvisError(what, file=path, expected='an LMDB file', remedy=REMEDY)
-    if 'already open' not in str(e):
-        return EcgvisError(f'the store cannot be {what}: {e}', file=path, remedy=REMEDY)
+    if 'already open' not in str(error):
+        return EcgvisError(f'the store cannot be {what}: {error}', file=path, remedy=REMEDY)
     return EcgvisError(
         'the store is open in this process already, by other means or since before the process was '
         'forked',
@@ -334,17 +334,19 @@ def sole_writer(
                 unlock(file.fileno())
 
 # %% ../../nbs/30_store/08_environment.ipynb #4e184da0
-def _write_error(path: str, need: int, e: lmdb.Error) -> OSError | EcgvisError:
+def _write_error(path: str, need: int, error: lmdb.Error) -> OSError | EcgvisError:
     "What is behind an error of LMDB while `need` bytes are written."
-    if 'already open' in str(e) or isinstance(e, lmdb.InvalidError | lmdb.VersionMismatchError):
-        return _refused(path, 'written', e)
+    if 'already open' in str(error) or isinstance(
+        error, lmdb.InvalidError | lmdb.VersionMismatchError
+    ):
+        return _refused(path, 'written', error)
     for code in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-        if os.strerror(code) in str(e):
+        if os.strerror(code) in str(error):
             return OSError(code, os.strerror(code))
     if shutil.disk_usage(path).free <= 2 * need + (1 << 20):
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return EcgvisError(
-        f'cannot write to the store: {e}',
+        f'cannot write to the store: {error}',
         file=path,
         expected='room for the data file',
         remedy='look at the disk, its quota and `ulimit -f`, and run the same command again; '

@@ -141,16 +141,18 @@ def _numbers(state: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in state.items() if isinstance(v, plain) and k != 'lr_lambdas'}
 
 # %% ../../nbs/50_train/20_checkpoints.ipynb #a5759745
-def state_dict(l: Running) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def state_dict(running: Running) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     "Tensors and facts of what runs."
-    state = l.optimizer.state_dict()
-    tensors = {f'model.{k}': v for k, v in l.model.state_dict().items()}
+    state = running.optimizer.state_dict()
+    tensors = {f'model.{k}': v for k, v in running.model.state_dict().items()}
     for i, values in state['state'].items():
         kept = {k: v for k, v in values.items() if torch.is_tensor(v)}
         tensors |= {f'optimizer.{i}.{k}': v for k, v in kept.items()}
-    tensors |= {f'random.{k}': v for k, v in random_state(l.device).items()}
-    schedule = _numbers(l.schedule.state_dict())
-    facts = dict(groups=state['param_groups'], schedule=schedule, scaler=l.scaler.state_dict())
+    tensors |= {f'random.{k}': v for k, v in random_state(running.device).items()}
+    schedule = _numbers(running.schedule.state_dict())
+    facts = dict(
+        groups=state['param_groups'], schedule=schedule, scaler=running.scaler.state_dict()
+    )
     return tensors, facts
 
 
@@ -160,13 +162,13 @@ def under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.T
 
 # %% ../../nbs/50_train/20_checkpoints.ipynb #33da30be
 def load_state_dict(
-    l: Running,  # of the same settings
+    running: Running,  # of the same settings
     tensors: Mapping[str, torch.Tensor],
     facts: Mapping[str, Any],  # as from `state_dict`
 ) -> None:
     "Make `l` what it was."
-    l.model.load_state_dict(under(tensors, 'model.'))
-    parameters = [p for group in l.optimizer.param_groups for p in group['params']]
+    running.model.load_state_dict(under(tensors, 'model.'))
+    parameters = [p for group in running.optimizer.param_groups for p in group['params']]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, v in under(tensors, 'optimizer.').items():
         i, _, k = name.partition('.')
@@ -174,10 +176,10 @@ def load_state_dict(
         if v.shape == p.shape:
             v = torch.empty_like(p, dtype=v.dtype, device='cpu').copy_(v)
         state.setdefault(int(i), {})[k] = v
-    l.optimizer.load_state_dict(dict(state=state, param_groups=facts['groups']))
-    l.schedule.load_state_dict(l.schedule.state_dict() | facts['schedule'])
-    l.scaler.load_state_dict(facts['scaler'])
-    set_random_state(under(tensors, 'random.'), l.device)
+    running.optimizer.load_state_dict(dict(state=state, param_groups=facts['groups']))
+    running.schedule.load_state_dict(running.schedule.state_dict() | facts['schedule'])
+    running.scaler.load_state_dict(facts['scaler'])
+    set_random_state(under(tensors, 'random.'), running.device)
 
 # %% ../../nbs/50_train/20_checkpoints.ipynb #5e73256b
 @dataclass

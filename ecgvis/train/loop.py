@@ -130,30 +130,30 @@ def learner(config: TrainConfig, steps: int) -> Learner:
 
 # %% ../../nbs/50_train/40_loop.ipynb #1e5e50ad
 def logits(
-    l: Learner,  # in whatever mode its model is
+    learner: Learner,  # in whatever mode its model is
     drawn: np.ndarray | torch.Tensor,  # ink uint8 [N, H, W], or RGB uint8 [N, H, W, 3]
     layout: np.ndarray | torch.Tensor,  # index of each chart's layout int64 [N]
 ) -> torch.Tensor:  # float32 [N, classes]
     "What the network answers to charts, or to what its input transform made."
-    drawn = torch.as_tensor(drawn).to(l.device)
-    layout = torch.as_tensor(layout).to(l.device)
-    with l.autocast():
-        return l.model(l.to_input(drawn, layout)).float()
+    drawn = torch.as_tensor(drawn).to(learner.device)
+    layout = torch.as_tensor(layout).to(learner.device)
+    with learner.autocast():
+        return learner.model(learner.to_input(drawn, layout)).float()
 
 
 @torch.no_grad()
 def predict_batch(
-    l: Learner, drawn: np.ndarray | torch.Tensor, layout: np.ndarray | torch.Tensor
+    learner: Learner, drawn: np.ndarray | torch.Tensor, layout: np.ndarray | torch.Tensor
 ) -> np.ndarray:
     "Class probabilities float64 [N, classes] of charts, as `logits`."
-    return torch.softmax(logits(l, drawn, layout).double().cpu(), 1).numpy()
+    return torch.softmax(logits(learner, drawn, layout).double().cpu(), 1).numpy()
 
 # %% ../../nbs/50_train/40_loop.ipynb #a789b93c
-def _warmth(l: Learner) -> float:
+def _warmth(learner: Learner) -> float:
     "The fraction of the rate that the next step takes."
-    if l.config.schedule == 'onecycle':
+    if learner.config.schedule == 'onecycle':
         return 1.0
-    return min(1.0, (l.done + 1) / max(1.0, l.config.warmup * l.steps))
+    return min(1.0, (learner.done + 1) / max(1.0, learner.config.warmup * learner.steps))
 
 
 def _warm_epochs(config: TrainConfig) -> int:
@@ -163,24 +163,24 @@ def _warm_epochs(config: TrainConfig) -> int:
     return math.ceil(config.warmup)
 
 # %% ../../nbs/50_train/40_loop.ipynb #8f73d22e
-def step(l: Learner, loss: torch.Tensor) -> None:
+def step(learner: Learner, loss: torch.Tensor) -> None:
     "Back-propagate, clip, update; schedules that go by the batch move on."
-    l.optimizer.zero_grad(set_to_none=True)
-    l.scaler.scale(loss).backward()
-    l.scaler.unscale_(l.optimizer)
-    if l.config.clip:
-        nn.utils.clip_grad_norm_(l.model.parameters(), l.config.clip)
-    full = [group['lr'] for group in l.optimizer.param_groups]
-    warmth = _warmth(l)
-    for group in l.optimizer.param_groups:
+    learner.optimizer.zero_grad(set_to_none=True)
+    learner.scaler.scale(loss).backward()
+    learner.scaler.unscale_(learner.optimizer)
+    if learner.config.clip:
+        nn.utils.clip_grad_norm_(learner.model.parameters(), learner.config.clip)
+    full = [group['lr'] for group in learner.optimizer.param_groups]
+    warmth = _warmth(learner)
+    for group in learner.optimizer.param_groups:
         group['lr'] *= warmth
-    l.scaler.step(l.optimizer)
-    for group, lr in zip(l.optimizer.param_groups, full, strict=True):
+    learner.scaler.step(learner.optimizer)
+    for group, lr in zip(learner.optimizer.param_groups, full, strict=True):
         group['lr'] = lr
-    l.scaler.update()
-    if l.config.schedule == 'onecycle':
-        l.schedule.step()
-    l.done += 1
+    learner.scaler.update()
+    if learner.config.schedule == 'onecycle':
+        learner.schedule.step()
+    learner.done += 1
 
 # %% ../../nbs/50_train/40_loop.ipynb #b6630fa9
 def passes(config: TrainConfig, rows: int) -> int:
@@ -196,18 +196,20 @@ def batches(config: TrainConfig, data: Data) -> Loader:
     return loader(varied, config.batch, seed=config.seed, join_one=True, passes=often)
 
 
-def _begun(l: Learner, data: Data) -> Loader:
+def _begun(learner: Learner, data: Data) -> Loader:
     """The batches of the present epoch, from its beginning or from where it was interrupted; the
     model in training mode."""
-    drawings = batches(l.config, data)
-    if l.cursor:
-        drawings.load_state_dict(l.cursor)
+    drawings = batches(learner.config, data)
+    if learner.cursor:
+        drawings.load_state_dict(learner.cursor)
     else:
-        drawings.epoch = l.epoch
-        l.buffer = EpochBuffer()
-        torch.manual_seed(int(np.random.default_rng([l.config.seed, l.epoch]).integers(2**31)))
-    l.cursor = None
-    l.model.train()
+        drawings.epoch = learner.epoch
+        learner.buffer = EpochBuffer()
+        torch.manual_seed(
+            int(np.random.default_rng([learner.config.seed, learner.epoch]).integers(2**31))
+        )
+    learner.cursor = None
+    learner.model.train()
     return drawings
 
 # %% ../../nbs/50_train/40_loop.ipynb #ba638cca
@@ -215,41 +217,41 @@ _LOOK = 64  # steps between two looks at the loss on a GPU
 
 
 def train_epoch(
-    l: Learner,  # where it was interrupted in an epoch, it goes on there
+    learner: Learner,  # where it was interrupted in an epoch, it goes on there
     data: Data,  # training charts
     after: Callable[[Loader], Any] | None = None,  # called after every step
 ) -> dict[str, float]:
     """One epoch on `data`; returns loss, accuracy, macro-F1 and the share of the most frequent
     answer, as seen while training."""
-    drawings = _begun(l, data)
-    what = f'epoch {l.epoch + 1}/{l.config.epochs}'
+    drawings = _begun(learner, data)
+    what = f'epoch {learner.epoch + 1}/{learner.config.epochs}'
     total, first = len(drawings), drawings.position
     for drawn, labels, layout in progress(drawings, what, 'steps', total=total, initial=first):
-        answer = logits(l, drawn, layout)
-        loss = F.cross_entropy(answer, labels.to(l.device))
-        step(l, loss)
-        l.buffer.add(loss, answer, labels)
-        if l.device.type == 'cpu' or drawings.position % _LOOK == 0:
-            _finite(l, float(loss.detach()))
+        answer = logits(learner, drawn, layout)
+        loss = F.cross_entropy(answer, labels.to(learner.device))
+        step(learner, loss)
+        learner.buffer.add(loss, answer, labels)
+        if learner.device.type == 'cpu' or drawings.position % _LOOK == 0:
+            _finite(learner, float(loss.detach()))
         if after:
             after(drawings)
-    seen = l.buffer
-    l.buffer = EpochBuffer()
+    seen = learner.buffer
+    learner.buffer = EpochBuffer()
     loss_sum = float(torch.stack(seen.losses).sum())
-    _finite(l, loss_sum)
+    _finite(learner, loss_sum)
     answers = torch.cat(seen.answers).cpu().numpy()
     return score(loss_sum / sum(map(len, seen.truth)), torch.cat(seen.truth).numpy(), answers)
 
 
-def _finite(l: Learner, loss: float) -> None:
+def _finite(learner: Learner, loss: float) -> None:
     "Refuse a loss that is infinite or not a number."
     if not math.isfinite(loss):
         raise NonFinite(
-            f'the loss became {loss} in epoch {l.epoch + 1}',
+            f'the loss became {loss} in epoch {learner.epoch + 1}',
             field='train.lr',
             expected='a finite loss',
-            remedy=f'use a learning rate under {l.config.lr:g}, '
-            + ('a longer warmup' if l.config.clip else 'and clip: 1'),
+            remedy=f'use a learning rate under {learner.config.lr:g}, '
+            + ('a longer warmup' if learner.config.clip else 'and clip: 1'),
         )
 
 
@@ -261,23 +263,23 @@ def score(loss: float, truth: np.ndarray, answers: np.ndarray) -> dict[str, floa
     return dict(loss=loss, accuracy=float((truth == answers).mean()), f1=float(f1), top=float(top))
 
 # %% ../../nbs/50_train/40_loop.ipynb #990a073c
-def forward(l: Learner, data: Data, rows: np.ndarray, batch: int = 64) -> np.ndarray:
+def forward(learner: Learner, data: Data, rows: np.ndarray, batch: int = 64) -> np.ndarray:
     "Class probabilities float64 [rows, classes], in whatever mode the model is."
     todo = [(rows[c],) for c in cuts(len(rows), batch, join_one=True)]
     drawn = progress(ahead(data.batch, todo), 'predicting', 'batches', total=len(todo))
-    found = [predict_batch(l, ink, layout) for ink, _, layout in drawn]
-    return np.concatenate(found) if found else np.zeros((0, len(l.config.classes)))
+    found = [predict_batch(learner, ink, layout) for ink, _, layout in drawn]
+    return np.concatenate(found) if found else np.zeros((0, len(learner.config.classes)))
 
 
-def predict_part(l: Learner, data: Data) -> np.ndarray:
+def predict_part(learner: Learner, data: Data) -> np.ndarray:
     "Class probabilities float64 [rows, classes] of all rows in evaluation mode."
-    l.model.eval()
-    return forward(l, data, np.arange(len(data)))
+    learner.model.eval()
+    return forward(learner, data, np.arange(len(data)))
 
 
-def validate(l: Learner, data: Data) -> dict[str, float]:
+def validate(learner: Learner, data: Data) -> dict[str, float]:
     "Loss, accuracy, macro-F1 and the share of the most frequent answer on `data`."
-    p = predict_part(l, data)
+    p = predict_part(learner, data)
     truth = np.repeat(data.labels, len(data.layouts))
     loss = float(-np.log(np.clip(p[np.arange(len(p)), truth], 1e-12, 1)).mean())
     return score(loss, truth, p.argmax(1))
@@ -286,34 +288,34 @@ def validate(l: Learner, data: Data) -> dict[str, float]:
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def recalibrate(l: Learner, data: Data, charts: int = 512) -> None:
+def recalibrate(learner: Learner, data: Data, charts: int = 512) -> None:
     "Re-estimate BatchNorm statistics on a fixed random selection of training charts."
-    norms = [m for m in l.model.modules() if isinstance(m, _NORMS)]
+    norms = [m for m in learner.model.modules() if isinstance(m, _NORMS)]
     if not norms:
         return
     kept = [m.momentum for m in norms]
-    l.model.eval()
+    learner.model.eval()
     for m in norms:
         m.reset_running_stats()
         m.momentum = None  # None: cumulative average
         m.train()
-    rows = np.random.default_rng(l.config.seed).permutation(len(data))[:charts]
-    forward(l, data, rows)
+    rows = np.random.default_rng(learner.config.seed).permutation(len(data))[:charts]
+    forward(learner, data, rows)
     for m, momentum in zip(norms, kept, strict=True):
         m.momentum = momentum
-    l.model.eval()
+    learner.model.eval()
 
 # %% ../../nbs/50_train/40_loop.ipynb #dfa1e53b
 _FACTS = ('done', 'history', 'restarts', 'best', 'rate', 'spent', 'stopped')
 
 
-def _save(l: Learner, to: Checkpoints, cursor: dict[str, Any] | None = None) -> None:
+def _save(learner: Learner, to: Checkpoints, cursor: dict[str, Any] | None = None) -> None:
     "Save the whole state, between two epochs or, with the loader's `cursor`, within one."
-    tensors, facts = state_dict(l)
-    tensors |= l.buffer.state_dict() | {f'kept.{k}': v for k, v in l.kept.items()}
-    facts |= {k: getattr(l, k) for k in _FACTS} | dict(cursor=cursor)
-    write_state(to, f'{l.attempt}-{l.done:08d}', tensors, facts)
-    l.saved = time.monotonic()
+    tensors, facts = state_dict(learner)
+    tensors |= learner.buffer.state_dict() | {f'kept.{k}': v for k, v in learner.kept.items()}
+    facts |= {k: getattr(learner, k) for k in _FACTS} | dict(cursor=cursor)
+    write_state(to, f'{learner.attempt}-{learner.done:08d}', tensors, facts)
+    learner.saved = time.monotonic()
 
 
 def _resumed(config: TrainConfig, steps: int, states: Checkpoints) -> Learner:
@@ -424,14 +426,14 @@ def _done(stage: Stage) -> dict[str, Any]:
     return read_json(stage.folder / 'run.json')
 
 
-def _begin(l: Learner, config: TrainConfig, run: Path, begins: str) -> None:
+def _begin(learner: Learner, config: TrainConfig, run: Path, begins: str) -> None:
     """Say what begins or goes on; nothing of another run's results stays, and no epoch that is done
     again."""
-    _write_history(l, run)
+    _write_history(learner, run)
     write_json(asdict(config) | dict(size=config.pixels), run / 'config.json')
-    if l.done or l.restarts:
-        place = f', step {l.cursor["position"]}' if l.cursor else ''
-        print(f'{config.architecture}: continuing after epoch {l.epoch}{place}', flush=True)
+    if learner.done or learner.restarts:
+        place = f', step {learner.cursor["position"]}' if learner.cursor else ''
+        print(f'{config.architecture}: continuing after epoch {learner.epoch}{place}', flush=True)
     else:
         for file in _RESULTS:
             (run / file).unlink(missing_ok=True)
@@ -497,64 +499,77 @@ def _print_epoch(row: dict[str, Any]) -> None:
     print(f'{start}{shown}  {row["seconds"]:.0f} s', flush=True)
 
 # %% ../../nbs/50_train/40_loop.ipynb #32c8386a
-def _epoch(l: Learner, data: dict[str, Data], after: Callable[[Loader], Any]) -> dict[str, Any]:
+def _epoch(
+    learner: Learner, data: dict[str, Data], after: Callable[[Loader], Any]
+) -> dict[str, Any]:
     "An epoch, or the rest of it."
-    l.started = time.perf_counter() - l.spent
-    if l.cursor is None:
-        l.rate = l.optimizer.param_groups[0]['lr'] * _warmth(l)
-    trained = train_epoch(l, data['train'], after)
-    if l.config.recalibrate:
-        recalibrate(l, data['train'])
+    learner.started = time.perf_counter() - learner.spent
+    if learner.cursor is None:
+        learner.rate = learner.optimizer.param_groups[0]['lr'] * _warmth(learner)
+    trained = train_epoch(learner, data['train'], after)
+    if learner.config.recalibrate:
+        recalibrate(learner, data['train'])
     validated: dict[str, Any] = dict.fromkeys(trained)
     if 'validation' in data:
-        validated = validate(l, data['validation'])
-        _finite(l, validated['loss'])
-    l.spent = 0.0
-    row = dict(epoch=l.epoch + 1, attempt=l.attempt, lr=l.rate, schedule_lr=_full_rate(l))
-    if l.config.schedule == 'plateau':
-        l.schedule.step(validated['f1'])
-    elif l.config.schedule != 'onecycle':
-        l.schedule.step()
+        validated = validate(learner, data['validation'])
+        _finite(learner, validated['loss'])
+    learner.spent = 0.0
+    row = dict(
+        epoch=learner.epoch + 1,
+        attempt=learner.attempt,
+        lr=learner.rate,
+        schedule_lr=_full_rate(learner),
+    )
+    if learner.config.schedule == 'plateau':
+        learner.schedule.step(validated['f1'])
+    elif learner.config.schedule != 'onecycle':
+        learner.schedule.step()
     row |= {f'train_{k}': v for k, v in trained.items()}
     row |= {f'val_{k}': v for k, v in validated.items()}
-    return row | dict(seconds=time.perf_counter() - l.started)
+    return row | dict(seconds=time.perf_counter() - learner.started)
 
 
-def _full_rate(l: Learner) -> float:
+def _full_rate(learner: Learner) -> float:
     "The rate of an epoch without warm-up; of OneCycle, which moves within it, the first one."
-    return l.rate if l.config.schedule == 'onecycle' else l.optimizer.param_groups[0]['lr']
+    return (
+        learner.rate
+        if learner.config.schedule == 'onecycle'
+        else learner.optimizer.param_groups[0]['lr']
+    )
 
 # %% ../../nbs/50_train/40_loop.ipynb #911879dd
 def _saver(
-    l: Learner, to: Checkpoints, save_now: Callable[[], bool] | None
+    learner: Learner, to: Checkpoints, save_now: Callable[[], bool] | None
 ) -> Callable[[Loader], None]:
     "What saves the state within an epoch."
 
     def after(drawings: Loader) -> None:
-        if save_now and save_now() or _due(l):
-            l.spent = time.perf_counter() - l.started
-            _save(l, to, drawings.state_dict())
+        if save_now and save_now() or _due(learner):
+            learner.spent = time.perf_counter() - learner.started
+            _save(learner, to, drawings.state_dict())
 
     return after
 
 
-def _due(l: Learner) -> bool:
+def _due(learner: Learner) -> bool:
     "Whether more work would be lost than is allowed."
-    return time.monotonic() - l.saved >= l.config.checkpoint_seconds
+    return time.monotonic() - learner.saved >= learner.config.checkpoint_seconds
 
 
-def _write_history(l: Learner, run: Path) -> None:
+def _write_history(learner: Learner, run: Path) -> None:
     "Write a row per epoch."
-    if l.history:
-        write_table(pd.DataFrame(l.history), run / 'history.csv')
+    if learner.history:
+        write_table(pd.DataFrame(learner.history), run / 'history.csv')
     else:
         (run / 'history.csv').unlink(missing_ok=True)
 
 
-def _keep(l: Learner, f1: float | None) -> None:
+def _keep(learner: Learner, f1: float | None) -> None:
     "Keep the present weights as the best ones."
-    l.best = l.best if f1 is None else f1
-    l.kept = {k: v.detach().to('cpu', copy=True) for k, v in l.model.state_dict().items()}
+    learner.best = learner.best if f1 is None else f1
+    learner.kept = {
+        k: v.detach().to('cpu', copy=True) for k, v in learner.model.state_dict().items()
+    }
 
 # %% ../../nbs/50_train/40_loop.ipynb #4e87a10a
 def _baseline(data: dict[str, Data]) -> float:
@@ -562,20 +577,28 @@ def _baseline(data: dict[str, Data]) -> float:
     return majority_f1(data.get('validation', data['train']).labels)
 
 
-def _best(l: Learner) -> dict[str, Any]:
+def _best(learner: Learner) -> dict[str, Any]:
     "The row whose weights are kept."
-    return l.rows[-1] if l.rows[-1]['val_f1'] is None else max(l.rows, key=lambda r: r['val_f1'])
+    return (
+        learner.rows[-1]
+        if learner.rows[-1]['val_f1'] is None
+        else max(learner.rows, key=lambda r: r['val_f1'])
+    )
 
 
-def _over(l: Learner, baseline: float) -> str:
+def _over(learner: Learner, baseline: float) -> str:
     "Why the run ends here, or nothing."
-    if l.epoch >= l.config.epochs:
+    if learner.epoch >= learner.config.epochs:
         return 'all epochs done'
-    best = _best(l)
-    since = l.epoch - best['epoch']
-    if not l.config.patience or l.epoch < l.config.min_epochs or since < l.config.patience:
+    best = _best(learner)
+    since = learner.epoch - best['epoch']
+    if (
+        not learner.config.patience
+        or learner.epoch < learner.config.min_epochs
+        or since < learner.config.patience
+    ):
         return ''
-    if l.config.restart and not l.restarts and answers_one_class(best, baseline):
+    if learner.config.restart and not learner.restarts and answers_one_class(best, baseline):
         return ''
     return f'no better validation macro-F1 for {since} epochs'
 
@@ -596,7 +619,7 @@ def _shown(config: TrainConfig, data: dict[str, Data], dataset: Path) -> dict[st
 
 # %% ../../nbs/50_train/40_loop.ipynb #69e9c295
 def _finish(
-    l: Learner,
+    learner: Learner,
     data: dict[str, Data],
     predicted: Sequence[str],
     run: Path,
@@ -604,39 +627,39 @@ def _finish(
     **known: Any,
 ) -> dict[str, Any]:
     "Write the best weights, predictions with them, and the run record."
-    l.model.load_state_dict(l.kept)
+    learner.model.load_state_dict(learner.kept)
     with atomic(run / 'model.safetensors') as tmp:
-        save_file({k: v.contiguous() for k, v in l.kept.items()}, tmp)
+        save_file({k: v.contiguous() for k, v in learner.kept.items()}, tmp)
     patients = read_table(dataset / 'splits.parquet').set_index('id')['patient']
     if predicted:
-        tables = [predictions(l, data[part], part, patients) for part in predicted]
+        tables = [predictions(learner, data[part], part, patients) for part in predicted]
         write_table(pd.concat(tables), run / 'predictions.parquet')
-    record = known | _record(l, data) | _shown(l.config, data, dataset)
-    machine = dict(device=record['device'], threads=l.config.threads)
+    record = known | _record(learner, data) | _shown(learner.config, data, dataset)
+    machine = dict(device=record['device'], threads=learner.config.threads)
     record['provenance'] = provenance(dataset, **machine)
     write_json(record, run / 'run.json')
     sweep(run)
     return record
 
 
-def _record(l: Learner, data: dict[str, Data]) -> dict[str, Any]:
+def _record(learner: Learner, data: dict[str, Data]) -> dict[str, Any]:
     "How the training went."
-    best = _best(l)
+    best = _best(learner)
     part = 'val' if 'validation' in data else 'train'
     return dict(
-        architecture=l.config.architecture,
-        device=device_name(l.device),
-        seed=l.config.seed,
-        stopped=l.stopped,
-        epochs=l.epoch,
+        architecture=learner.config.architecture,
+        device=device_name(learner.device),
+        seed=learner.config.seed,
+        stopped=learner.stopped,
+        epochs=learner.epoch,
         best_epoch=best['epoch'],
         best_f1=best['val_f1'],
-        lr=l.config.lr,
-        rates=[r['schedule_lr'] for r in l.rows],
-        restarts=l.restarts,
+        lr=learner.config.lr,
+        rates=[r['schedule_lr'] for r in learner.rows],
+        restarts=learner.restarts,
         collapsed=answers_one_class(best, _baseline(data), part),
-        seconds=sum(r['seconds'] for r in l.history),
-        parameters=sum(p.numel() for p in l.model.parameters()),
+        seconds=sum(r['seconds'] for r in learner.history),
+        parameters=sum(p.numel() for p in learner.model.parameters()),
         recordings={part: len(d.ids) for part, d in data.items()},
         signals={k: data['train'].store.meta[k] for k in ('fs', 'seconds')},
         versions=dict(
@@ -647,7 +670,7 @@ def _record(l: Learner, data: dict[str, Data]) -> dict[str, Any]:
     )
 
 # %% ../../nbs/50_train/40_loop.ipynb #d1f9ba0c
-def predictions(l: Learner, data: Data, part: str, patients: pd.Series) -> pd.DataFrame:
+def predictions(learner: Learner, data: Data, part: str, patients: pd.Series) -> pd.DataFrame:
     """A row per chart: id, patient, layout, part, label and a probability per class; `patients`
     maps ids to patients."""
     ids = np.repeat(np.array(data.ids, dtype=object), len(data.layouts))
@@ -658,6 +681,6 @@ def predictions(l: Learner, data: Data, part: str, patients: pd.Series) -> pd.Da
         part=part,
         label=np.repeat(data.labels, len(data.layouts)),
     )
-    p = predict_part(l, data)
-    columns |= {f'p_{c}': p[:, k] for k, c in enumerate(l.config.classes)}
+    p = predict_part(learner, data)
+    columns |= {f'p_{c}': p[:, k] for k, c in enumerate(learner.config.classes)}
     return pd.DataFrame(columns)

@@ -158,11 +158,11 @@ def load_start(model: nn.Module, file: str | Path) -> None:
     model.load_state_dict(state, strict=False)
 
 
-def first_model(c: TrainConfig) -> nn.Module:
+def first_model(config: TrainConfig) -> nn.Module:
     """The network that a run begins with, on the CPU; random weights are drawn from torch's
     generator."""
-    model = create(c.architecture, len(c.classes), c.weights)
-    HEADS[c.head](last_linear(model))
-    if c.start:
-        load_start(model, c.start)
+    model = create(config.architecture, len(config.classes), config.weights)
+    HEADS[config.head](last_linear(model))
+    if config.start:
+        load_start(model, config.start)
     return model
