@@ -195,8 +195,10 @@ def encode(
         facts['rescaled'] = f'steps are {times} times those of the source, which do not fit 16 bits'
     head = _head(header | facts, id)
     payload = _packed(steps) if compress else steps.tobytes()
-    sizes = (key_of(id), len(head), len(payload))
-    return _whole(Frame(_MAGIC, VERSION, int(compress), *steps.shape, step, *sizes), head, payload)
+    leads, samples = signal.shape
+    about = dict(leads=leads, samples=samples, unit=step, key=key_of(id))
+    sizes = dict(header=len(head), payload=len(payload))
+    return _whole(Frame(_MAGIC, VERSION, int(compress), **about, **sizes), head, payload)
 
 # %% ../../nbs/30_store/00_codec.ipynb #a5d43b62
 def _damaged(name: str, why: str) -> EcgvisError:

@@ -462,7 +462,7 @@ def compact(path: Path) -> None:
             opened.environment.copy(str(copy), compact=True)
         with lmdb.open(str(copy), **_options(copy / 'data.mdb')) as env:
             with env.begin(write=True) as txn:  # then both descriptions of the file are whole
-                txn.put(b'meta', bytes(txn.get(b'meta')))
+                txn.put(b'meta', txn.get(b'meta', b''))
             _fill_up(env)
     except lmdb.Error as e:
         raise _write_error(key, data_file(path).stat().st_size, e) from e

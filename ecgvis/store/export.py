@@ -468,12 +468,13 @@ def store_info_text(store: Store) -> str:
     """What a store holds, for one screen, without a look at its records (`verify` reads those)."""
     i = store.info()
     n = i['recordings']
+    hours = f'{n * i["seconds"] / 3600:,.1f} hours'
     units = dict.fromkeys(f'{1000 * x:.4g}' for x in i['units']) or ['unknown']
     shape = f'{len(i["leads"])} leads, {i["seconds"]:g} s at {i["fs"]:g} Hz'
     each = f'{i["bytes_per_recording"] / 1e3:,.1f} kB per recording'
     facts = dict(
         store=store.path,
-        recordings=f'{n:,} of {_people(i["patients"])}, {n * i["seconds"] / 3600:,.1f} hours',
+        recordings=f'{n:,} of {n + i["excluded"]:,} read, of {_people(i["patients"])}, {hours}',
         signals=f'{shape}, steps of {" to ".join(units)} µV',
         disk=f'{i["bytes"] / 1e6:,.1f} MB, {each}',
         codec=i['codec'],
