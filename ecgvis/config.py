@@ -190,7 +190,7 @@ def did_you_mean(
 def _problem(error: pydantic.ValidationError, kind: Any, group: str) -> EcgvisError:
     "The first finding of pydantic, as ours."
     finding = error.errors(include_url=False)[0]
-    path = _path(finding['loc'], kind)
+    path = _place(finding['loc'], kind)
     field = '.'.join(filter(None, [group, *path]))
     value = finding['input']
     if finding['type'] == 'unexpected_keyword_argument':
@@ -206,7 +206,7 @@ def _problem(error: pydantic.ValidationError, kind: Any, group: str) -> EcgvisEr
     return EcgvisError(what, field=field, expected=expected, remedy=remedy)
 
 
-def _path(places: tuple[int | str, ...], kind: Any) -> list[str]:
+def _place(places: tuple[int | str, ...], kind: Any) -> list[str]:
     "Where a finding is: names of fields, and numbers in lists."
     names = [f.name for f in dataclasses.fields(kind)]
     first, *more = places
@@ -259,7 +259,7 @@ _TOO_DEEP = 'values refer to themselves, or are nested too deep'
 def _check_nesting(values: Any) -> None:
     "Refuse values that contain themselves, and groups in groups without end."
     left = [(values, 0)]
-    for seen in range(100_000):
+    for _ in range(100_000):
         if not left:
             return
         value, depth = left.pop()

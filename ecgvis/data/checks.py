@@ -10,7 +10,7 @@ __all__ = ['AMPLITUDE', 'USUAL', 'OFFSET', 'Glance', 'glance', 'amplitude', 'che
 # %% ../../nbs/10_data/08_checks.ipynb #9e4252dc
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, permutations
 from pathlib import Path
@@ -164,9 +164,9 @@ def _orders() -> Iterator[tuple[str, tuple[int, ...]]]:
     chest = tuple(range(6, 12))
     for a, b in combinations(range(12), 2):
         if a < 6:
-            order = list(range(12))
-            order[a], order[b] = b, a
-            yield f'{LEADS[a]} and {LEADS[b]} are likely exchanged', tuple(order)
+            there = list(range(12))
+            there[a], there[b] = b, a
+            yield f'{LEADS[a]} and {LEADS[b]} are likely exchanged', tuple(there)
     yield 'the chest leads likely come first', (*chest, *range(6))
     for order in sorted(permutations(range(6)), key=lambda p: sum(map(int.__ne__, p, range(6)))):
         names = ', '.join(LEADS[k] for k in order)

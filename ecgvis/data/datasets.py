@@ -9,7 +9,7 @@ __all__ = ['MEASUREMENTS', 'SCP', 'group_of', 'read_diagnostics', 'read_measurem
 # %% ../../nbs/10_data/20_datasets.ipynb #8f80aa40
 import ast, os, re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +94,8 @@ def read_diagnostics(
     return table[(table[list(_DIAGNOSTICS)] != '').any(axis=1)]
 
 # %% ../../nbs/10_data/20_datasets.ipynb #5c23d778
-MEASUREMENTS = ('VentricularRate', 'AtrialRate', 'QRSDuration', 'QTInterval', 'QTCorrected')
-MEASUREMENTS += ('RAxis', 'TAxis', 'QRSCount', 'QOnset', 'QOffset', 'TOffset')
+MEASUREMENTS: tuple[str, ...] = ('VentricularRate', 'AtrialRate', 'QRSDuration', 'QTInterval')
+MEASUREMENTS += ('QTCorrected', 'RAxis', 'TAxis', 'QRSCount', 'QOnset', 'QOffset', 'TOffset')
 
 
 def read_measurements(
@@ -106,7 +106,7 @@ def read_measurements(
     return table[list(columns)].apply(pd.to_numeric, errors='coerce').astype(float)
 
 # %% ../../nbs/10_data/20_datasets.ipynb #3c03481f
-def _kept(table: pd.DataFrame, keep: Sequence[str]) -> list[dict[Hashable, Any]]:
+def _kept(table: pd.DataFrame, keep: Sequence[str]) -> list[dict[str, Any]]:
     "Of each row the columns to keep, as far as the table has them, and the patient."
     there = {plain_name(c): c for c in table.columns}
     found = {name: there[plain_name(name)] for name in keep if plain_name(name) in there}
@@ -114,7 +114,8 @@ def _kept(table: pd.DataFrame, keep: Sequence[str]) -> list[dict[Hashable, Any]]
     whose = [c for c in table.columns if is_patient_name(c)]
     if whose:
         kept['patient'] = table[whose[0]].map(patient_of)
-    return list(kept.to_dict('index').values())  # an empty row where nothing is kept
+    rows = kept.to_dict('index').values()  # empty ones where nothing is kept
+    return [{str(k): v for k, v in row.items()} for row in rows]
 
 # %% ../../nbs/10_data/20_datasets.ipynb #d69d52df
 _FOLDERS = {'raw': 'ECGData', 'denoised': 'ECGDataDenoised'}

@@ -7,7 +7,7 @@ __all__ = ['UNITS', 'Header', 'parse_age', 'parse_sex', 'read_header', 'read_rec
 
 # %% ../../nbs/10_data/10_files.ipynb #1de175fd
 import math, os, re, shutil, tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -541,9 +541,15 @@ def _checksum_notes(header: Header, digital: np.ndarray) -> tuple[str, ...]:
     return (f'{what}: the signal file may be damaged',)
 
 
+def _says_gain(spec: Sequence[str]) -> bool:
+    "Whether the line of a signal says a gain that is not 0."
+    said = _GAIN.match(spec[1]) if len(spec) > 1 else None
+    return bool(said and float(said[1]))
+
+
 def _gain_notes(header: Header, scale: np.ndarray) -> tuple[str, ...]:
     "A note where the header gives a lead or two another gain than all others, or 10, 100 times it."
-    unsaid = [s for s in header.specs if len(s) < 2 or not float(_GAIN.match(s[1])[1])]
+    unsaid = [s for s in header.specs if not _says_gain(s)]
     if unsaid:
         return (f'gain of {len(unsaid)} leads is not said, 200 per mV is taken as WFDB does',)
     if np.ptp(np.abs(scale)) == 0:

@@ -228,7 +228,7 @@ def _by_folds(index: pd.DataFrame, config: SplitConfig) -> pd.DataFrame:
     which = of_group['fold'].transform(
         lambda f: ', '.join(sorted(set(f), key=lambda x: (len(x), x)))
     )
-    said = (f'patient in folds ' + which[torn]).reindex(index.index, fill_value='')
+    said = ('patient in folds ' + which[torn]).reindex(index.index, fill_value='')
     detail = [('; '.join(filter(None, both))) for both in zip(said, index['detail'])]
     out = (rows['side'] > kept).reindex(index.index, fill_value=False)
     return _exclude(index.assign(detail=detail), out, 'patient in two parts')

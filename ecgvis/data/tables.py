@@ -63,8 +63,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
     mark = max(',;\t', key=lambda m: first.count(m.encode()))
     try:
         text = data.decode('utf-8-sig')
-        kept = dict(sep=mark, dtype=str, keep_default_na=False, index_col=False)
-        return pd.read_csv(io.StringIO(text), **kept).map(str.strip)
+        kept: dict[str, Any] = dict(sep=mark, dtype=str, keep_default_na=False)
+        return pd.read_csv(io.StringIO(text), index_col=False, **kept).map(str.strip)
     except ValueError as e:
         raise EcgvisError(f'not a readable CSV table ({e})', path, remedy='fetch it again') from e
 

@@ -205,7 +205,8 @@ def compare(
     pairs = list[dict[str, Any]]()
     for a, b in combinations(ranked['model'], 2):
         at = [names.index(name) for name in (a, b)]
-        found = _pair(*drawn[at], [values[name] for name in (a, b)])
+        first, second = drawn[at]
+        found = _pair(first, second, [values[name] for name in (a, b)])
         pairs.append(dict(a=a, b=b) | found)
     table = pd.DataFrame(pairs, columns=['a', 'b', 'difference', 'low', 'high', 'p'])
     return ranked, table.assign(p_holm=holm(table['p']), **about)

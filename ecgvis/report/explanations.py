@@ -143,8 +143,8 @@ def _explanation_group(study: StudyFiles, explanation: Explanation) -> Group:
     panels = _pictures(explanation)
     answers = '; '.join(f'{k}: {_answer(v)}' for k, v in explanation.facts['layouts'].items())
     caption = (
-        f'What speaks for {explanation.facts.get("target")} (orange) and against it (blue); the verdict '
-        f'stands on each figure. Answers: {answers}. '
+        f'What speaks for {explanation.facts.get("target")} (orange) and against it (blue); the '
+        f'verdict stands on each figure. Answers: {answers}. '
         f'Waves: {explanation.facts.get("beats", "not recorded")}. Data: {data_name(study)}, n = 1 '
         f'recording, {explanation.id}. No interval: one recording. {run_ids([explanation.run])}'
     )

@@ -75,8 +75,8 @@ def _confused(study: StudyFiles, run: Run, name: str) -> Plot:
     for k, m in (run.metrics.get('layouts') or {'Test': run.test}).items():
         panels.append((k, confusion_figure(k, m['confusion'], classes, colour)))
     caption = (
-        f'Counts, and per cent of the true class. {source(study, [run], intervals=False)} Intervals '
-        'of precision and recall: tables per class.'
+        f'Counts, and per cent of the true class. {source(study, [run], intervals=False)} '
+        'Intervals of precision and recall: tables per class.'
     )
     return Plot(f'confusion-{name}', 'Confusion matrices', caption, panels)
 

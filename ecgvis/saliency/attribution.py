@@ -168,7 +168,8 @@ def agreement(
     x = np.stack([coarse(v, hz, step) for v in (a, b, ink)])
     both = np.isfinite(x).all(0)
     if both.sum() < 10:
-        return Agreement(*[np.nan] * 6, int(both.sum()))
+        none = np.nan
+        return Agreement(none, none, none, none, none, none, int(both.sum()))
     ranks = rankdata(x[:, both], axis=1)
     blocks = _blocks(both, step)
     rng = np.random.default_rng(seed)

@@ -146,7 +146,8 @@ def explanation_figures(
 
     def note(chart: ExplainedChart) -> str:
         known = '' if chart.trained else ', a layout it was not trained on'
-        return f'Probability {chart.probabilities[explained.classes.index(explained.target)]:.2f} in {chart.name}{known}'
+        share = chart.probabilities[explained.classes.index(explained.target)]
+        return f'Probability {share:.2f} in {chart.name}{known}'
 
     by = f', by {run}' if run else ''
     title = f'{explained.recording.id}: what speaks for {explained.target}{by}. {said}'.strip(' .')

@@ -218,7 +218,7 @@ def do_step(
         except Exception as e:
             problem = _with_group(e, step) if isinstance(e, EcgvisError) else e
             note_step(step, 'failed', problem=problem_text(problem))
-            raise problem
+            raise problem from None if problem is e else e
         note_step(step, 'done', files, made_by=provenance(study.dataset))
     return True
 

@@ -216,7 +216,7 @@ def find_recordings(
     index = load_dataset(path)
     lost = index['reason'].isin(_NO_FILE)
     left = {
-        reason: rows['id'].astype(str).tolist() for reason, rows in index[lost].groupby('reason')
+        str(why): rows['id'].astype(str).tolist() for why, rows in index[lost].groupby('reason')
     }
     there = index[~lost]
     files = dict(zip(there['id'].astype(str), there['path'].astype(str), strict=True))

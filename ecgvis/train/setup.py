@@ -84,7 +84,7 @@ class Replay(lr_scheduler.LRScheduler):
         self.rates = list(rates)
         super().__init__(optimizer)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | torch.Tensor]:
         rate = self.rates[min(self.last_epoch, len(self.rates) - 1)]
         return [rate] * len(self.optimizer.param_groups)
 
