@@ -202,8 +202,8 @@ _METHODS = (
     'Intervals: {interval}, {draws} draws; macro averages are over the classes that are present '
     'in the hold-out.',
     'Models are compared on the same recordings, with their seeds drawn too; p values are '
-    'corrected by Holm for the number of pairs. A model of one seed has none: another seed alone can move '
-    'a model by as much as two models differ.',
+    'corrected by Holm for the number of pairs. A model of one seed has none: another seed alone '
+    'can move a model by as much as two models differ.',
     'Calibration: expected calibration error in 15 bins; one temperature per model, fitted on '
     'validation recordings.',
     'Multiply-accumulates: half of what torch.utils.flop_counter.FlopCounterMode counts in one '
