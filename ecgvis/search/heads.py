@@ -231,6 +231,7 @@ def train_plainly(
     held: np.ndarray,  # rows to validate on
     seed: int = 1,  # as of `train_heads`
     fold: int = 0,  # as of `train_heads`
+    rates: Sequence[float] = (),  # of each epoch, in the place of a schedule
 ) -> torch.Tensor:  # float32 [C, d+1]
     "The plain way, to compare with: torch's optimizer and schedule, a head and a step at a time."
     begin = first_head(point.head, head.out_features, head.in_features, seed)
@@ -240,12 +241,16 @@ def train_plainly(
     schedule = SCHEDULERS[point.scheduler](optimizer, config, -(-len(train) // point.batch))
     for epoch in range(point.epochs):
         order = train[row_order(len(train), seed, fold, epoch)]
+        if rates:
+            optimizer.param_groups[0]['lr'] = rates[epoch]
         for c in cuts(len(order), point.batch):
             optimizer.zero_grad()
             F.cross_entropy(forward(order[c]), y[order[c]]).backward()
             optimizer.step()
-            if point.scheduler == 'onecycle':
+            if point.scheduler == 'onecycle' and not rates:
                 schedule.step()
+        if rates:
+            continue
         if point.scheduler == 'plateau':
             with torch.no_grad():
                 answers = forward(held).argmax(1)
