@@ -423,6 +423,7 @@ def _render_options(parser: argparse.ArgumentParser) -> None:
 @_verb('render', _render_options)
 def run_render(args: Args) -> int:
     "Draw one recording as a publication chart: SVG, PDF or PNG."
+    from ecgvis.data.checks import without_offset
     from ecgvis.data.files import read_recording
     from ecgvis.data.recording import LEADS
     from ecgvis.render.figures import save_chart
@@ -433,7 +434,8 @@ def run_render(args: Args) -> int:
     recording = read_recording(args.recording, **_reading(args))
     save_chart(recording, out, args.layout, args.size)
     print(f'chart: {out}')
-    cut = clipped(recording.signal[None], recording.fs, args.layout)[0]
+    drawn = without_offset(recording.signal)[0]
+    cut = clipped(drawn[None], recording.fs, args.layout)[0]
     told = [f'{n} samples of {lead}' for lead, n in zip(LEADS, cut, strict=True) if n]
     if told:
         print(f'drawn at the edge of the strip: {", ".join(told)}')

@@ -110,8 +110,8 @@ def calibration_section(study: StudyFiles) -> Section | None:
     caption = (
         'ECE: expected calibration error of the answer given; by luck: what it would be of a '
         'model that is honest, and p, how likely one would look as bad. Overconfidence: mean '
-        'confidence less accuracy. Temperature: fitted on validation recordings, above 1 where '
-        f'the model is too sure. {end}'
+        'confidence less accuracy. Temperature: fitted on validation recordings, or on answers out '
+        f'of fold after a search; above 1 where the model is too sure. {end}'
     )
     rows = [_calibration_row(study, r, c) for r, c in known.items()]
     table = Table('calibration', 'Calibration', caption, rows)

@@ -205,7 +205,7 @@ _METHODS = (
     'corrected by Holm for the number of pairs. A model of one seed has none: another seed alone '
     'can move a model by as much as two models differ.',
     'Calibration: expected calibration error in 15 bins; one temperature per model, fitted on '
-    'validation recordings.',
+    'validation recordings, or on answers out of fold after a search.',
     'Multiply-accumulates: half of what torch.utils.flop_counter.FlopCounterMode counts in one '
     'pass.',
     'Confusion, subgroups and failures are of the hold-out; a group with fewer than 20 patients '

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CURVE_SHARES', 'LEVEL', 'Curves', 'curves', 'shuffle_weights', 'renormalise', 'map_correlation', 'unrectified',
-           'likeness', 'weight_dependence', 'relative_infidelity', 'sensitivity']
+           'map_correlations', 'weight_dependence', 'relative_infidelity', 'sensitivity']
 
 # %% ../../nbs/80_saliency/60_faithfulness.ipynb #ef7f212b
 import copy
@@ -221,7 +221,7 @@ def unrectified(
     return given | attributions(net, chart, weighed, target, layer, False)[1]
 
 
-def likeness(
+def map_correlations(
     given: dict[str, np.ndarray],  # attributions [12, T] of the class by method, of `unrectified`
     other: InkNet,  # a network that has learnt nothing of the class
     chart: Chart,
@@ -248,7 +248,7 @@ def weight_dependence(
     for part in parts:
         for seed in seeds:
             other = renormalise(shuffle_weights(net, part, seed), chart)
-            found = likeness(given, other, chart, target, layer)
+            found = map_correlations(given, other, chart, target, layer)
             rows += [dict(method=m, part=part, rho=rho) for m, rho in found.items()]
     return pd.DataFrame(rows).groupby(['method', 'part'], sort=False).rho.mean().reset_index()
 

@@ -17,7 +17,7 @@ from ecgvis.saliency.faithfulness import (
     LEVEL,
     Curves,
     curves,
-    likeness,
+    map_correlations,
     relative_infidelity,
     sensitivity,
     unrectified,
@@ -86,8 +86,8 @@ def verdict_phrases(verdict: Verdict) -> list[str]:
 _LIKE = 0.5
 
 
-def _likeness(rho: float | None, what: str) -> str:
-    "What is wrong with a likeness to maps of a shuffled network, if anything; NaN: not measured."
+def _alike(rho: float | None, what: str) -> str:
+    "What is wrong with a correlation with a shuffled network's maps; NaN: not measured."
     if rho is None or rho < _LIKE:
         return ''
     known = 'not measured' if np.isnan(rho) else 'much the same'
@@ -109,8 +109,8 @@ def _failures(
         ''
         if curves.gain[0] > curves.gain[1]
         else 'deletion and insertion no better than along edges',
-        _likeness(weights, 'weights'),
-        _likeness(labels, 'labels'),
+        _alike(weights, 'weights'),
+        _alike(labels, 'labels'),
         '' if not other or other.beyond_low > 0 else 'differs between layouts beyond the ink',
     ]
     return tuple(filter(None, found))
@@ -156,7 +156,7 @@ def judge_maps(
     "Measure all maps of a chart."
     signed = unrectified(net, chart, given, target, layer)
     weights = weight_dependence(net, chart, signed, target, layer).set_index('method').rho
-    labels = likeness(signed, label_net, chart, target, layer) if label_net else {}
+    labels = map_correlations(signed, label_net, chart, target, layer) if label_net else {}
     slopes = {m: slopes_of(m, x, chart.cover) for m, x in found.items()}
     infidelities = relative_infidelity(net, chart, slopes, target, seed=seed)
     verdicts = dict[str, Verdict]()
