@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .config import did_you_mean, setting_default, setting_names, setting_text
-from .core import EcgvisError, check_writable, cores, system_error
+from .config import setting_default, setting_names, setting_text
+from .core import EcgvisError, check_writable, cores, did_you_mean, system_error
 
 # %% ../nbs/99_cli.ipynb #109693c8
 Args = argparse.Namespace
@@ -159,10 +159,8 @@ def _pairs(values: Sequence[str]) -> dict[str, str]:
 # %% ../nbs/99_cli.ipynb #b23830c2
 def study_of(args: Args) -> Any:
     "A `Study`; what cannot be is refused."
-    from ecgvis.locks import check_locks
     from ecgvis.study.study import Study, load_study
 
-    check_locks()
     study = load_study(args.file) if args.file else Study()
     chosen = lambda group: {n: getattr(args, n) for n in _OF_STUDY[group]}
     given = lambda values: {k: v for k, v in values.items() if v is not None}

@@ -8,8 +8,8 @@ __all__ = ['CLASSES', 'check_merge', 'SplitConfig', 'DataConfig', 'split_text']
 # %% ../../nbs/10_data/05_config.ipynb #c20dd708
 from typing import Annotated
 
-from ..config import UserPath, did_you_mean, one_of, setting, settings
-from ..core import EcgvisError
+from ..config import UserPath, one_of, setting, settings
+from ..core import EcgvisError, did_you_mean
 from .recording import GROUPS, RHYTHMS
 
 # %% ../../nbs/10_data/05_config.ipynb #ec6df387

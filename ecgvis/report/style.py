@@ -18,10 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from PIL import Image
 
+from ..core import LIBRARIES
 from ..data.tables import patients_note
 from ..intervals import INTERVAL
 from .page import Row
-from ..runs import LIBRARIES, Run, StudyFiles, optional
+from ..runs import Run, StudyFiles, optional
 
 # %% ../../nbs/90_report/20_style.ipynb #1fba1063
 GREY = '#9aa5b0'  # of axes and lines that only guide the eye

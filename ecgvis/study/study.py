@@ -17,21 +17,13 @@ from typing import Annotated, Any
 
 import pydantic, yaml
 
-from ecgvis.config import (
-    UserPath,
-    did_you_mean,
-    read_settings,
-    read_yaml,
-    setting,
-    settings,
-    value_text,
-)
-from ..core import EcgvisError, atomic, digest, read_json, to_plain
+from ..config import UserPath, read_settings, read_yaml, setting, settings, value_text
+from ..core import FORMATS, EcgvisError, atomic, did_you_mean, digest, read_json, to_plain
 from ..data.config import DataConfig
 from ..evaluate.config import CostConfig, CrossConfig
 from ..locks import is_leased
 from ..models.catalog import Architecture, architecture, list_models
-from ..runs import FORMATS, Step, is_done, left_over, read_step
+from ..runs import Step, is_done, left_over, read_step
 from ..saliency.config import SaliencyConfig
 from ..search.config import SearchPlan, search_plan
 from ..search.status import StepStatus, search_status, time_text
