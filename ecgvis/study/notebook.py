@@ -109,6 +109,7 @@ def tiny_study() -> Study:
         out=tempfile.mkdtemp(prefix='ecgvis-'),
         data=DataConfig(simulate=60),
         train=dict(epochs=2, size=64, steps=4, weights='none'),
+        seeds=(1,),
         costs=CostConfig(runs=20, repeats=6, seconds=1.0, memory=False),
         saliency=SaliencyConfig(1, ('gradcam', 'guided_gradcam'), draws=20),
     )

@@ -119,7 +119,7 @@ class Study:
         {}, 'settings that differ from recipes of published systems'
     )
     search: Any = setting('none', 'what is searched before the final runs')
-    seeds: tuple[Seed, ...] = setting((1,), 'a final run per seed', min_length=1)
+    seeds: tuple[Seed, ...] = setting((1, 2, 3), 'a final run per seed', min_length=1)
     costs: CostConfig = setting(CostConfig(), 'how costs are measured')
     saliency: SaliencyConfig = setting(SaliencyConfig(), 'what is explained, and how')
     cross: CrossConfig = setting(CrossConfig(), 'repeated cross-validation, besides the hold-out')
