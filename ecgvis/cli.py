@@ -280,7 +280,7 @@ def run_all(args: Args) -> int:
 @_verb('status', _study_options)
 def run_status(args: Args) -> int:
     "Where the study stands; also its jobs, where it was submitted."
-    from ecgvis.study.slurm import slurm_text
+    from ecgvis.study.jobs import slurm_text
     from ecgvis.study.study import status_text
 
     study = study_of(args)

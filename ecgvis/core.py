@@ -13,7 +13,6 @@ import sys, tempfile, threading, types, warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -345,6 +344,8 @@ def provenance(
 
 def _version(name: str) -> str:
     "Of an installed library; it is not imported for that."
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(name)
     except PackageNotFoundError:
