@@ -487,7 +487,7 @@ def check_parameters(notebook: str | Path, names: Sequence[str]) -> None:
             expected = ', '.join(known) or 'none'
             raise EcgvisError(f'unknown parameter {name!r}', notebook, 'parameters', expected)
 
-
+# %% ../../nbs/95_study/20_run.ipynb #8615fffb
 def _own_kernel() -> type:
     "A kernel manager whose `python3` is this interpreter, and no kernel of a folder of Jupyter."
     from jupyter_client import AsyncKernelManager
