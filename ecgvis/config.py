@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['no_repeats', 'UserPath', 'Device', 'setting', 'one_of', 'rule', 'settings', 'value_text', 'read_yaml',
-           'read_settings', 'setting_text', 'setting_names', 'setting_limits', 'setting_default']
+           'read_settings', 'setting_text', 'setting_names', 'setting_type', 'setting_limits', 'setting_default']
 
 # %% ../nbs/01_config.ipynb #1653b000
 import dataclasses, math, os, re
@@ -301,6 +301,14 @@ def setting_names(
         return get_args(known.annotation)
     checks: list[Any] = [getattr(rule, 'func', None) for rule in known.metadata]
     return next((tuple(_listed(c.names)) for c in checks if hasattr(c, 'names')), ())
+
+
+def setting_type(
+    kind: Any,  # a class made by `settings`
+    name: str,  # of a field
+) -> Any:
+    "The type of a setting, without its limits and rules."
+    return kind.__pydantic_fields__[name].annotation
 
 
 def setting_limits(
