@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['no_repeats', 'UserPath', 'Device', 'setting', 'one_of', 'rule', 'settings', 'value_text', 'read_yaml',
-           'read_settings', 'setting_text', 'setting_names', 'setting_default']
+           'read_settings', 'setting_text', 'setting_names', 'setting_limits', 'setting_default']
 
 # %% ../nbs/01_config.ipynb #1653b000
-import dataclasses, os, re
+import dataclasses, math, os, re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -301,6 +301,17 @@ def setting_names(
         return get_args(known.annotation)
     checks: list[Any] = [getattr(rule, 'func', None) for rule in known.metadata]
     return next((tuple(_listed(c.names)) for c in checks if hasattr(c, 'names')), ())
+
+
+def setting_limits(
+    kind: Any,  # a class made by `settings`
+    name: str,  # of a field
+) -> tuple[float, float]:
+    "The least and the greatest value; infinite where there is no limit, or no such setting."
+    rules = getattr(kind.__pydantic_fields__.get(name), 'metadata', ())
+    least = [rule.ge for rule in rules if hasattr(rule, 'ge')]
+    most = [rule.le for rule in rules if hasattr(rule, 'le')]
+    return max(least, default=-math.inf), min(most, default=math.inf)
 
 
 def setting_default(
