@@ -8,15 +8,15 @@ __all__ = ['Args', 'study_of', 'run_prepare', 'run_search', 'run_train', 'run_ev
            'run_store_verify', 'run_store_export', 'run_store', 'run_predict', 'run_explain', 'parser', 'main']
 
 # %% ../nbs/99_cli.ipynb #3b42bf8b
-import argparse, os, re, sys
+import argparse, math, os, re, sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .config import did_you_mean, setting_default, setting_names, setting_text
-from .core import EcgvisError, check_writable, cores, system_error
+from .config import setting_default, setting_limits, setting_names, setting_text
+from .core import EcgvisError, check_writable, cores, did_you_mean, system_error
 
 # %% ../nbs/99_cli.ipynb #109693c8
 Args = argparse.Namespace
@@ -121,9 +121,8 @@ def _add_setting(parser: argparse.ArgumentParser, kind: Any, name: str) -> None:
     if isinstance(one, int | float | str) and default != '':
         text += f' (default: {" ".join(map(str, default)) if many else default})'
     if isinstance(one, int):
-        rules = kind.__pydantic_fields__[name].metadata
-        least = next((rule.ge for rule in rules if hasattr(rule, 'ge')), None)
-        more['type'] = _number(flag, None if least is None else int(least))
+        least = setting_limits(kind, name)[0]
+        more['type'] = _number(flag, int(least) if math.isfinite(least) else None)
     parser.add_argument(flag, nargs='+' if many else None, metavar=name.upper(), help=text, **more)
 
 # %% ../nbs/99_cli.ipynb #b205c27d
@@ -159,10 +158,8 @@ def _pairs(values: Sequence[str]) -> dict[str, str]:
 # %% ../nbs/99_cli.ipynb #b23830c2
 def study_of(args: Args) -> Any:
     "A `Study`; what cannot be is refused."
-    from ecgvis.locks import check_locks
     from ecgvis.study.study import Study, load_study
 
-    check_locks()
     study = load_study(args.file) if args.file else Study()
     chosen = lambda group: {n: getattr(args, n) for n in _OF_STUDY[group]}
     given = lambda values: {k: v for k, v in values.items() if v is not None}
@@ -282,7 +279,7 @@ def run_all(args: Args) -> int:
 @_verb('status', _study_options)
 def run_status(args: Args) -> int:
     "Where the study stands; also its jobs, where it was submitted."
-    from ecgvis.study.slurm import slurm_text
+    from ecgvis.study.jobs import slurm_text
     from ecgvis.study.study import status_text
 
     study = study_of(args)
