@@ -18,6 +18,7 @@ import pandas as pd
 from ..core import EcgvisError, progress
 from .files import parse_age, parse_sex, read_header
 from .formats import format_of, read_format
+from .labels import with_labels
 from .recording import GROUP_OF, REASONS, RHYTHMS, BadRecording
 from .tables import is_patient_name, name_columns, patient_of, plain_name
 from .tables import read_patients, read_texts
@@ -467,11 +468,22 @@ def _check_choice(name: str, value: str, allowed: list[str]) -> None:
         raise EcgvisError(what, None, name, expected, 'choose one of these')
 
 
+def _is_known(root: Path) -> bool:
+    "Whether a folder is a published data set, or one of WFDB records alone."
+    try:
+        return recognise(root) != 'files'
+    except EcgvisError:
+        return False
+
+
 def kind_of(
     root: Path,  # a folder
     kind: str = 'auto',  # asked for
+    labelled: bool = False,  # a table of labels says what is there
 ) -> str:  # chapman, ptbxl, wfdb or files
     "The kind of a data set, recognised where none is asked for; what is no such folder is refused."
+    if kind == 'auto' and labelled and root.is_dir() and not _is_known(root):
+        return 'files'
     if kind == 'auto' or not root.is_dir() or not any(root.iterdir()):
         return recognise(root)
     needed = next((t for t, k in _TABLES.items() if k == kind), None)
@@ -488,17 +500,20 @@ def load_dataset(
     signal: str = 'auto',  # Chapman-Shaoxing only: auto, raw or denoised
     patients: str | Path = '',  # table that says whose each recording is: columns id and patient
     keep: Sequence[str] = (),  # columns of the data set's own table to keep, as text
+    labels: str | Path = '',  # table of the class of each recording: columns id and label
 ) -> pd.DataFrame:  # id, path, patient, patient_known, age, sex, rhythm, status, ...
     """All recordings of a data set, a row each; status `ok`, or `excluded` with a reason of
     `REASONS`. Raises `EcgvisError` where there is no data set."""
     root = Path(os.path.abspath(root))
     _check_choice('kind', kind, ['auto', *_LOADERS])
     _check_choice('signal', signal, ['auto', *_FOLDERS])
-    found = kind_of(root, kind)
+    found = kind_of(root, kind, bool(labels))
     more = [c for c in keep if c not in _COLUMNS]
     table = pd.DataFrame(_LOADERS[found](root, signal, more), columns=[*_COLUMNS, *more])
     if table.empty:
         raise EcgvisError('the data set lists no recordings', root, remedy='check the path')
+    if labels:
+        table = with_labels(table, labels, root, more)
     table = table.drop(columns=[c for c in more if table[c].isna().all()])
     table = table.fillna({c: '' for c in more if c in table})
     return _with_patients(table, patients) if patients else table
