@@ -87,7 +87,7 @@ def _judge(labels: Sequence[str], name: str) -> tuple[str, str, str]:  # label, 
         return '', 'listed twice', f'{many}, as {said}; keep the row that is right'
     return different[0], '', f'{many}, with one label' if len(labels) > 1 else ''
 
-# %% ../../nbs/10_data/18_labels.ipynb #3b59f1a9
+# %% ../../nbs/10_data/18_labels.ipynb #e7b3f7e5
 def _person(row: Mapping[str, str]) -> dict[str, Any]:
     "What a row of the table says of the person, and where the recording is from."
     named = {plain_name(c): value for c, value in row.items()}
@@ -116,10 +116,16 @@ def _missing(root: Path, named: str, n: int, row: Mapping[str, str], column: str
     "A row of the table of which there is no recording."
     there = (root / named).is_file()
     why = 'is no recording of a kind that is read' if there else 'is missing; fetch it'
-    told = dict(id=f'{named}#{n}' if n else named, path=str(root / named), patient=named)
-    told |= dict(patient_known=False, age=float('nan'), sex='', rhythm=row[column], group='')
+    told: dict[str, Any] = dict(id=f'{named}#{n}' if n else named, path=str(root / named))
+    told |= dict(patient=named, patient_known=False, age=float('nan'), sex='', group='')
+    told |= dict(rhythm=row[column])
     told |= dict(source='', fs=float('nan'), samples=0, status='excluded', detail=f'{named} {why}')
     return told | dict(reason='unreadable' if there else 'no signal file') | _person(row)
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    "The rows of a table, by the names of its columns."
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict('records')]
 
 
 def with_labels(
@@ -136,13 +142,11 @@ def with_labels(
     if not (ids != '').any():
         what = f'it names no recording, such as {min(dataset["id"], default="")}'
         raise EcgvisError(what, file, 'data.labels', 'columns id (or file) and label')
-    records = table.to_dict('records')
-    rows: dict[str, list[dict[str, str]]] = {}
+    records = _rows(table)
+    rows: dict[str, list[dict[str, Any]]] = {}
     for id, record in zip(ids, records):
         rows.setdefault(id, []).append(record)
-    found = [
-        _labelled(row, rows.get(row['id'], []), column, name) for row in dataset.to_dict('records')
-    ]
+    found = [_labelled(row, rows.get(row['id'], []), column, name) for row in _rows(dataset)]
     kept = [c for c in keep if c in table]
     for row in found:
         row |= {c: rows[row['id']][0][c] for c in kept if row['id'] in rows}
