@@ -53,9 +53,9 @@ def _which(
             best, names = said, table[c]
     return best, names
 
-# %% ../../nbs/10_data/18_labels.ipynb #3816346d
+# %% ../../nbs/10_data/18_labels.ipynb #b0138d5a
 _LABEL = ('label', 'labels', 'class', 'classes', 'classname', 'diagnosis', 'target', 'rhythm')
-_OF_FILE = ('unreadable', 'no signal file', 'no header file', 'wrong leads')
+_OF_FILE: tuple[str, ...] = ('unreadable', 'no signal file', 'no header file', 'wrong leads')
 _OF_FILE += ('unknown rate', 'unknown unit')
 
 
