@@ -61,7 +61,7 @@ class SplitConfig:
             raise EcgvisError(what, field='data.split.test_folds', expected='one or more folds')
 
 # %% ../../nbs/10_data/05_config.ipynb #e7998bc8
-_KINDS = ('auto', 'chapman', 'wfdb', 'ptbxl')
+_KINDS = ('auto', 'chapman', 'wfdb', 'ptbxl', 'files')
 _SIGNALS = ('auto', 'raw', 'denoised')
 
 
