@@ -6,10 +6,11 @@
 __all__ = ['CLASSES', 'check_merge', 'SplitConfig', 'DataConfig', 'split_text']
 
 # %% ../../nbs/10_data/05_config.ipynb #c20dd708
+from pathlib import Path
 from typing import Annotated
 
-from ..config import UserPath, did_you_mean, one_of, setting, settings
-from ..core import EcgvisError
+from ..config import UserPath, one_of, setting, settings
+from ..core import EcgvisError, did_you_mean
 from .recording import GROUPS, RHYTHMS
 
 # %% ../../nbs/10_data/05_config.ipynb #ec6df387
@@ -60,7 +61,7 @@ class SplitConfig:
             raise EcgvisError(what, field='data.split.test_folds', expected='one or more folds')
 
 # %% ../../nbs/10_data/05_config.ipynb #e7998bc8
-_KINDS = ('auto', 'chapman', 'wfdb', 'ptbxl')
+_KINDS = ('auto', 'chapman', 'wfdb', 'ptbxl', 'files')
 _SIGNALS = ('auto', 'raw', 'denoised')
 
 
@@ -108,7 +109,9 @@ def split_text(config: DataConfig) -> str:
     "Which split this is, in a few words."
     folds = config.split
     if config.train_ids:
-        return 'the lists that were given'
+        names = (Path(x).name for x in (config.train_ids, config.test_ids))
+        lists = '{} trains and validates, {} tests'.format(*names)
+        return f'the lists that were given, by their column {config.ids_column}: {lists}'
     if not folds.test_folds:
         return f'our own: {config.test:.0%} held out, {config.folds} folds of the rest'
     tests, validates = (', '.join(map(str, f)) for f in (folds.test_folds, folds.validation_folds))

@@ -97,9 +97,11 @@ class Recording:
     sex: str = ''  # `male`, `female` or empty
     rhythms: tuple[str, ...] = ()  # those found, in the terms of `RHYTHMS` or `SNOMED_OTHER`
     patient: str = ''
-    source: str = ''  # the kind of file: chapman, chapman-denoised, wfdb
+    source: str = ''  # the kind of file: chapman, chapman-denoised, wfdb, csv, HL7 aECG, ...
     notes: tuple[str, ...] = ()  # what was odd but harmless while reading
     step: float = float('nan')  # the converter's smallest, over the leads, mV; NaN: not known
+    statements: tuple[str, ...] = ()  # of a machine or a reader, in their words; never labels
+    device: str = ''  # its maker, model and filters, where the file says them
 
     @property
     def seconds(self) -> float:
@@ -144,8 +146,13 @@ REASONS: dict[str, tuple[str, str, str]] = {  # reason: where, what it means, wh
     'wrong leads': ('index', 'not the twelve standard leads', 'export all twelve leads, each once'),
     'unknown rate': (
         'index',
-        'a CSV file that does not say its sampling rate, and is not 10 s of 500 Hz',
+        'a text file that does not say its sampling rate',
         'say fs= (--fs), or add a column of times',
+    ),
+    'unknown unit': (
+        'index',
+        'a file that does not say the unit of its samples',
+        'say unit= (--unit) of a text file, or export it with its gain',
     ),
     'missing samples': (
         'signal',
@@ -204,7 +211,7 @@ class LeadPlan(NamedTuple):
     notes: tuple[str, ...] = ()  # what was left out or calculated
 
 
-_BEFORE = re.compile(r'^(MDC[\s_]*)?(ECG[\s_]*)?(LEAD[\s_:]*)?')
+_BEFORE = re.compile(r'^(MDC[\s_]*)?(E[CK]G[\s_]*)?(LEAD[\s_:]*)?')
 _SIGN = re.compile(r'^([-−]?)\s*(.*)$')
 _ALSO = {f'C{k}': f'V{k}' for k in range(1, 7)}
 _ALSO |= {f'{d}{n}': lead for d in 'DL' for n, lead in zip(('I', 'II', 'III'), LEADS)}

@@ -21,7 +21,8 @@ from matplotlib.patches import Rectangle
 
 from ..data.recording import Recording
 from ..render.figures import FOOT, figure
-from ..render.layout import Layout, get_layout, lead_names, strips
+from ..render.geometry import lead_names, strips
+from ..render.layout import Layout, get_layout
 from .attribution import Chart
 from .catalog import get_method
 from .groundtruth import INK, LEARNT

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ecgvis.core import (
+    FORMATS,
     EcgvisError,
     Stage,
     atomic,
@@ -30,7 +31,6 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
-from ..runs import FORMATS
 from ..models.weights import Weights, resolve_weights
 from ..models.registry import create
 from ..render.layout import get_layout
