@@ -1,6 +1,6 @@
 # ecgvis: two commands on a fresh machine.
-#   make study                        simulate a data set, train, evaluate, report
-#   make study DATA=/path/recordings  the same on real recordings, whatever their kind
+#   make study                        simulate a data set, train with one seed, evaluate, report
+#   make study DATA=/path/recordings  the same on real recordings, whatever their kind, with three seeds
 #   make test                         run every notebook: examples and tests
 # and for those who change it:
 #   make outputs                      execute the notebooks whose outputs are older than their code
@@ -16,7 +16,7 @@ ARGS   ?=
 .PHONY: study test outputs check measure install readme clean
 
 study: $(VENV)/.installed
-	$(BIN)/ecgvis study $(if $(DATA),--data "$(DATA)") --out "$(OUT)" $(ARGS)
+	$(BIN)/ecgvis study $(if $(DATA),--data "$(DATA)",--seeds 1) --out "$(OUT)" $(ARGS)
 
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs --skip_file_re '^[_.]|^97' --n_workers 2 --timing

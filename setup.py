@@ -21,6 +21,7 @@ setup(
     license='Apache-2.0',
     keywords=cfg['keywords'],
     url=cfg['git_url'],
+    package_dir={'': '.'},  # an editable install is then found from above the clone
     packages=find_packages(include=['ecgvis', 'ecgvis.*']),
     package_data={'ecgvis': ['*.yaml', '*.yml', '*.html', '*.css', 'py.typed']},
     python_requires='>=' + cfg['min_python'],

@@ -8,15 +8,15 @@ __all__ = ['Args', 'study_of', 'run_prepare', 'run_search', 'run_train', 'run_ev
            'run_store_verify', 'run_store_export', 'run_store', 'run_predict', 'run_explain', 'parser', 'main']
 
 # %% ../nbs/99_cli.ipynb #3b42bf8b
-import argparse, os, re, sys
+import argparse, math, os, re, sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .config import did_you_mean, setting_default, setting_names, setting_text
-from .core import EcgvisError, check_writable, cores, system_error
+from .config import setting_default, setting_limits, setting_names, setting_text
+from .core import EcgvisError, check_writable, cores, did_you_mean, system_error
 
 # %% ../nbs/99_cli.ipynb #109693c8
 Args = argparse.Namespace
@@ -73,6 +73,7 @@ _OF_STUDY = {  # options by the group of settings that they belong to
         'kind',
         'signal',
         'patients',
+        'labels',
         'simulate',
         'classes',
         'min_per_class',
@@ -121,9 +122,8 @@ def _add_setting(parser: argparse.ArgumentParser, kind: Any, name: str) -> None:
     if isinstance(one, int | float | str) and default != '':
         text += f' (default: {" ".join(map(str, default)) if many else default})'
     if isinstance(one, int):
-        rules = kind.__pydantic_fields__[name].metadata
-        least = next((rule.ge for rule in rules if hasattr(rule, 'ge')), None)
-        more['type'] = _number(flag, None if least is None else int(least))
+        least = setting_limits(kind, name)[0]
+        more['type'] = _number(flag, int(least) if math.isfinite(least) else None)
     parser.add_argument(flag, nargs='+' if many else None, metavar=name.upper(), help=text, **more)
 
 # %% ../nbs/99_cli.ipynb #b205c27d
@@ -159,10 +159,8 @@ def _pairs(values: Sequence[str]) -> dict[str, str]:
 # %% ../nbs/99_cli.ipynb #b23830c2
 def study_of(args: Args) -> Any:
     "A `Study`; what cannot be is refused."
-    from ecgvis.locks import check_locks
     from ecgvis.study.study import Study, load_study
 
-    check_locks()
     study = load_study(args.file) if args.file else Study()
     chosen = lambda group: {n: getattr(args, n) for n in _OF_STUDY[group]}
     given = lambda values: {k: v for k, v in values.items() if v is not None}
@@ -282,7 +280,7 @@ def run_all(args: Args) -> int:
 @_verb('status', _study_options)
 def run_status(args: Args) -> int:
     "Where the study stands; also its jobs, where it was submitted."
-    from ecgvis.study.slurm import slurm_text
+    from ecgvis.study.jobs import slurm_text
     from ecgvis.study.study import status_text
 
     study = study_of(args)
@@ -375,12 +373,12 @@ def run_weights(args: Args) -> int:
 
 # %% ../nbs/99_cli.ipynb #30c76b05
 def _reading_options(parser: argparse.ArgumentParser) -> None:
-    "What a CSV file cannot say of itself."
-    from ecgvis.data.files import UNITS
+    "What a text file cannot say of itself."
+    from ecgvis.data.text import UNITS
 
-    text = 'sampling rate of a CSV file that does not say it (default: 500)'
+    text = 'sampling rate of a CSV or text file that does not say it'
     parser.add_argument('--fs', type=_rate, metavar='HZ', help=text)
-    text = f'unit of a CSV file, out of {", ".join(UNITS)} (default: uV)'
+    text = f'unit of a CSV or text file that does not say it, out of {", ".join(UNITS)}'
     parser.add_argument('--unit', type=_name('--unit', UNITS), metavar='UNIT', help=text)
 
 
@@ -410,7 +408,7 @@ def _audit_notes(recording: Any) -> list[str]:
 def _render_options(parser: argparse.ArgumentParser) -> None:
     from ecgvis.render.layout import LAYOUTS
 
-    parser.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
+    parser.add_argument('recording', help='a file: WFDB, DICOM, XML, EDF, CSV, ...')
     _reading_options(parser)
     text = f'one of {", ".join(LAYOUTS)} (default: 4x2.5+II)'
     parser.add_argument('--layout', type=_name('--layout', LAYOUTS), default='4x2.5+II', help=text)
@@ -603,7 +601,7 @@ def _explain_options(parser: argparse.ArgumentParser) -> None:
     from ecgvis.saliency.catalog import list_methods
     from ecgvis.saliency.config import METHODS
 
-    parser.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
+    parser.add_argument('recording', help='a file: WFDB, DICOM, XML, EDF, CSV, ...')
     _reading_options(parser)
     _run_options(parser)
     text = 'where figures and tables go (default: saliency/recordings/ of the run)'

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 import xxhash
 
-from ..core import digest, progress, read_json, read_table, write_json
-from ..runs import FORMATS
+from ..core import FORMATS, digest, progress, read_json, read_table, write_json
 from .counting import count
 from ecgvis.costs.measuring import (
     clock,

@@ -17,8 +17,7 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, ndtr, softmax
 
-from ..core import EcgvisError, read_json, read_table, write_json, write_table
-from ..runs import FORMATS
+from ..core import FORMATS, EcgvisError, read_json, read_table, write_json, write_table
 from .metrics import checked, numbered, read_predictions
 from ecgvis.intervals import (
     log_interval,

@@ -457,7 +457,7 @@ def compare_study(
     columns = ('id', 'age', 'sex', 'source', 'rhythm', 'path')
     known = study.index[[c for c in columns if c in study.index]]
     facts = known.astype(str).to_dict('list')
-    key = digest([r.id for r in tables], read, left_out, facts, draws, seed, 4)
+    key = digest([r.id for r in tables], read, left_out, facts, draws, seed, 5)
     stage = Stage(study.folder / 'comparison', key)
     if stage.done and all((stage.folder / f'{n}.csv').exists() for n in _TABLES):
         return stage.folder

@@ -6,9 +6,8 @@
 __all__ = ['CrossConfig', 'CostConfig']
 
 # %% ../../nbs/70_evaluate/05_config.ipynb #c325acab
-from ..config import setting, settings
+from ..config import Device, setting, settings
 from ..core import EcgvisError
-from ..train.config import Device
 
 # %% ../../nbs/70_evaluate/05_config.ipynb #96f4f6e9
 @settings('cross')

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core import EcgvisError, compiled, read_json, read_table, write_json
+from ..core import FORMATS, EcgvisError, compiled, read_json, read_table, write_json
 from ..intervals import INTERVAL, macro_interval, percentile_interval, share_interval, weights
-from ..runs import FORMATS
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #191e272c
 def _first(bad: np.ndarray) -> int | None:

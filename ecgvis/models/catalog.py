@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..config import did_you_mean
-from ..core import EcgvisError
+from ..core import EcgvisError, did_you_mean
 
 # %% ../../nbs/40_models/00_catalog.ipynb #b7cff187
 @dataclass(frozen=True)

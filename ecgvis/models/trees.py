@@ -17,16 +17,17 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from ecgvis.core import (
+    FORMATS,
     Stage,
     cores,
     digest,
     progress,
+    provenance,
     read_json,
     read_table,
     write_json,
     write_table,
 )
-from ..runs import FORMATS, provenance
 from ..data.datasets import MEASUREMENTS
 from ..data.split import folds_of
 from .catalog import architecture

@@ -11,16 +11,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        'layout': [
-            'LAYOUTS',
-            'Layout',
-            'arrange',
-            'get_layout',
-            'lead_names',
-            'pixel_map',
-            'strips',
-            'to_pixel',
-        ],
+        'layout': ['LAYOUTS', 'Layout', 'arrange', 'get_layout'],
+        'geometry': ['lead_names', 'pixel_map', 'strips', 'to_pixel'],
         'raster': ['chart', 'clipped', 'compose', 'ink', 'paper', 'pen_width', 'trace_colour'],
         'figures': ['figure', 'save_chart'],
         'variation': ['AUGMENTS', 'Augment', 'get_augment'],

@@ -112,7 +112,7 @@ def _stretched(
     out[:, at > x.shape[1] - 1] = np.nan
     return out
 
-
+# %% ../../nbs/20_render/30_augment.ipynb #dd3dfb63
 def _vary_signal(
     x: np.ndarray, fs: float, augment: Augment, rng: np.random.Generator
 ) -> np.ndarray:

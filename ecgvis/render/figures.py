@@ -29,20 +29,19 @@ from PIL import Image
 from ..core import EcgvisError, atomic
 from ..data.checks import without_offset
 from ..data.recording import LEADS, Recording
-from ecgvis.render.layout import (
+from ecgvis.render.geometry import (
     BAR,
     PULSE,
-    Layout,
     Size,
     Strip,
     bars,
-    get_layout,
     grid_lines,
     lead_names,
     pulse_strips,
     signals_for,
     strips,
 )
+from .layout import Layout, get_layout
 from .raster import chart
 
 # %% ../../nbs/20_render/20_figures.ipynb #6971dfce

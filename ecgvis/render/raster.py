@@ -16,24 +16,22 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..core import EcgvisError, compiled
 from ..data.recording import LEADS
-from ecgvis.render.layout import (
+from ecgvis.render.geometry import (
     BAR,
     PULSE,
-    Layout,
     Lines,
     Size,
     Strip,
     bars,
     centres,
-    get_layout,
     grid_lines,
     lead_names,
     pulse_strips,
-    rgb,
     shape_of,
     signals_for,
     strips,
 )
+from .layout import Layout, get_layout, rgb
 
 # %% ../../nbs/20_render/10_raster.ipynb #0efc91c0
 def pen_width(

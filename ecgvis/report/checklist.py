@@ -24,6 +24,7 @@ from ecgvis.report.style import (
     people_note,
     run_ids,
     system,
+    temperature_text,
     unit,
 )
 from ..runs import StudyFiles, label_names, layout_names
@@ -64,6 +65,8 @@ def _data_facts(study: StudyFiles) -> dict[str, str]:
         each = study.splits.groupby('part', sort=False)['patient'].nunique().to_dict()
         how = people_note(study) or 'recordings of one patient are in one part;'
         facts['parts'] = f'{how} {unit(study)}: {counts_text(each)}'
+        if split := study.summary.get('split'):
+            facts['parts'] = f'{split}; {facts["parts"]}'
         facts['parted'] = f'by {unit(study)}'
         names = pd.Series(label_names(study, study.splits.label[study.splits.part == 'test']))
         facts['by_class'] = counts_text(names.value_counts().to_dict())
@@ -121,13 +124,12 @@ AUTHOR = 'author to state'
 def facts(study: StudyFiles) -> dict[str, str]:
     "All that the files of a study say, by name."
     known = _data_facts(study) | _model_facts(study)
-    runs = [r.folder for r in study.finished]
+    known['temperature'] = temperature_text(study)
     there = dict(
         runs=bool(study.runs),
         finished=bool(study.finished),
         settings=bool(study.settings),
         subgroups=(study.folder / 'comparison' / 'subgroups.csv').exists(),
-        calibration=any((r / 'calibration.json').exists() for r in runs),
     )
     known |= {k: 'yes' for k, yes in there.items() if yes}
     return {k: v for k, v in known.items() if v} | dict(interval=interval(study), author=AUTHOR)

@@ -7,7 +7,6 @@ __all__ = ['unmeasured', 'calibration_section', 'comparison_section', 'subgroups
 
 # %% ../../nbs/90_report/55_evidence.ipynb #b169947c
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from ecgvis.report.figures import (
 )
 from .page import Group, Item, Plot, Row, Section, Table
 from ecgvis.report.style import (
+    calibrations,
     data_name,
     first_runs,
     interval,
@@ -33,7 +33,9 @@ from ecgvis.report.style import (
     source,
     styles,
     system,
+    temperature_text,
     unit,
+    unit_title,
     who,
 )
 from .training import compared, differences_text
@@ -55,13 +57,6 @@ def unmeasured(study: StudyFiles) -> list[str]:
     return notes
 
 # %% ../../nbs/90_report/55_evidence.ipynb #48f99f51
-@lru_cache(maxsize=1)
-def _calibrations(study: StudyFiles) -> dict[Run, dict[str, Any]]:
-    "The calibration.json of each run that has one."
-    files = {r: r.folder / 'calibration.json' for r in study.finished}
-    return {r: read_json(path) for r, path in files.items() if path.exists()}
-
-
 def _calibration_row(study: StudyFiles, run: Run, c: dict[str, Any]) -> Row:
     "Errors before and after, and the temperature."
     before = c['before']
@@ -100,7 +95,7 @@ def _reliability_plot(study: StudyFiles, runs: Sequence[Run], end: str) -> Plot 
 
 def calibration_section(study: StudyFiles) -> Section | None:
     "Reliability of each model, and its errors before and after temperature scaling."
-    known = _calibrations(study)
+    known = calibrations(study)
     if not known:
         return None
     draws = '/'.join(sorted({str(c['draws']) for c in known.values()}))
@@ -110,8 +105,8 @@ def calibration_section(study: StudyFiles) -> Section | None:
     caption = (
         'ECE: expected calibration error of the answer given; by luck: what it would be of a '
         'model that is honest, and p, how likely one would look as bad. Overconfidence: mean '
-        'confidence less accuracy. Temperature: fitted on validation recordings, or on answers out '
-        f'of fold after a search; above 1 where the model is too sure. {end}'
+        f'confidence less accuracy. Temperature, above 1 where the model is too sure: '
+        f'{temperature_text(study)}. {end}'
     )
     rows = [_calibration_row(study, r, c) for r, c in known.items()]
     table = Table('calibration', 'Calibration', caption, rows)
@@ -201,7 +196,7 @@ def _subgroup_rows(study: StudyFiles, runs: Sequence[Run], table: pd.DataFrame) 
     rows = list[Row]()
     for x in each(table[table['run'].isin(list(of))]):
         row = of[x.run] | {'By': x.factor, 'Group': str(x.group), 'n': int(x.n)}
-        row |= {'Patients': int(x.patients), 'Macro-F1': number(x.f1, x.f1_low, x.f1_high)}
+        row |= {unit_title(study): int(x.patients), 'Macro-F1': number(x.f1, x.f1_low, x.f1_high)}
         row |= {'Accuracy': number(x.accuracy, x.accuracy_low, x.accuracy_high)}
         row |= {'Classes': int(x.classes), 'Absent': word(x.absent)}
         rows.append(row | {'No interval': word(x.reason)})

@@ -18,10 +18,9 @@ import pandas as pd
 import yaml
 from scipy.special import softmax
 
-from ..core import atomic, progress, to_plain, write_json, write_table
+from ..core import atomic, progress, provenance, to_plain, write_json, write_table
 from ..data.recording import GROUP_OF, GROUPS
 from ..evaluate.metrics import evaluate
-from ..runs import provenance
 from ..simulate.recordings import simulate
 
 # %% ../../nbs/90_report/05_rehearsal.ipynb #ad5cc8df

@@ -5,12 +5,14 @@
 # %% auto #0
 __all__ = ['GREY', 'DARK', 'PALETTE', 'MARKERS', 'plain', 'axes', 'preview', 'write_in_cells', 'plain_numbers', 'family',
            'model_colour', 'styles', 'marker', 'system', 'who', 'first_runs', 'number', 'validation_f1', 'chosen_run',
-           'highest_run', 'label', 'data_name', 'run_ids', 'unit', 'people_note', 'interval', 'source', 'made_with']
+           'highest_run', 'label', 'data_name', 'run_ids', 'unit', 'unit_title', 'people_note', 'interval', 'source',
+           'calibrations', 'temperature_text', 'made_with']
 
 # %% ../../nbs/90_report/20_style.ipynb #22a3baa8
 import io, re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -18,10 +20,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from PIL import Image
 
+from ..core import LIBRARIES
 from ..data.tables import patients_note
 from ..intervals import INTERVAL
 from .page import Row
-from ..runs import LIBRARIES, Run, StudyFiles, optional
+from ..runs import Run, StudyFiles, optional
 
 # %% ../../nbs/90_report/20_style.ipynb #1fba1063
 GREY = '#9aa5b0'  # of axes and lines that only guide the eye
@@ -226,6 +229,11 @@ def unit(study: StudyFiles) -> str:
     return 'patients (recordings where they are not known)' if known else 'recordings'
 
 
+def unit_title(study: StudyFiles) -> str:
+    "The head of a column of such counts."
+    return unit(study).partition(' ')[0].capitalize()
+
+
 def people_note(study: StudyFiles) -> str:
     "What follows where patients are not known; empty where all are."
     return patients_note(study.summary) if 'ok' in study.summary else ''
@@ -247,6 +255,29 @@ def source(
     draws = '/'.join(map(str, sorted({r.metrics.get('draws', 0) for r in runs})))
     how = f'Intervals: {interval(study)}, {draws} draws. ' if intervals else ''
     return f'Data: {where}, n = {n} charts of {units} {unit(study)}. {how}{run_ids(runs)}'
+
+# %% ../../nbs/90_report/20_style.ipynb #6b2ee21c
+@lru_cache(maxsize=1)
+def calibrations(study: StudyFiles) -> dict[Run, dict[str, Any]]:
+    "The calibration.json of each run that has one."
+    found = {r: r.folder / 'calibration.json' for r in study.finished}
+    kept = {r: optional(path, [], {}) for r, path in found.items() if path.exists()}
+    return {r: c for r, c in kept.items() if c}
+
+
+_FITTED = {'validation': 'validation recordings', 'out of fold': 'answers out of fold'}
+
+
+def temperature_text(study: StudyFiles) -> str:
+    "What temperatures were fitted on, and who has none; empty where nothing was calibrated."
+    known = calibrations(study)
+    on = {_FITTED[c['fitted']['part']] for c in known.values() if c['temperature']}
+    one = f'one temperature per run, fitted on {" or ".join(sorted(on))}'
+    told = [one] if on else []
+    for r in first_runs([r for r, c in known.items() if not c['temperature']]):
+        name = f'{system(study, r.architecture)} · {r.config}'
+        told.append(f'no temperature for {name} ({known[r]["fitted"]["reason"]})')
+    return '; '.join(told)
 
 # %% ../../nbs/90_report/20_style.ipynb #7b55dcd5
 def _program(run: Run) -> str:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from ..core import read_json
 from .page import Row, Section, Table
-from .style import data_name, first_runs, interval, source, system, unit
+from .style import data_name, first_runs, interval, source, system, unit, unit_title
 from ..runs import Run, StudyFiles
 
 # %% ../../nbs/90_report/40_systems.ipynb #d62d1498
@@ -42,7 +42,7 @@ def _own(study: StudyFiles, run: Run) -> Row:
     return {
         'Configuration': run.config,
         'Macro-F1 here': run.test['macro']['f1'],
-        unit(study).partition(' ')[0].capitalize(): run.test['patients'],
+        unit_title(study): run.test['patients'],
         'Left out': None if left_out is None else len(left_out),
         'Parameters': run.record.get('parameters'),
         'GMACs': None if macs is None else macs / 1e9,
@@ -152,7 +152,7 @@ def _cross_row(study: StudyFiles, config: str, name: str, t: dict[str, Any]) -> 
         'Macro-F1': t['test']['macro']['f1'],
         'Repeats, least to most': spread,
         **classes,
-        'Patients': t['test']['patients'],
+        unit_title(study): t['test']['patients'],
     }
 
 
@@ -165,7 +165,7 @@ def cross_section(study: StudyFiles) -> Section | None:
     rows = [_cross_row(study, p.parts[-4], p.parts[-3], t) for p, t in found.items()]
     first = next(iter(found.values()))
     names = ', '.join('/'.join(p.parts[-4:-1]) for p in found)
-    n = f'n = {max(r["Patients"] for r in rows):,} {unit(study)}'
+    n = f'n = {max(r[unit_title(study)] for r in rows):,} {unit(study)}'
     draws = f'{interval(study)}, {first["draws"]} draws. Seed of the folds: {first["seed"]}'
     caption = (
         f'Answers of all folds together, F1 per class. Data: {data_name(study)}, {n}. '

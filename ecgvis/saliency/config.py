@@ -9,9 +9,8 @@ __all__ = ['METHODS', 'PUBLISHED', 'SaliencyConfig']
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
-from ..config import no_repeats, one_of, setting, settings
+from ..config import Device, no_repeats, one_of, setting, settings
 from .catalog import list_methods
-from ..train.config import Device
 
 # %% ../../nbs/80_saliency/05_config.ipynb #3970972d
 METHODS = ('gradcam', 'guided_backprop', 'guided_gradcam', 'integrated_gradients')  # unless asked

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core import digest, progress, read_json, read_table, write_json, write_table
-from ..runs import FORMATS
+from ..core import FORMATS, digest, progress, read_json, read_table, write_json, write_table
 from ..data.recording import LEADS, Recording
 from ..evaluate.metrics import average_layouts, read_predictions
 from .attribution import attributions, chart_agreement, chart_of

@@ -17,7 +17,8 @@ from scipy import sparse
 from ..core import EcgvisError
 from ..data.beats import Beats
 from ..data.recording import LEADS
-from ..render.layout import Layout, Size, Strip, centres, get_layout, shape_of, strips
+from ..render.geometry import Size, Strip, centres, shape_of, strips
+from ..render.layout import Layout, get_layout
 from ..render.raster import ink
 from ..simulate.recordings import Truth
 

@@ -16,10 +16,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from ..config import read_settings, rule, setting, settings, value_text
+from ..config import read_settings, rule, setting, setting_type, settings, value_text
 from ..core import EcgvisError, digest
-from ..train.config import Head, Optimizer, Scheduler
-from ..train.config import TrainConfig
+from ..train.config import Head, Optimizer, Scheduler, TrainConfig
 
 # %% ../../nbs/60_search/00_config.ipynb #704cbf0c
 def _number(value: Any) -> Any:
@@ -77,7 +76,8 @@ _GIVEN = set(
 
 def tunable() -> dict[str, Any]:
     "Names and types of the settings of a training that a search may vary."
-    return {f.name: f.type for f in fields(TrainConfig) if f.name not in _GIVEN}
+    names = [f.name for f in fields(TrainConfig) if f.name not in _GIVEN]
+    return {name: setting_type(TrainConfig, name) for name in names}
 
 
 def own_names(

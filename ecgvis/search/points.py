@@ -17,8 +17,7 @@ import pandas as pd
 from optuna.exceptions import TrialPruned
 from optuna.trial import FrozenTrial, TrialState
 
-from ..core import EcgvisError, digest, read_json, read_table, write_table
-from ..runs import FORMATS
+from ..core import FORMATS, EcgvisError, digest, read_json, read_table, write_table
 from .config import Budget
 from .head import head_file
 from .queue import Objective, TrialReport

@@ -6,7 +6,7 @@
 __all__ = ['importances', 'bayes', 'points_around', 'refine']
 
 # %% ../../nbs/60_search/75_tuning.ipynb #25500d36
-import itertools, math, warnings
+import itertools, warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +20,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from ..config import setting_limits
 from ..core import EcgvisError, digest, read_json, write_json
 from ..locks import FolderLock
 from .config import Budget, Range, RefineConfig, SearchConfig, Space, own_names
@@ -29,7 +30,7 @@ from .pruning import make_pruner
 from .queue import Objective, TrialQueue, enqueue, open_storage, work
 from .status import search_status, write_status
 from .trials import folder_mark, open_studies, trial_rows, trials_table
-from ..train.config import LIMITS, TrainConfig
+from ..train.config import TrainConfig
 
 # %% ../../nbs/60_search/75_tuning.ipynb #195fe222
 def importances(study: optuna.Study) -> dict[str, float]:
@@ -188,7 +189,7 @@ def _around(name: str, value: Any, refine: RefineConfig) -> list[Any]:
     "What is tried of one setting, the present value first."
     if name in refine.choices:
         return list(dict.fromkeys([value, *refine.choices[name]]))
-    low, high = LIMITS.get(name, (-math.inf, math.inf))
+    low, high = setting_limits(TrainConfig, name)
     near = [min(max(value * f, low), high) for f in refine.factors.get(name, ())]
     whole = isinstance(value, int)
     return list(dict.fromkeys([value, *(round(v) if whole else v for v in near)]))

@@ -36,7 +36,8 @@ from ecgvis.core import (
     write_table,
 )
 from ..data.recording import LEADS, SNOMED
-from ..render.layout import Layout, Size, get_layout, shape_of
+from ..render.geometry import Size, shape_of
+from ..render.layout import Layout, get_layout
 from ..render.raster import chart
 from .signals import Store, check_index
 

@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 import xxhash
 
-from ..core import EcgvisError, cores, disk_errors, progress, workers
+from ..core import FORMATS, EcgvisError, cores, disk_errors, progress, workers
 from ..data import audit
 from ..data.recording import LEADS
-from ..runs import FORMATS
 from .codec import VERSION, encode, metadata, seal, with_metadata
 from .environment import Change, EmptyStore, Opened
 from .environment import clear_copy, compact, put, reading, sole_writer, writing

@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..core import EcgvisError, StopRequest, read_json, read_table
+from ..core import EcgvisError, StopRequest, provenance, read_json, read_table
 from ..data.config import DataConfig
 from ..evaluate.config import CostConfig
 from ..render.raster import chart
 from ..report.figures import confusion_figure
 from ..report.record import learning_figures
 from ..report.style import model_colour
-from ..runs import Step, is_done, missing, open_study, provenance, write_steps
+from ..runs import Step, is_done, missing, open_study, write_steps
 from ..saliency.config import SaliencyConfig
 from ..search.head import rank_points
 from ..search.trials import trials_table
@@ -109,6 +109,7 @@ def tiny_study() -> Study:
         out=tempfile.mkdtemp(prefix='ecgvis-'),
         data=DataConfig(simulate=60),
         train=dict(epochs=2, size=64, steps=4, weights='none'),
+        seeds=(1,),
         costs=CostConfig(runs=20, repeats=6, seconds=1.0, memory=False),
         saliency=SaliencyConfig(1, ('gradcam', 'guided_gradcam'), draws=20),
     )

@@ -15,12 +15,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core import EcgvisError, Stopped, atomic, cores, read_json, read_table
+from ..core import EcgvisError, Stopped, atomic, cores, provenance, read_json, read_table
 from ..data.config import DataConfig
 from ..evaluate.config import CostConfig
-from ..locks import lease
+from ..locks import check_locks, lease
 from ..models.catalog import architecture
-from ..runs import Step, is_done, note_step, open_study, provenance, write_steps
+from ..runs import Step, is_done, note_step, open_study, write_steps
 from ..saliency.config import SaliencyConfig
 from ecgvis.study.study import (
     Model,
@@ -166,7 +166,7 @@ def _evaluate(study: Study, step: Step, stop: Stop) -> list[Path]:
 
 def _compare(study: Study) -> None:
     "Compare all runs, unless that was done for the same predictions; what cannot be is said."
-    from ecgvis.evaluate.study import compare_runs
+    from ecgvis.evaluate.all_runs import compare_runs
 
     for note in compare_runs(study.folder):
         print(note, flush=True)
@@ -246,7 +246,8 @@ def check_study(
     study: Study,
     devices: bool = True,  # of this machine
 ) -> None:
-    "Refuse data that cannot be read, and devices that are not here, where they are needed."
+    "Refuse data that cannot be read, devices that are not here, a system without locks."
+    check_locks()
     left = {step.kind for step in to_do(study)}
     if study.data.root and 'prepare' in left:
         _check_root(study.data)
@@ -486,7 +487,7 @@ def check_parameters(notebook: str | Path, names: Sequence[str]) -> None:
             expected = ', '.join(known) or 'none'
             raise EcgvisError(f'unknown parameter {name!r}', notebook, 'parameters', expected)
 
-
+# %% ../../nbs/95_study/20_run.ipynb #8615fffb
 def _own_kernel() -> type:
     "A kernel manager whose `python3` is this interpreter, and no kernel of a folder of Jupyter."
     from jupyter_client import AsyncKernelManager

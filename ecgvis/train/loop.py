@@ -24,17 +24,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from ecgvis.core import (
+    FORMATS,
     EcgvisError,
     Stage,
     atomic,
     digest,
     progress,
+    provenance,
     read_json,
     read_table,
     write_json,
     write_table,
 )
-from ..runs import FORMATS, provenance
 from ..models.catalog import architecture
 from ..models.inputs import ChartInput, input_transform, unusable_recordings
 from ..models.weights import resolve_weights

@@ -256,7 +256,7 @@ def recordings_at(
     "The recordings that a path stands for."
     return find_recordings(path)[0]
 
-
+# %% ../../nbs/50_train/50_predict.ipynb #2fdd94b6
 def answer_table(
     answers: Iterable[Prediction],
     classes: Iterable[str],  # names of the probabilities
