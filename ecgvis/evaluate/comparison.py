@@ -419,13 +419,18 @@ _OF_RUNS = 'subgroups', 'rhythms', 'gaps', 'failures'
 _TABLES = 'models', 'pairs', *_OF_RUNS
 
 
+def _fewer(draws: int) -> int:
+    "Resamples of a group, of which there are many."
+    return max(100, draws // 10)
+
+
 def _all_tables(
     tables: Mapping[Run, pd.DataFrame], index: pd.DataFrame, draws: int, seed: int
 ) -> dict[str, pd.DataFrame]:
     "The tables of a comparison."
     models = dict[str, list[pd.DataFrame]]()
     of_runs: dict[str, list[pd.DataFrame]] = {k: [] for k in _OF_RUNS}
-    fewer = max(100, draws // 10)
+    fewer = _fewer(draws)
     for run, table in progress(tables.items(), 'comparing', 'runs', total=len(tables)):
         models.setdefault(f'{run.config}/{run.architecture}', []).append(table)
         classes = run.metrics['classes']
@@ -476,5 +481,6 @@ def compare_study(
     for name in _TABLES:
         write_table(found[name], stage.folder / f'{name}.csv')
     about = dict(runs=[r.id for r in tables], left_out=left_out, draws=draws, seed=seed)
+    about['group_draws'] = _fewer(draws)
     stage.finish(**about, marks=_marks(stage.folder))
     return stage.folder

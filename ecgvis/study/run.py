@@ -127,8 +127,8 @@ def _train(study: Study, step: Step, stop: Stop) -> list[Path]:
     return [file for file in made if file.exists()]  # trees have neither weights nor epochs
 
 
-_OF_RUN = ('done.json', 'run.json', 'config.json', 'predictions.parquet')
-_OF_RUN += ('model.safetensors', 'history.csv', 'out_of_fold.parquet')
+_OF_RUN = 'done.json run.json config.json history.csv'.split()
+_OF_RUN += 'predictions.parquet model.safetensors out_of_fold.parquet'.split()
 
 # %% ../../nbs/95_study/20_run.ipynb #06ed0a0c
 def _fold_dataset(study: Study, step: Step) -> Path:
@@ -205,7 +205,7 @@ def _report(study: Study, step: Step, stop: Stop) -> list[Path]:
     _compare(study)
     page = report(study.folder)
     own = [file for file in page.parent.rglob('*') if file.is_file()]
-    return sorted(file for file in own if file.suffix != '.ipynb')  # a job's own record
+    return sorted(file for file in own if file.name != 'report.ipynb')  # a job's own record
 
 # %% ../../nbs/95_study/20_run.ipynb #7ca3c059
 _SHARED = ('bayes', 'refine')
