@@ -73,6 +73,7 @@ _OF_STUDY = {  # options by the group of settings that they belong to
         'kind',
         'signal',
         'patients',
+        'labels',
         'simulate',
         'classes',
         'min_per_class',
@@ -372,12 +373,12 @@ def run_weights(args: Args) -> int:
 
 # %% ../nbs/99_cli.ipynb #30c76b05
 def _reading_options(parser: argparse.ArgumentParser) -> None:
-    "What a CSV file cannot say of itself."
-    from ecgvis.data.files import UNITS
+    "What a text file cannot say of itself."
+    from ecgvis.data.text import UNITS
 
-    text = 'sampling rate of a CSV file that does not say it (default: 500)'
+    text = 'sampling rate of a CSV or text file that does not say it'
     parser.add_argument('--fs', type=_rate, metavar='HZ', help=text)
-    text = f'unit of a CSV file, out of {", ".join(UNITS)} (default: uV)'
+    text = f'unit of a CSV or text file that does not say it, out of {", ".join(UNITS)}'
     parser.add_argument('--unit', type=_name('--unit', UNITS), metavar='UNIT', help=text)
 
 
@@ -407,7 +408,7 @@ def _audit_notes(recording: Any) -> list[str]:
 def _render_options(parser: argparse.ArgumentParser) -> None:
     from ecgvis.render.layout import LAYOUTS
 
-    parser.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
+    parser.add_argument('recording', help='a file: WFDB, DICOM, XML, EDF, CSV, ...')
     _reading_options(parser)
     text = f'one of {", ".join(LAYOUTS)} (default: 4x2.5+II)'
     parser.add_argument('--layout', type=_name('--layout', LAYOUTS), default='4x2.5+II', help=text)
@@ -600,7 +601,7 @@ def _explain_options(parser: argparse.ArgumentParser) -> None:
     from ecgvis.saliency.catalog import list_methods
     from ecgvis.saliency.config import METHODS
 
-    parser.add_argument('recording', help='a .csv, .hea, .mat or .dat file')
+    parser.add_argument('recording', help='a file: WFDB, DICOM, XML, EDF, CSV, ...')
     _reading_options(parser)
     _run_options(parser)
     text = 'where figures and tables go (default: saliency/recordings/ of the run)'

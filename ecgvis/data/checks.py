@@ -103,8 +103,8 @@ def check_amplitude(
         return recording
     guess = 'µV taken for mV' if size > high else 'mV taken for µV, or the gain is far too large'
     what = f'amplitude of {size:.3g} mV is implausible: {guess}'
-    remedy = "the file must be in µV; for a CSV file in mV say unit='mV' (--unit mV)"
-    if recording.source == 'wfdb':
+    remedy = 'say the right unit= (--unit) of a text, or write it in the line of names'
+    if recording.source not in ('csv', 'chapman', 'chapman-denoised', ''):
         remedy = 'correct the unit or gain in the header'
     expected = f'{low} to {high:g} mV'
     raise BadRecording(what, file, 'gain or unit', expected, remedy, 'implausible amplitude')

@@ -17,9 +17,12 @@ import pandas as pd
 
 from ..core import EcgvisError, progress
 from .files import parse_age, parse_sex, read_header
+from .formats import format_of, read_format
+from .labels import with_labels
 from .recording import GROUP_OF, REASONS, RHYTHMS, BadRecording
 from .tables import is_patient_name, name_columns, patient_of, plain_name
 from .tables import read_patients, read_texts
+from .text import is_table
 
 # %% ../../nbs/10_data/20_datasets.ipynb #1dab34bf
 def group_of(
@@ -52,7 +55,7 @@ def _row(
     id: str,  # unique in the data set
     path: str | Path,  # of the signal, as for `read_recording`; or where it should be
     codes: Sequence[str],  # rhythms
-    source: str,  # chapman, chapman-denoised, wfdb, ptbxl
+    source: str,  # chapman, wfdb, ptbxl, csv, HL7 aECG, ...
     reason: str = '',  # why it cannot be used, if that is known already
     detail: str = '',  # the specifics
     **known: Any,  # patient, age, sex, fs, samples; columns of the table that are kept
@@ -348,16 +351,60 @@ def _load_ptbxl(root: Path, signal: str, keep: Sequence[str]) -> list[dict[str, 
         rows.append(_row(Path(f).name, root / f'{f}.hea', [], 'ptbxl', 'not listed', detail))
     return rows
 
+# %% ../../nbs/10_data/20_datasets.ipynb #38d1eff4
+_WFDB_FILES = ('.hea', '.mat', '.dat')
+
+
+def _is_loose(path: Path) -> bool:
+    "Whether a file is a recording of its own, other than a WFDB record."
+    if path.suffix.lower() in _WFDB_FILES:
+        return False
+    try:
+        return bool(format_of(path)) or is_table(path)
+    except (OSError, BadRecording):
+        return False
+
+
+def _loose_row(path: Path, keep: Sequence[str]) -> dict[str, Any]:
+    "A file as a row of the data set."
+    form = format_of(path)
+    if not form:
+        return _row(path.stem, path, [], 'csv')
+    try:
+        r = read_format(path, form)
+    except BadRecording as e:
+        return _row(path.stem, path, [], form, e.reason, e.line)
+    known: dict[str, Any] = dict(age=r.age, sex=r.sex, fs=r.fs, samples=r.signal.shape[1])
+    known |= dict(patient=r.patient if r.patient != path.stem else '')
+    more = dict(statements='; '.join(r.statements), device=r.device)
+    known |= {c: more[c] for c in keep if c in more}
+    return _row(path.stem, path, [], form, **known)
+
+
+def _load_files(root: Path, signal: str, keep: Sequence[str]) -> list[dict[str, Any]]:
+    "A row for each recording at or below `root`, of whatever kind."
+    tree = list(_walk(root))
+    rows = [row for folder, files in tree for row in _wfdb_rows(folder, files, keep)]
+    loose = [f for folder, files in tree for name in files if _is_loose(f := folder / name)]
+    rows += progress(
+        (_loose_row(f, keep) for f in loose), 'reading files', 'recordings', len(loose)
+    )
+    often = Counter(Path(r['path']).with_suffix('') for r in rows)
+    for r in (r for r in rows if r['source'] != 'wfdb'):
+        path = Path(r['path'])
+        r['id'] = path.stem if often[path.with_suffix('')] == 1 else path.name
+    return _by_folder(_unique_ids(rows, root), root)
+
 # %% ../../nbs/10_data/20_datasets.ipynb #343c9265
 _LOADERS: dict[str, Callable[[Path, str, Sequence[str]], list[dict[str, Any]]]] = dict(
-    chapman=_load_chapman, ptbxl=_load_ptbxl, wfdb=_load_wfdb
+    chapman=_load_chapman, ptbxl=_load_ptbxl, wfdb=_load_wfdb, files=_load_files
 )
 _TABLES = {'Diagnostics.xlsx': 'chapman', 'ptbxl_database.csv': 'ptbxl'}
 
 
 def recognise(
     root: str | Path,  # a folder
-) -> str:  # chapman, ptbxl or wfdb
+) -> str:  # chapman, ptbxl, wfdb or files
     "The kind of data set in a folder."
     root = Path(root)
     what = 'a folder of recordings'
@@ -371,6 +418,9 @@ def recognise(
             return kind
     tree = list(_walk(root))
     tables = any(set(files) & set(_TABLES) for _, files in tree)
+    every = (folder / f for folder, files in tree for f in files)
+    if not tables and any(f.suffix.lower() != '.csv' and _is_loose(f) for f in every):
+        return 'files'
     if not tables and any(f.endswith('.hea') for _, files in tree for f in files):
         return 'wfdb'
     raise _no_dataset(root, tree)
@@ -380,7 +430,7 @@ def _no_dataset(root: Path, tree: list[tuple[Path, list[str]]]) -> EcgvisError:
     """What to say where `root` itself is no data set: the data sets below or above it, or what was
     looked for."""
     looked = 'Diagnostics.xlsx (Chapman-Shaoxing), ptbxl_database.csv (PTB-XL)'
-    looked += ' or .hea headers at any depth (WFDB)'
+    looked += ', .hea headers (WFDB) or exports of hospitals at any depth'
     if sets := _sets_below(root, tree):
         what = 'holds several data sets, or one in a folder below'
         remedy = f'pass one of: {", ".join(sets[:10])}'
@@ -418,11 +468,22 @@ def _check_choice(name: str, value: str, allowed: list[str]) -> None:
         raise EcgvisError(what, None, name, expected, 'choose one of these')
 
 
+def _is_known(root: Path) -> bool:
+    "Whether a folder is a published data set, or one of WFDB records alone."
+    try:
+        return recognise(root) != 'files'
+    except EcgvisError:
+        return False
+
+
 def kind_of(
     root: Path,  # a folder
     kind: str = 'auto',  # asked for
-) -> str:  # chapman, ptbxl or wfdb
+    labelled: bool = False,  # a table of labels says what is there
+) -> str:  # chapman, ptbxl, wfdb or files
     "The kind of a data set, recognised where none is asked for; what is no such folder is refused."
+    if kind == 'auto' and labelled and root.is_dir() and not _is_known(root):
+        return 'files'
     if kind == 'auto' or not root.is_dir() or not any(root.iterdir()):
         return recognise(root)
     needed = next((t for t, k in _TABLES.items() if k == kind), None)
@@ -435,21 +496,24 @@ def kind_of(
 # %% ../../nbs/10_data/20_datasets.ipynb #8ef47d4c
 def load_dataset(
     root: str | Path,  # the folder of the data set
-    kind: str = 'auto',  # auto, chapman, wfdb, ptbxl
+    kind: str = 'auto',  # auto, chapman, wfdb, ptbxl, files
     signal: str = 'auto',  # Chapman-Shaoxing only: auto, raw or denoised
     patients: str | Path = '',  # table that says whose each recording is: columns id and patient
     keep: Sequence[str] = (),  # columns of the data set's own table to keep, as text
+    labels: str | Path = '',  # table of the class of each recording: columns id and label
 ) -> pd.DataFrame:  # id, path, patient, patient_known, age, sex, rhythm, status, ...
     """All recordings of a data set, a row each; status `ok`, or `excluded` with a reason of
     `REASONS`. Raises `EcgvisError` where there is no data set."""
     root = Path(os.path.abspath(root))
     _check_choice('kind', kind, ['auto', *_LOADERS])
     _check_choice('signal', signal, ['auto', *_FOLDERS])
-    found = kind_of(root, kind)
+    found = kind_of(root, kind, bool(labels))
     more = [c for c in keep if c not in _COLUMNS]
     table = pd.DataFrame(_LOADERS[found](root, signal, more), columns=[*_COLUMNS, *more])
     if table.empty:
         raise EcgvisError('the data set lists no recordings', root, remedy='check the path')
+    if labels:
+        table = with_labels(table, labels, root, more)
     table = table.drop(columns=[c for c in more if table[c].isna().all()])
     table = table.fillna({c: '' for c in more if c in table})
     return _with_patients(table, patients) if patients else table

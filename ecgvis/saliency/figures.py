@@ -184,11 +184,15 @@ def _picture(ax: Axes, chart: Chart, picture: np.ndarray) -> None:
         ax.text(x, y, n.text, size=5.5, color='#333333', va='baseline')
 
 
+def _verdict_lines(verdict: Verdict) -> list[str]:
+    "Why a map fails, and what was measured."
+    fails = _wrapped(58, 'fails: ' + '; '.join(verdict.fails)) if verdict.fails else []
+    return fails + _wrapped(58, *verdict_phrases(verdict))
+
+
 def _verdict_on(ax: Axes, verdict: Verdict) -> None:
     "On the picture whether a map fails, in red, or in green that it passes; below, why."
-    lines = _wrapped(58, 'fails: ' + '; '.join(verdict.fails)) if verdict.fails else []
-    lines += _wrapped(58, *verdict_phrases(verdict))
-    ax.set_xlabel('\n'.join(lines), size=6, loc='left', linespacing=1.35)
+    ax.set_xlabel('\n'.join(_verdict_lines(verdict)), size=6, loc='left', linespacing=1.35)
     word, colour = ('FAILS', _RED) if verdict.fails else ('passes', _GREEN)
     box = dict(facecolor='white', alpha=0.85, edgecolor='none', pad=1.2)
     words = ax.text(0.98, 0.015, word, transform=ax.transAxes, va='bottom', ha='right')
@@ -205,9 +209,12 @@ def maps_figure(
     "Rows are layouts, columns the chart and its maps; verdicts below."
     names = list(found[0])
     side = 66 / 25.4
-    size = (side * (len(names) + 1) + 0.2, (side + 1.05) * len(charts) + 0.4)
-    fig = Figure(size, dpi=100, layout='constrained')
-    axes = fig.subplots(len(charts), len(names) + 1, squeeze=False)
+    under = [max([len(_verdict_lines(v)) for v in row.values()], default=0) for row in verdicts]
+    tall = [side + 0.5 + 0.12 * n for n in under]  # in, with room for the lines below
+    size = (side * (len(names) + 1) + 0.2, sum(tall) + 0.4)
+    fig = Figure(size, dpi=100)
+    fig.set_layout_engine('constrained', h_pad=0.08)
+    axes = fig.subplots(len(charts), len(names) + 1, squeeze=False, height_ratios=tall)
     fig.suptitle(title, size=10, x=0.01, ha='left')
     for row, chart, maps, of_map, head in zip(axes, charts, found, verdicts, heads):
         _picture(row[0], chart, 1 - _dark(chart.cover))

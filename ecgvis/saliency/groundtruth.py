@@ -38,7 +38,7 @@ from ecgvis.saliency.attribution import (
     given_by,
 )
 from .catalog import list_methods
-from .faithfulness import LEVEL
+from .faithfulness import LEVEL, shuffled_networks
 from .leadtime import PIECE, Cells, coarse
 from .methods import InkNet
 from .tasks import TASKS, KnownPlace, cases, train_task
@@ -169,7 +169,7 @@ def control_map(
     smooth = where.shape[0] / 32  # pixels
     return noise if kind == 'white noise' else gaussian_filter(noise, smooth, mode='wrap')
 
-
+# %% ../../nbs/80_saliency/70_groundtruth.ipynb #66e7b617
 def _verdict_row(recording: int, name: str, verdict: Verdict) -> dict[str, Any]:
     "Which checks a map passes."
     failed = '; '.join(verdict.fails)
@@ -183,7 +183,27 @@ def _verdict_row(recording: int, name: str, verdict: Verdict) -> dict[str, Any]:
         dict(recording=recording, map=name, passes=not verdict.fails) | checks | dict(fails=failed)
     )
 
+# %% ../../nbs/80_saliency/70_groundtruth.ipynb #acb92d1b
+def _map_pairs(
+    net: InkNet,
+    charts: Sequence[Chart],  # a recording in two layouts
+    windows: KnownPlace,
+    methods: Sequence[str],
+    controls: Sequence[str],
+    layer: str,
+    rng: np.random.Generator,  # of the controls
+) -> dict[str, list[np.ndarray]]:  # [H, W] in each layout
+    "Maps of each method, and each control, chart by chart."
+    pairs = dict[str, list[np.ndarray]]()
+    for c in charts:
+        found = attributions(net, c, tuple(dict.fromkeys((*methods, 'gradient'))), 1, layer)[0]
+        slopes = found['gradient']
+        made = {kind: control_map(kind, c, windows, slopes, rng) for kind in controls}
+        for name, picture in ({m: found[m] for m in methods} | made).items():
+            pairs.setdefault(name, []).append(picture)
+    return pairs
 
+# %% ../../nbs/80_saliency/70_groundtruth.ipynb #11474efd
 def verdict_rows(
     net: InkNet,  # a network that has learnt the task
     task: str,  # a name of `TASKS`
@@ -197,24 +217,18 @@ def verdict_rows(
 ) -> pd.DataFrame:  # recording, map, passes, and by check
     "What `judge_maps` says of each method, of the known place and of noise."
     signals, labels, windows = cases(task, 2 * n, seed)
+    shuffled = list(shuffled_networks(net))
     rows = list[dict[str, Any]]()
     for k in progress(np.flatnonzero(labels), 'judging', 'recordings'):
         rng = np.random.default_rng((seed, int(k)))
         charts = [chart_of(signals[k], 500, l, size, i) for i, l in enumerate(layouts[:2])]
-        pairs = dict[str, list[np.ndarray]]()  # pictures in both layouts
-        for c in charts:
-            found = attributions(net, c, tuple(dict.fromkeys((*methods, 'gradient'))), 1, layer)[0]
-            for m in methods:
-                pairs.setdefault(m, []).append(found[m])
-            for kind in controls:
-                made = control_map(kind, c, windows[k], found['gradient'], rng)
-                pairs.setdefault(kind, []).append(made)
+        pairs = _map_pairs(net, charts, windows[k], methods, controls, layer, rng)
         for name, pictures in pairs.items():
             m = 'gradient' if name in controls else name
             given = [{m: given_by(m, x, c)} for x, c in zip(pictures, charts)]
-            other = (charts[1], given[1])
-            v = judge_maps(net, charts[0], {m: pictures[0]}, given[0], 1, layer, other)[0][m]
-            rows.append(_verdict_row(int(k), name, v))
+            judged = (charts[0], {m: pictures[0]}, given[0], 1, layer, (charts[1], given[1]))
+            verdicts, _ = judge_maps(net, *judged, shuffled=shuffled, whole=False)
+            rows.append(_verdict_row(int(k), name, verdicts[m]))
     return pd.DataFrame(rows)
 
 # %% ../../nbs/80_saliency/70_groundtruth.ipynb #27991e62

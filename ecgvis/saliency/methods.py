@@ -227,7 +227,7 @@ def _absolute(passed: Pass) -> torch.Tensor:
 @method('gradient')
 def _gradient(passed: Pass) -> torch.Tensor:
     return Saliency(passed.net).attribute(
-        passed.cover.clone(),
+        passed.cover.clone().requires_grad_(),
         target=passed.target,
         abs=False,
         additional_forward_args=(passed.layout,),

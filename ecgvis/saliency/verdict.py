@@ -6,6 +6,7 @@
 __all__ = ['Verdict', 'verdict_phrases', 'judge_maps']
 
 # %% ../../nbs/80_saliency/65_verdict.ipynb #1f0c588d
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from ecgvis.saliency.faithfulness import (
     map_correlations,
     relative_infidelity,
     sensitivity,
+    shuffled_networks,
     unrectified,
     weight_dependence,
 )
@@ -152,13 +154,16 @@ def judge_maps(
     label_net: InkNet | None = None,  # a network trained on shuffled labels
     draws: int = 99,  # shifts of a map, at most; from 20 on it can pass
     seed: int = 0,  # of chance
+    shuffled: Sequence[InkNet] | None = None,  # `shuffled_networks`, where they are made already
+    whole: bool = True,  # infidelity and sensitivity too, which are shown and decide nothing
 ) -> tuple[dict[str, Verdict], dict[str, Curves]]:  # by method
     "Measure all maps of a chart."
     signed = unrectified(net, chart, given, target, layer)
-    weights = weight_dependence(net, chart, signed, target, layer).set_index('method').rho
+    copies = shuffled_networks(net) if shuffled is None else shuffled
+    weights = weight_dependence(copies, chart, signed, target, layer)
     labels = map_correlations(signed, label_net, chart, target, layer) if label_net else {}
     slopes = {m: slopes_of(m, x, chart.cover) for m, x in found.items()}
-    infidelities = relative_infidelity(net, chart, slopes, target, seed=seed)
+    infidelities = relative_infidelity(net, chart, slopes, target, seed=seed) if whole else {}
     verdicts = dict[str, Verdict]()
     lines = dict[str, Curves]()
     known = None
@@ -168,11 +173,11 @@ def judge_maps(
         agree = chart_agreement(given[m], other[1][m], chart, other[0]) if other else None
         verdicts[m] = Verdict(
             **_curve_means(known),
-            random_weights=_known(float(weights[m])),
+            random_weights=_known(weights[m]),
             random_labels=_known(labels.get(m)),
-            infidelity=infidelities[m],
-            sensitivity=sensitivity(net, chart, m, target, layer, seed=seed),
+            infidelity=infidelities.get(m, np.nan),
+            sensitivity=sensitivity(net, chart, m, target, layer, seed=seed) if whole else np.nan,
             **_agreement_facts(agree),
-            fails=_failures(not found[m].any(), known, float(weights[m]), labels.get(m), agree),
+            fails=_failures(not found[m].any(), known, weights[m], labels.get(m), agree),
         )
     return verdicts, lines

@@ -175,7 +175,7 @@ def _evaluate(study: Study, step: Step, stop: Stop) -> list[Path]:
 
 def _compare(study: Study) -> None:
     "Compare all runs, unless that was done for the same predictions; what cannot be is said."
-    from ecgvis.evaluate.study import compare_runs
+    from ecgvis.evaluate.all_runs import compare_runs
 
     for note in compare_runs(study.folder):
         print(note, flush=True)
