@@ -358,10 +358,11 @@ def _version(name: str) -> str:
 @functools.cache
 def _commit(package: str) -> str:
     "The commit of the checkout that a package lies in, with + where files differ from it."
-    ask = ('describe --always --abbrev=40 --dirty=+ --exclude=*', 'rev-parse --show-prefix')
+    which = ['describe', '--always', '--abbrev=40', '--dirty=+', '--exclude=*']
+    asked = which, ['rev-parse', '--show-prefix']
     if not shutil.which('git'):
         return ''
-    commands = [['git', '-C', package, *words.split()] for words in ask]
+    commands = [['git', '-C', package, *words] for words in asked]
     told = [subprocess.run(c, capture_output=True, text=True) for c in commands]
     # a package that is installed lies elsewhere in a checkout, or in none
     if any(t.returncode for t in told) or told[1].stdout.strip() != f'{Path(package).name}/':

@@ -256,6 +256,21 @@ def _wfdb_rows(
             detail = f'{Path(f).stem}.hea is missing; {REASONS["no header file"][2]}'
             yield _row(f, folder / f, [], 'wfdb', 'no header file', detail)
 
+# %% ../../nbs/10_data/20_datasets.ipynb #3d7decfd
+def _other_rates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    "Note the rates of the few recordings that have another one than the others of their folder."
+    rates: dict[Path, Counter[float]] = {}
+    for r in rows:
+        if r['fs'] > 0:
+            rates.setdefault(Path(r['path']).parent, Counter())[r['fs']] += 1
+    for r in rows:
+        count = rates.get(Path(r['path']).parent, Counter())
+        usual, most = count.most_common(1)[0] if count else (r['fs'], 0)
+        if r['fs'] > 0 and r['fs'] != usual and most >= 0.8 * count.total():
+            note = f'rate of {r["fs"]:g} Hz, where {most} others of its folder have {usual:g} Hz'
+            r['detail'] = f'{r["detail"]}; {note}' if r['detail'] else note
+    return rows
+
 # %% ../../nbs/10_data/20_datasets.ipynb #41847adc
 def _unique_ids(rows: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
     "Put the folder before an id that several folders have."
@@ -289,7 +304,7 @@ def _load_wfdb(root: Path, signal: str, keep: Sequence[str]) -> list[dict[str, A
         raise EcgvisError('no WFDB headers', root, expected=expected, remedy='check the path')
     found = (r for folder, files in tree for r in _wfdb_rows(folder, files, keep))
     rows = list(progress(found, 'reading headers', 'recordings', total))
-    return _by_folder(_unique_ids(rows, root), root)
+    return _other_rates(_by_folder(_unique_ids(rows, root), root))
 
 # %% ../../nbs/10_data/20_datasets.ipynb #e7d3831b
 SCP = dict(SR='SR', AFIB='AFIB', AFLT='AF', STACH='ST', SBRAD='SB', SARRH='SI', SVTAC='SVT')
