@@ -298,7 +298,10 @@ class Stage:
     @property
     def done(self) -> bool:
         "Whether this very stage has finished before."
-        kept = read_json(self.marker) if self.marker.exists() else {}
+        try:
+            kept = read_json(self.marker) if self.marker.exists() else {}
+        except EcgvisError:  # damaged: to be done again
+            return False
         return isinstance(kept, dict) and kept.get('key') == self.key
 
     def finish(self, **facts: Any) -> None:
