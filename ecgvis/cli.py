@@ -73,6 +73,7 @@ _OF_STUDY = {  # options by the group of settings that they belong to
         'kind',
         'signal',
         'patients',
+        'labels',
         'simulate',
         'classes',
         'min_per_class',

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from .core import EcgvisError, disk_errors
 
 try:
@@ -36,6 +34,8 @@ def machine() -> str:
 
 def started(pid: int) -> float | None:
     "When a process of this machine began, in seconds; None if there is none, or only its remains."
+    import psutil  # most that look at locks meet none, and need not wait for it
+
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['AMPLITUDE', 'USUAL', 'OFFSET', 'Glance', 'glance', 'amplitude', 'check_amplitude', 'limb_gap', 'limb_notes',
-           'arm_notes', 'contact_notes', 'gain_notes', 'chest_notes', 'constant_notes', 'zero_notes', 'far_notes',
-           'without_offset', 'doubts']
+           'place_notes', 'sign_notes', 'beat_notes', 'contact_notes', 'gain_notes', 'constant_notes', 'line_notes',
+           'repeat_notes', 'zero_notes', 'far_notes', 'jump_notes', 'beat_width', 'rate_notes', 'without_offset',
+           'doubts']
 
 # %% ../../nbs/10_data/08_checks.ipynb #9e4252dc
 import math
@@ -37,7 +38,17 @@ class Glance:
     @cached_property
     def moves(self) -> np.ndarray:
         "Covariances of the leads' changes from one sample to the next [12, 12], mV²."
-        return _covariance(np.diff(self.whole, axis=1))
+        return _covariance(self.changes)
+
+    @cached_property
+    def changes(self) -> np.ndarray:
+        "From one sample to the next [12, n - 1], mV."
+        return np.diff(self.whole, axis=1)
+
+    @cached_property
+    def slope(self) -> np.ndarray:
+        "The same without sign."
+        return np.abs(self.changes)
 
 
 def _covariance(x: np.ndarray) -> np.ndarray:
@@ -48,11 +59,21 @@ def _covariance(x: np.ndarray) -> np.ndarray:
     return x @ x.T / x.shape[1] - mean[:, None] * mean
 
 
+def _usual(values: np.ndarray) -> float:
+    "The upper median of a few numbers."
+    return float(np.sort(values)[len(values) // 2])
+
+# %% ../../nbs/10_data/08_checks.ipynb #155dd0ec
+def _every(signal: np.ndarray) -> int:
+    "How many samples further the next one is that a glance has."
+    return max(1, signal.shape[1] // 1000)
+
+
 def glance(
     signal: np.ndarray,  # [12, T] mV, NaN where samples are missing
 ) -> Glance:
     "Level, size and covariance of the leads, of samples evenly spaced."
-    some = signal[:, :: max(1, signal.shape[1] // 1000)].astype(np.float32)
+    some = signal[:, :: _every(signal)].astype(np.float32)
     complete = np.isfinite(some).all(0)
     few = some[:, :: max(1, some.shape[1] // 500)]  # enough for level and size
     last = np.full(12, few.shape[1] - 1)
@@ -67,14 +88,9 @@ def glance(
     high = size[lead, (0.99 * last).astype(int)]
     return Glance(level, high, size[lead, last] > 0, whole)
 
-
-def _usual(values: np.ndarray) -> float:
-    "The upper median of a few numbers."
-    return float(np.sort(values)[len(values) // 2])
-
 # %% ../../nbs/10_data/08_checks.ipynb #e6d23706
 AMPLITUDE = (0.005, 30.0)  # plausible range of the typical amplitude, mV
-USUAL = (0.12, 5.0)  # range beyond which it is noted, mV; hearts: 0.3 to 3.0
+USUAL = (0.25, 4.0)  # range beyond which it is noted, mV; hearts: 0.30 to 3.4
 
 
 def amplitude(
@@ -90,7 +106,7 @@ def _typical(seen: Glance) -> float:
     some = seen.size[seen.varies]
     return _usual(some) if some.size else math.nan
 
-
+# %% ../../nbs/10_data/08_checks.ipynb #359f5b2e
 def check_amplitude(
     recording: Recording,  # signal in mV
     file: str | Path | None = None,  # named in the error
@@ -158,7 +174,7 @@ def _one_lead(seen: Glance, least: float) -> tuple[str, bool]:  # words; whether
         return f'{LEADS[lead]} is likely inverted', True
     return f'{LEADS[lead]} is {factor:.2g} times what the others say', True
 
-
+# %% ../../nbs/10_data/08_checks.ipynb #cf02398f
 def _orders() -> Iterator[tuple[str, tuple[int, ...]]]:
     "Ways in which leads are mixed up: words, and which lead each row then is; likely ones first."
     chest = tuple(range(6, 12))
@@ -183,7 +199,7 @@ def _exchange(seen: Glance, least: float) -> str:
         first = int(np.argmax(gaps <= least))
     return words[first] if gaps[first] <= least else ''
 
-
+# %% ../../nbs/10_data/08_checks.ipynb #248f6c58
 def limb_notes(
     seen: Glance,  # of the signal
     step: float = math.nan,  # of the converter, mV
@@ -199,29 +215,168 @@ def limb_notes(
     why = one if explained else _exchange(seen, least) or one
     yield f'limb leads contradict one another by {gap:.2g} mV: {why or "the reason is not clear"}'
 
-# %% ../../nbs/10_data/08_checks.ipynb #9d8c4ff0
-def _alike(cov: np.ndarray) -> np.ndarray:
-    "Correlations of covariances; 0 with leads that do not vary."
-    power = np.sqrt(cov.diagonal())
-    power[power == 0] = np.inf
-    return cov / power / power[:, None]
+# %% ../../nbs/10_data/08_checks.ipynb #cdc7fe98
+_EIGHT = [0, 1, *range(6, 12)]  # leads that no law binds
+_TOGETHER = [  # mean covariances of I, II, V1 to V6 so scaled, in hundredths
+    [65, 41, -35, -1, 24, 47, 55, 51],
+    [41, 76, -33, -8, 30, 58, 63, 57],
+    [-35, -33, 81, 64, 29, -12, -33, -40],
+    [-1, -8, 64, 127, 86, 37, 5, -14],
+    [24, 30, 29, 86, 124, 88, 54, 29],
+    [47, 58, -12, 37, 88, 120, 93, 68],
+    [55, 63, -33, 5, 54, 93, 110, 83],
+    [51, 57, -40, -14, 29, 68, 83, 98],
+]
+_CHANGES = [  # the same of changes from one sample to the next
+    [67, 44, -38, 0, 32, 57, 64, 58],
+    [44, 74, -37, -15, 36, 70, 76, 68],
+    [-38, -37, 73, 61, 20, -21, -41, -47],
+    [0, -15, 61, 120, 77, 30, 0, -18],
+    [32, 36, 20, 77, 122, 96, 64, 38],
+    [57, 70, -21, 30, 96, 130, 111, 84],
+    [64, 76, -41, 0, 64, 111, 120, 98],
+    [58, 68, -47, -18, 38, 84, 98, 94],
+]
 
 
-_ARMS = 1.25  # how much better aVR correlates with V5 and V6 than I does
+def _rooted(cov: np.ndarray) -> np.ndarray:
+    "Covariances [..., 8, 8], each lead scaled by the root of its size, of a mean power of 1."
+    size = np.sqrt(np.sqrt(np.diagonal(cov, axis1=-2, axis2=-1))) + 1e-9
+    scaled = cov / size[..., :, None] / size[..., None, :]
+    return 8 * scaled / (np.trace(scaled, axis1=-2, axis2=-1)[..., None, None] + 1e-9)
 
 
-def arm_notes(
-    alike: np.ndarray,  # [12, 12] correlations of the leads
+def _precisions(*means: list[list[int]]) -> np.ndarray:  # [2, 8, 8]
+    "What weighs each combination of leads by how unusual it is."
+    return np.linalg.inv(np.array(means) / 100 + 0.05 * np.eye(8))
+
+
+_UNUSUAL = _precisions(_TOGETHER, _CHANGES)
+
+
+def _strange(
+    covs: np.ndarray,  # [..., 2, 8, 8] of samples and of changes
+    weights: np.ndarray = _UNUSUAL,
+) -> np.ndarray:  # [...]
+    "How unusual it is that leads go together so, as a logarithm."
+    return np.log((weights * _rooted(covs)).sum((-2, -1)) + 1e-9).sum(-1)
+
+# %% ../../nbs/10_data/08_checks.ipynb #22358209
+def _limbs(ra: int, la: int, ll: int) -> np.ndarray:  # [8, 8]
+    "What becomes of eight leads where the electrodes of limbs hang at others: 0 is the right arm."
+    ends = np.array([[-1, -1], [2, -1], [-1, 2]])[[ra, la, ll]] / 3  # of I and II
+    out = np.eye(8)
+    out[:2, :2] = [ends[1] - ends[0], ends[2] - ends[0]]
+    return out
+
+
+def _chest(order: list[int]) -> np.ndarray:  # [8, 8]
+    "Eight leads with those of the chest in another order."
+    return np.eye(8)[[0, 1, *(2 + k for k in order)]]
+
+
+def _undone() -> Iterator[tuple[str, float, np.ndarray]]:  # words, least gain, matrix
+    "Ways in which electrodes and leads change places, each as a matrix upon eight leads."
+    limbs = 'electrodes of {} may be exchanged'.format
+    yield limbs('the arms'), 0.5, _limbs(1, 0, 2)
+    yield limbs('right arm and left leg'), 1.95, _limbs(2, 1, 0)
+    yield limbs('both arms and the left leg'), 0.5, _limbs(1, 2, 0)
+    yield limbs('both arms and the left leg'), 1.95, _limbs(2, 0, 1)
+    against = 'I and II run against the chest leads'
+    yield f'{limbs("limbs")}: {against}', 0.5, np.diag([-1, -1, 1, 1, 1, 1, 1, 1])
+    for a, b in combinations(range(6), 2):
+        order = [{a: b, b: a}.get(k, k) for k in range(6)]
+        yield f'chest leads V{a + 1} and V{b + 1} may be exchanged', 0.5, _chest(order)
+    yield 'chest leads may be in the order from V6 to V1', 0.5, _chest([5, 4, 3, 2, 1, 0])
+    for k in range(6):
+        sign = np.eye(8)
+        sign[2 + k, 2 + k] = -1
+        yield f'chest lead V{k + 1} may be inverted', 0.5, sign
+
+
+_WORDS, _GAINS, _WAYS = map(list, zip(*_undone()))
+_TURN = np.stack(_WAYS)[:, None]  # [ways, 1, 8, 8]
+_MIXED = 5  # ways of the limbs come first: they mix leads, the others only move them
+
+
+def _gained(covs: np.ndarray, weights: np.ndarray = _UNUSUAL) -> np.ndarray:  # [ways]
+    "How much more usual the leads [2, 8, 8] are with each exchange undone, beyond what is asked."
+    then = np.empty(len(_TURN))
+    limbs = _TURN[:_MIXED]
+    then[:_MIXED] = _strange(limbs @ covs @ limbs.swapaxes(-2, -1), weights)
+    moved = _moved(weights) @ _rooted(covs).reshape(2, 64, 1)
+    then[_MIXED:] = np.log(moved[..., 0] + 1e-9).sum(0)
+    return _strange(covs, weights) - then - _GAINS
+
+
+def _moved(weights: np.ndarray) -> np.ndarray:  # [2, ways, 64]
+    "Weights as they meet leads that only change places or signs: turned instead of the leads."
+    if weights is _UNUSUAL:
+        return _MOVED
+    turn = _TURN[_MIXED:]
+    return (turn.swapaxes(-2, -1) @ weights @ turn).swapaxes(0, 1).reshape(2, -1, 64)
+
+
+_MOVED = _moved(_UNUSUAL.copy())
+
+
+def place_notes(
+    seen: Glance,  # of the signal
 ) -> Iterator[str]:
-    "A note where I and aVR look at the heart from the wrong side, as with arms exchanged."
-    left = (alike[10] + alike[11]) / math.sqrt(2 + 2 * max(-0.9, alike[10, 11]))
-    if left[3] - left[0] > _ARMS:
-        yield 'electrodes of the arms may be exchanged: aVR runs with V5 and V6, I against them'
+    "A note where electrodes, or leads of the chest, seem to have changed places."
+    if seen.varies.all():
+        gained = _gained(np.stack([seen.cov, seen.moves])[:, _EIGHT][:, :, _EIGHT])
+        if gained.max() > 0:
+            yield _WORDS[int(gained.argmax())]
+
+# %% ../../nbs/10_data/08_checks.ipynb #06e48b88
+_UP = np.array([0.29, 0.30, -0.21, -0.17, 0.11, 0.50, 0.56, 0.42])  # of I, II, V1 to V6
+_DOWN = -0.65  # correlation with that, below which it is said
+
+
+def sign_notes(
+    seen: Glance,  # of the signal
+) -> Iterator[str]:
+    "A note where steep waves of all leads point the wrong way."
+    power = np.vecdot(seen.whole[:, :-1], np.square(seen.changes))[_EIGHT]
+    steep = np.cbrt(power)
+    if power.any() and float(steep @ _UP) < _DOWN * float(np.linalg.norm(steep)):
+        yield 'polarity: all leads may be inverted, QRS complexes point the wrong way'
+
+# %% ../../nbs/10_data/08_checks.ipynb #f0d7379d
+_BEAT_LEAST = 0.15  # correlation of how limb and chest leads move, below which it is said
+
+
+def _even(x: np.ndarray) -> np.ndarray:
+    "A row without its mean, its highest values cut off, smoothed over three samples."
+    cut = np.minimum(x, np.partition(x, -1 - len(x) // 50)[-1 - len(x) // 50])
+    soft = cut[:-2] + cut[1:-1] + cut[2:]
+    return soft - soft.sum() / len(soft)
+
+
+def beat_notes(
+    seen: Glance,  # of the signal
+) -> Iterator[str]:
+    "A note where limb leads and chest leads do not beat together."
+    if seen.whole.shape[1] < 200 or not seen.varies.all():
+        return
+    limbs = _even(seen.slope[:2].sum(0))
+    chest = _even(seen.slope[6:].sum(0))
+    alike = limbs @ chest / math.sqrt(limbs @ limbs * (chest @ chest) + 1e-30)
+    if alike < _BEAT_LEAST:
+        yield 'beats of limb and chest leads are not at the same times: of two recordings?'
 
 # %% ../../nbs/10_data/08_checks.ipynb #90c0f4a4
 def _names(leads: np.ndarray) -> str:
     "The names of the leads that a mask [12] picks."
     return 'all leads' if leads.all() else ', '.join(np.array(LEADS)[leads])
+
+
+def _alike(cov: np.ndarray) -> np.ndarray:
+    "Correlations of covariances; 0 with leads that do not vary."
+    power = np.sqrt(cov.diagonal())
+    power[power == 0] = np.inf
+    return cov / power / power[:, None]
 
 
 _STILL = 0.03  # mV: a lead that moves by less ...
@@ -279,30 +434,7 @@ def gain_notes(
         near = ' and '.join(LEADS[6 + j] for j in sorted(_NEXT[:, k]))
         yield f'gain of {LEADS[6 + k]} may be wrong: {10 ** more[k]:.2g} times what {near} suggest'
 
-# %% ../../nbs/10_data/08_checks.ipynb #fa4ade28
-_SWAPS = list(combinations(range(6), 2))
-_SWAPPED = np.array([[{a: b, b: a}.get(k, k) for k in range(6)] for a, b in _SWAPS])
-_SMOOTHER = (0.6, 0.78)  # inverting a lead, or exchanging two, makes the way this much shorter
-
-
-def chest_notes(
-    alike: np.ndarray,  # [12, 12] correlations of the leads
-) -> Iterator[str]:
-    "A note where another order or sign of the chest leads would make a far smoother row."
-    far = np.sqrt(np.maximum(2 - 2 * alike[6:, 6:], 0))
-    row = np.arange(5)
-    way = far[row, row + 1].sum()
-    across = np.sqrt(np.maximum(2 + 2 * alike[row + 6, row + 7], 0)) - far[row, row + 1]
-    turned = way + np.append(across, 0) + np.append(0, across)
-    swapped = far[_SWAPPED[:, :-1], _SWAPPED[:, 1:]].sum(1)
-    lead = int(np.argmin(turned))
-    a, b = _SWAPS[int(np.argmin(swapped))]
-    if turned[lead] < _SMOOTHER[0] * way and turned[lead] < swapped.min():
-        yield f'chest lead {LEADS[6 + lead]} may be inverted'
-    elif swapped.min() < _SMOOTHER[1] * way:
-        yield f'chest leads {LEADS[6 + a]} and {LEADS[6 + b]} may be exchanged'
-
-# %% ../../nbs/10_data/08_checks.ipynb #02bde096
+# %% ../../nbs/10_data/08_checks.ipynb #eb32b06f
 def _longest(same: np.ndarray) -> tuple[int, int]:  # first, length
     "The longest run of True."
     edges = np.flatnonzero(np.diff(np.concatenate([[0], same.view(np.int8), [0]])))
@@ -335,7 +467,66 @@ def constant_notes(
     for how, leads in found.items():
         yield f'constant: {"all leads" if len(leads) == 12 else ", ".join(leads)} {how}'
 
+# %% ../../nbs/10_data/08_checks.ipynb #a2ad3360
+def line_notes(
+    signal: np.ndarray,  # [12, T] mV
+    fs: float,  # Hz
+    step: float = math.nan,  # of the converter, mV
+) -> Iterator[str]:
+    "A note where all leads go straight for half a second or more: filled in."
+    every = max(1, round(fs / 20))
+    unit = step if step > 0 else 0.001
+    bend = np.abs(np.diff(signal[:, ::every], 2, axis=1))
+    first, length = _longest((bend < 2.1 * unit).sum(0) >= 10)
+    if length < 8:
+        return
+    part = signal[:, first * every : (first + length + 1) * every + 1]
+    straight = np.linspace(part[:, 0], part[:, -1], part.shape[1], axis=1)
+    off = np.abs(part - straight).max(1)
+    if (off < 1.1 * unit).sum() >= 10 and np.ptp(part, axis=1).max() > 0:
+        begin = first * every / fs
+        yield f'line: all leads go straight from {begin:.1f} s for {length / 20:.1f} s: filled in?'
 
+# %% ../../nbs/10_data/08_checks.ipynb #8efd0bdf
+def _again(signal: np.ndarray) -> str:
+    "Whether a stretch near the end came before, forwards or backwards: words, or empty."
+    last = signal.shape[1] - 100
+    if last < 150:
+        return ''
+    same = np.flatnonzero(signal[0, : last - 100] == signal[0, last])
+    same = same[(signal[:, same] == signal[:, last, None]).all(0)]
+    part = signal[:, last - 50 : last]
+    for k in same:
+        if k >= 50 and np.array_equal(signal[:, k - 50 : k], part):
+            return 'what came before comes again'
+        if np.array_equal(signal[:, k + 50 : k : -1], part):
+            return 'what came before comes backwards'
+    return ''
+
+
+def repeat_notes(
+    signal: np.ndarray,  # [12, T] mV
+    fs: float,  # Hz
+    seen: Glance,  # of it
+) -> Iterator[str]:
+    "Notes on a recording filled with itself, on doubled samples, and on rows that were sorted."
+    if not seen.varies.all():
+        return
+    if words := _again(signal):
+        yield f'repeat: towards the end {words}: filled in?'
+    middle = signal[:, signal.shape[1] // 2 :][:, :401]
+    for start in (0, 1) if middle.shape[1] > 400 else ():
+        first, second = middle[:, start:-1:2], middle[:, start + 1 :: 2]
+        if np.array_equal(first[8], second[8]) and (first == second).mean() > 0.98:
+            yield f'rate may be half of {fs:g} Hz: every sample is there twice'
+    whole = seen.whole
+    if whole.shape[1] < 100:
+        return
+    one_way = np.abs(whole[:, -1] - whole[:, 0]) > 0.999 * seen.slope.sum(1)
+    if one_way.any():
+        yield f'order of samples is doubtful: {_names(one_way)} goes one way only: sorted?'
+
+# %% ../../nbs/10_data/08_checks.ipynb #458c4620
 _TURNS = 10  # steep waves may well turn at 0 so often
 
 
@@ -343,35 +534,102 @@ def zero_notes(
     signal: np.ndarray,  # [12, T] mV
 ) -> Iterator[str]:
     "A note on single zeros amid samples that are far from zero on one side: filled in."
-    one_row = signal.ravel()
-    at = np.flatnonzero(one_row == 0)
+    row = signal.ravel()
+    at = np.flatnonzero(row[1:-1] == 0) + 1
+    at = at[row[at - 1] * row[at + 1] > 0.0004]
+    if len(at) <= _TURNS:
+        return
     lead, within = np.divmod(at, signal.shape[1])
     inside = (within > 0) & (within < signal.shape[1] - 1)
     at, lead = at[inside], lead[inside]
-    before, after = one_row[at - 1], one_row[at + 1]
-    near = np.minimum(np.abs(before), np.abs(after))
-    alone = (near > 0.02) & (before * after > 0)
-    for k in np.flatnonzero(np.bincount(lead[alone], minlength=12) > _TURNS):
+    near = np.minimum(np.abs(row[at - 1]), np.abs(row[at + 1]))
+    for k in np.flatnonzero(np.bincount(lead, minlength=12) > _TURNS):
         bend = np.median(np.abs(np.diff(signal[k], 2)))
-        count = int((near[alone & (lead == k)] > 4 * bend).sum())
+        count = int((near[lead == k] > max(0.015, 4 * bend)).sum())
         if count > _TURNS:
             yield f'zeros: {count} samples of {LEADS[k]} are 0 amid others that are not'
 
-
+# %% ../../nbs/10_data/08_checks.ipynb #4a0a3205
 _FAR = 20.0  # mV from the usual level: no heart, but a mark of missing samples, or a damaged bit
+_EDGES = 6  # highest and lowest samples of leads that are equal: in 222 recordings 3 at most
 
 
 def far_notes(
     signal: np.ndarray,  # [12, T] mV
     seen: Glance,  # of it
 ) -> Iterator[str]:
-    "A note on single samples that no heart reaches."
-    middle = np.where(np.isnan(seen.level), 0, seen.level)[:, None]
-    if signal.max() - middle.max() > _FAR or middle.min() - signal.min() > _FAR:
-        far = (np.abs(signal - middle) > _FAR).any(1)
-        if far.any():
-            most = signal[far].flat[np.nanargmax(np.abs(signal[far] - middle[far]))]
-            yield f'far: {_names(far)} with samples of {most:.3g} mV'
+    "Notes on single samples that no heart reaches, and on waves that are cut off."
+    middle = np.where(np.isnan(seen.level), 0, seen.level)
+    high, low = signal.max(1), signal.min(1)
+    if np.isnan(high).any():
+        high, low = np.fmax.reduce(signal, axis=1), np.fmin.reduce(signal, axis=1)
+    far = (high - middle > _FAR) | (middle - low > _FAR)
+    if far.any():
+        away = signal[far] - middle[far, None]
+        most = signal[far].flat[np.nanargmax(np.abs(away))]
+        yield f'far: {_names(far)} with samples of {most:.3g} mV'
+    edges = np.sort(np.rint(1000 * np.concatenate([high, -low])[np.tile(seen.varies, 2)]))
+    same = edges[_EDGES - 1 :] == edges[: 1 - _EDGES]
+    if same.any():
+        edge = edges[int(same.argmax())] / 1000
+        if edge > 0.05:
+            yield f'clipped: waves of several leads are cut off at {edge:.3g} mV'
+
+# %% ../../nbs/10_data/08_checks.ipynb #115468ed
+_JUMP = 1.5  # mV within a hundredth of a second
+
+
+def jump_notes(
+    signal: np.ndarray,  # [12, T] mV
+    fs: float,  # Hz
+    seen: Glance,  # of it
+) -> Iterator[str]:
+    "A note on a lead that jumps between two samples and stays there for a third of a second."
+    every = _every(signal)
+    n = round(fs / every / 3)
+    for lead in np.flatnonzero(seen.slope.max(1, initial=0) > _JUMP):
+        at = int(seen.slope[lead].argmax())
+        left, right = seen.whole[lead, max(0, at - n) : at], seen.whole[lead, at + 2 : at + 2 + n]
+        if min(len(left), len(right)) < max(3, n // 2):
+            continue
+        by = seen.changes[lead, at]
+        moved = (right.sum() / len(right) - left.sum() / len(left)) / by
+        part = np.diff(signal[lead, at * every : (at + 1) * every + 1])
+        if 0.6 < moved < 1.4 and np.abs(part).max(initial=0) > 0.6 * abs(by):
+            yield f'jump: {LEADS[lead]} goes by {by:.2g} mV at {at * every / fs:.1f} s, and stays'
+
+# %% ../../nbs/10_data/08_checks.ipynb #0b4194e9
+_WIDE = 0.051  # s; QRS complexes that move leads for longer make the rate doubtful
+_SOME = [1, 6, 8, 10]  # leads that are asked
+
+
+def beat_width(
+    seen: Glance,  # of the signal
+    rate: float,  # of the samples that it has, Hz
+) -> float:  # s; NaN where there is too little of it
+    "How wide QRS complexes are: the shift at which half of the movement is still like itself."
+    if seen.whole.shape[1] < 200 or rate < 40 or not seen.varies.all():
+        return math.nan
+    moves = _even(seen.slope[_SOME].sum(0))
+    n = len(moves)
+    half = float(moves @ moves) / 2
+    last = 2 * half
+    for k in range(1, int(0.3 * rate)):
+        now = float(moves[k:] @ moves[:-k]) * n / (n - k)
+        if now < half:
+            return (k - 1 + (last - half) / (last - now)) / rate
+        last = now
+    return math.nan
+
+
+def rate_notes(
+    seen: Glance,  # of the signal
+    rate: float,  # of the samples that it has, Hz
+) -> Iterator[str]:
+    "A note where QRS complexes are as wide as with half the true rate in the header."
+    width = beat_width(seen, rate)
+    if width > _WIDE:
+        yield f'rate may be too low: QRS complexes move leads for {1000 * width:.0f} ms'
 
 # %% ../../nbs/10_data/08_checks.ipynb #7aa89cf2
 OFFSET = 1.0  # mV that a lead may lie beside 0: in 227 recordings it is 0.55 at most
@@ -407,14 +665,18 @@ def doubts(
     if not (math.isnan(size) or USUAL[0] <= size <= USUAL[1]):
         notes.append(f'amplitude of {size:.2g} mV is unusual: gain or unit may be wrong')
     alone = recording.source == 'chapman-denoised'
-    found = list(limb_notes(seen, recording.step, alone))
-    alike = (_alike(seen.cov) + _alike(seen.moves)) / 2
-    notes += found or arm_notes(alike)
+    limbs = list(limb_notes(seen, recording.step, alone))
+    notes += limbs or place_notes(seen)
+    notes += sign_notes(seen)
+    notes += beat_notes(seen)
     notes += contact_notes(seen, recording.step)
     notes += gain_notes(seen, recording.signal)
-    notes += chest_notes(alike)
     notes += constant_notes(recording.signal, recording.fs)
+    notes += line_notes(recording.signal, recording.fs, recording.step)
+    notes += repeat_notes(recording.signal, recording.fs, seen)
     notes += zero_notes(recording.signal)
     notes += far_notes(recording.signal, seen)
+    notes += jump_notes(recording.signal, recording.fs, seen)
+    notes += rate_notes(seen, recording.fs / _every(recording.signal))
     notes += [note for note in [without_offset(recording.signal, seen.level)[1]] if note]
     return notes

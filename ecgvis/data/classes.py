@@ -114,7 +114,7 @@ def check_merged(
 # %% ../../nbs/10_data/35_classes.ipynb #0a86cf54
 def choose_classes(
     dataset: pd.DataFrame,  # after the audit
-    classes: str = 'group4',  # group4 or rhythm11
+    classes: str = 'group4',  # group4, rhythm11, or labels: whatever they are
     merge: Mapping[str, str] | None = None,  # such as {'AF': 'AFIB'}
     min_per_class: int = 5,  # patients that a class must have, 3 at least
     drop_rare: bool = False,  # exclude the recordings of rarer classes instead of stopping
@@ -129,8 +129,8 @@ def choose_classes(
         raise EcgvisError(what, field='min_per_class', expected='3 or more')
     merge = dict(merge or {})
     check_merge(merge, classes)
-    order = CLASSES[classes][1]
     dataset, label = _labels(dataset, CLASSES[classes][0], merge)
+    order = CLASSES[classes][1] or sorted(set(label) - {''})
     check_merged(dataset, CLASSES[classes][0], merge)
     names = [c for c in dict.fromkeys(merge.get(c, c) for c in order) if (label == c).any()]
     sizes = {c: int(dataset.patient[label == c].nunique()) for c in names}

@@ -15,7 +15,7 @@ from .recording import GROUPS, RHYTHMS
 
 # %% ../../nbs/10_data/05_config.ipynb #ec6df387
 CLASSES: dict[str, tuple[str, tuple[str, ...]]] = dict(  # the column of the index, its values
-    group4=('group', tuple(GROUPS)), rhythm11=('rhythm', RHYTHMS)
+    group4=('group', tuple(GROUPS)), rhythm11=('rhythm', RHYTHMS), labels=('group', ())
 )
 
 
@@ -31,7 +31,7 @@ def check_merge(
         what = f'cannot merge {old}={new}'
         for name in (old, new):
             near = did_you_mean(name, known)
-            if name not in known and (name == old or near or not name.strip()):
+            if known and name not in known and (name == old or near or not name.strip()):
                 names = ', '.join(known)
                 remedy = near or 'correct the name'
                 raise EcgvisError(f'{what}: no class {name}', None, field, names, remedy)
@@ -75,6 +75,9 @@ class DataConfig:
     patients: UserPath = setting(
         '', 'table that says whose each recording is: columns id and patient'
     )
+    labels: UserPath = setting(
+        '', 'table of classes of any name: columns id (or file) and label, perhaps patient, split'
+    )
     simulate: int = setting(
         3000, 'recordings to simulate where there is no folder', ge=1, le=10_000_000
     )
@@ -94,8 +97,19 @@ class DataConfig:
     seconds: float = setting(10.0, 'of the stored signals, s', ge=1, le=3600)
     compress: bool = setting(False, 'a third of the room; reading takes several times as long')
 
+    @property
+    def told_apart(self) -> str:
+        "The key of `CLASSES`: the classes of a table of labels, where there is one."
+        return 'labels' if self.labels else self.classes
+
     def __post_init__(self) -> None:
-        check_merge(self.merge, self.classes, 'data.merge')
+        if self.classes == 'labels' and not self.labels:
+            expected = 'a table with columns id (or file) and label'
+            raise EcgvisError('no table says the classes', None, 'data.labels', expected)
+        if self.labels and not self.root:
+            what = 'a table of labels needs the folder of its recordings'
+            raise EcgvisError(what, None, 'data.root', 'a folder')
+        check_merge(self.merge, self.told_apart, 'data.merge')
         if bool(self.train_ids) != bool(self.test_ids):
             what = 'a published split has two lists'
             names = 'data.train_ids, data.test_ids'

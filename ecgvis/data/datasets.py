@@ -18,6 +18,7 @@ import pandas as pd
 from ..core import EcgvisError, progress
 from .files import parse_age, parse_sex, read_header
 from .formats import format_of, read_format
+from .labels import with_labels
 from .recording import GROUP_OF, REASONS, RHYTHMS, BadRecording
 from .tables import is_patient_name, name_columns, patient_of, plain_name
 from .tables import read_patients, read_texts
@@ -255,6 +256,21 @@ def _wfdb_rows(
             detail = f'{Path(f).stem}.hea is missing; {REASONS["no header file"][2]}'
             yield _row(f, folder / f, [], 'wfdb', 'no header file', detail)
 
+# %% ../../nbs/10_data/20_datasets.ipynb #3d7decfd
+def _other_rates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    "Note the rates of the few recordings that have another one than the others of their folder."
+    rates: dict[Path, Counter[float]] = {}
+    for r in rows:
+        if r['fs'] > 0:
+            rates.setdefault(Path(r['path']).parent, Counter())[r['fs']] += 1
+    for r in rows:
+        count = rates.get(Path(r['path']).parent, Counter())
+        usual, most = count.most_common(1)[0] if count else (r['fs'], 0)
+        if r['fs'] > 0 and r['fs'] != usual and most >= 0.8 * count.total():
+            note = f'rate of {r["fs"]:g} Hz, where {most} others of its folder have {usual:g} Hz'
+            r['detail'] = f'{r["detail"]}; {note}' if r['detail'] else note
+    return rows
+
 # %% ../../nbs/10_data/20_datasets.ipynb #41847adc
 def _unique_ids(rows: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
     "Put the folder before an id that several folders have."
@@ -288,7 +304,7 @@ def _load_wfdb(root: Path, signal: str, keep: Sequence[str]) -> list[dict[str, A
         raise EcgvisError('no WFDB headers', root, expected=expected, remedy='check the path')
     found = (r for folder, files in tree for r in _wfdb_rows(folder, files, keep))
     rows = list(progress(found, 'reading headers', 'recordings', total))
-    return _by_folder(_unique_ids(rows, root), root)
+    return _other_rates(_by_folder(_unique_ids(rows, root), root))
 
 # %% ../../nbs/10_data/20_datasets.ipynb #e7d3831b
 SCP = dict(SR='SR', AFIB='AFIB', AFLT='AF', STACH='ST', SBRAD='SB', SARRH='SI', SVTAC='SVT')
@@ -467,11 +483,22 @@ def _check_choice(name: str, value: str, allowed: list[str]) -> None:
         raise EcgvisError(what, None, name, expected, 'choose one of these')
 
 
+def _is_known(root: Path) -> bool:
+    "Whether a folder is a published data set, or one of WFDB records alone."
+    try:
+        return recognise(root) != 'files'
+    except EcgvisError:
+        return False
+
+
 def kind_of(
     root: Path,  # a folder
     kind: str = 'auto',  # asked for
+    labelled: bool = False,  # a table of labels says what is there
 ) -> str:  # chapman, ptbxl, wfdb or files
     "The kind of a data set, recognised where none is asked for; what is no such folder is refused."
+    if kind == 'auto' and labelled and root.is_dir() and not _is_known(root):
+        return 'files'
     if kind == 'auto' or not root.is_dir() or not any(root.iterdir()):
         return recognise(root)
     needed = next((t for t, k in _TABLES.items() if k == kind), None)
@@ -488,17 +515,20 @@ def load_dataset(
     signal: str = 'auto',  # Chapman-Shaoxing only: auto, raw or denoised
     patients: str | Path = '',  # table that says whose each recording is: columns id and patient
     keep: Sequence[str] = (),  # columns of the data set's own table to keep, as text
+    labels: str | Path = '',  # table of the class of each recording: columns id and label
 ) -> pd.DataFrame:  # id, path, patient, patient_known, age, sex, rhythm, status, ...
     """All recordings of a data set, a row each; status `ok`, or `excluded` with a reason of
     `REASONS`. Raises `EcgvisError` where there is no data set."""
     root = Path(os.path.abspath(root))
     _check_choice('kind', kind, ['auto', *_LOADERS])
     _check_choice('signal', signal, ['auto', *_FOLDERS])
-    found = kind_of(root, kind)
+    found = kind_of(root, kind, bool(labels))
     more = [c for c in keep if c not in _COLUMNS]
     table = pd.DataFrame(_LOADERS[found](root, signal, more), columns=[*_COLUMNS, *more])
     if table.empty:
         raise EcgvisError('the data set lists no recordings', root, remedy='check the path')
+    if labels:
+        table = with_labels(table, labels, root, more)
     table = table.drop(columns=[c for c in more if table[c].isna().all()])
     table = table.fillna({c: '' for c in more if c in table})
     return _with_patients(table, patients) if patients else table

@@ -359,6 +359,15 @@ def _millivolts(
         rows = [np.where(row == -32768, np.nan, mv) for row, mv in zip(values, rows)]
     return standard_leads(rows, header.leads)
 
+# %% ../../nbs/10_data/10_files.ipynb #141896f3
+def _file_notes(header: Header) -> tuple[str, ...]:
+    "A note where no signal file of a header begins with the name of the record."
+    files = [Path(f).name for f in header.files]
+    own = header.path.stem.casefold()
+    if any(f.casefold().startswith(own) for f in files):
+        return ()
+    return (f'file of another name: {header.path.name} names {", ".join(dict.fromkeys(files))}',)
+
 # %% ../../nbs/10_data/10_files.ipynb #8d1f2c49
 def _header_of(path: Path) -> Path:
     "The header file of a record that is named in any way."
@@ -382,7 +391,7 @@ def _read_wfdb(path: Path) -> Recording:
     values = np.ascontiguousarray(values)
     sums = values if values.dtype == digital.dtype else digital
     notes = header.notes + header.leads.notes
-    notes += _checksum_notes(header, sums) + _gain_notes(header, scale)
+    notes += _checksum_notes(header, sums) + _gain_notes(header, scale) + _file_notes(header)
     return Recording(
         file.stem,
         _millivolts(values, header, scale, zero),

@@ -109,80 +109,71 @@ class Recording:
         return self.signal.shape[1] / self.fs
 
 # %% ../../nbs/10_data/00_recording.ipynb #9c6d9658
-REASONS: dict[str, tuple[str, str, str]] = {  # reason: where, what it means, what to do
+_OF_INDEX = {  # what it means, what to do
     'no signal file': (
-        'index',
         'listed in a table or header, but its signal file is not there',
         'fetch the file, or leave it out',
     ),
-    'no header file': ('index', 'a signal file that no .hea header describes', 'fetch its header'),
+    'no header file': ('a signal file that no .hea header describes', 'fetch its header'),
     'not listed': (
-        'index',
         'a signal file that the table of the data set does not list',
         'add a row to the table',
     ),
-    'listed twice': ('index', 'the table has several rows for this recording', 'keep one row'),
-    'no rhythm code': (
-        'index',
-        'no code for a rhythm among its diagnoses',
-        'add the code of its rhythm',
-    ),
+    'listed twice': ('the table has several rows for this recording', 'keep one row'),
+    'no rhythm code': ('no code for a rhythm among its diagnoses', 'add the code of its rhythm'),
     'several rhythm codes': (
-        'index',
         'codes for rhythms of several groups; of several classes, where rhythms are told apart',
         'keep the one that is right',
     ),
-    'another rhythm': ('index', 'its rhythm is none of the eleven', 'none needed'),
-    'unknown rhythm code': (
-        'index',
-        'the rhythm in the table is not a known code',
-        'correct the code',
-    ),
+    'another rhythm': ('its rhythm is none of the eleven', 'none needed'),
+    'unknown rhythm code': ('the rhythm in the table is not a known code', 'correct the code'),
     'unreadable': (
-        'index',
         'the header or signal file is damaged, truncated or of another kind',
         'fetch the file again',
     ),
-    'wrong leads': ('index', 'not the twelve standard leads', 'export all twelve leads, each once'),
+    'wrong leads': ('not the twelve standard leads', 'export all twelve leads, each once'),
     'unknown rate': (
-        'index',
         'a text file that does not say its sampling rate',
         'say fs= (--fs), or add a column of times',
     ),
     'unknown unit': (
-        'index',
         'a file that does not say the unit of its samples',
         'say unit= (--unit) of a text file, or export it with its gain',
     ),
+}
+
+# %% ../../nbs/10_data/00_recording.ipynb #0a069723
+_OF_SIGNAL = {  # what it means, what to do
     'missing samples': (
-        'signal',
         'samples are missing in the part that is used',
         'fetch the file again, or leave it out',
     ),
     'exact zeros': (
-        'signal',
         'denoised Chapman file with a sample of exactly 0.0 (a rule of the study)',
         'use the raw file',
     ),
-    'flat lead': ('signal', 'a lead shows no signal', 'leave it out'),
-    'too short': ('signal', 'shorter than the charts need', 'leave it out'),
+    'flat lead': ('a lead shows no signal', 'leave it out'),
+    'too short': ('shorter than the charts need', 'leave it out'),
     'implausible amplitude': (
-        'signal',
         'gain or unit is wrong, such as µV taken for mV',
         'correct the gain or unit',
     ),
-    'duplicate signal': ('signal', 'another recording has the very same signal', 'none needed'),
-    'not in the split': ('choice', 'in neither list of the published split', 'none needed'),
+    'duplicate signal': ('another recording has the very same signal', 'none needed'),
+}
+
+# %% ../../nbs/10_data/00_recording.ipynb #b3f4ba17
+_OF_CHOICE = {  # what it means, what to do
+    'not in the split': ('in neither list of the published split', 'none needed'),
     'patient in two parts': (
-        'choice',
         'the published folds have its patient on another side too',
         'none needed',
     ),
-    'class too rare': (
-        'choice',
-        'its class has too few recordings for a split',
-        '--merge, --min-per-class',
-    ),
+    'class too rare': ('its class has too few recordings for a split', '--merge, --min-per-class'),
+}
+
+_PLACES = dict(index=_OF_INDEX, signal=_OF_SIGNAL, choice=_OF_CHOICE)
+REASONS: dict[str, tuple[str, str, str]] = {  # reason: where, what it means, what to do
+    name: (where, *said) for where, known in _PLACES.items() for name, said in known.items()
 }
 
 # %% ../../nbs/10_data/00_recording.ipynb #25db80b4

@@ -26,7 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             'train_test',
         ],
         'cross': ['cross_dataset', 'pool'],
-        'study': ['compare_runs', 'evaluate_study_files'],
+        'all_runs': ['compare_runs', 'evaluate_study_files'],
     },
 )
 make_callable(__name__, 'evaluate')

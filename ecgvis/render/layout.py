@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from PIL import ImageColor
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
@@ -23,6 +22,8 @@ def rgb(
     colour: str,  # such as #0000b2, #00b or navy
 ) -> tuple[float, float, float]:
     "Red, green and blue of a colour, 0 to 1."
+    from PIL import ImageColor
+
     r, g, b = ImageColor.getrgb(colour)[:3]
     return r / 255, g / 255, b / 255
 
@@ -31,6 +32,8 @@ def _colour(value: str) -> str:
     "A colour by number or name."
     if re.fullmatch('#([0-9a-f]{3}|[0-9a-f]{6})', value, re.IGNORECASE):
         return value
+    from PIL import ImageColor  # names are Pillow's; the presets need none
+
     if value.lower() in ImageColor.colormap:
         return value
     raise PydanticCustomError('colour', 'a colour such as #0000b2 or navy')

@@ -19,7 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             'SearchPlan',
             'search_plan',
         ],
-        'features': ['Features', 'compute_features', 'read_features'],
+        'frozen': ['Features', 'compute_features', 'read_features'],
         'head': ['head_grid', 'rank_points'],
         'queue': ['TrialQueue', 'work'],
         'stages': ['search_model'],

@@ -29,8 +29,8 @@ from ecgvis.core import (
     write_table,
 )
 from .config import HeadPoint
-from .features import Features
-from .heads import first_head, score_heads, train_heads, with_ones
+from .frozen import Features
+from .head_training import first_head, score_heads, train_heads, with_ones
 from ..store.batches import cuts
 from ..train.setup import median_rates, pick_device
 

@@ -15,7 +15,7 @@ from ..core import read_json
 from ..locks import lease
 from ..models.weights import resolve_weights
 from .config import SearchPlan, head_points
-from .features import compute_features
+from .frozen import compute_features
 from .head import head_file, head_grid
 from .points import final_schedule, held_out, out_of_fold
 from .tuning import bayes, refine

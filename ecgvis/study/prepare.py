@@ -6,6 +6,7 @@
 __all__ = ['prepare']
 
 # %% ../../nbs/95_study/10_prepare.ipynb #7eda0077
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,12 @@ from ecgvis.core import (
 )
 from ..data import audit
 from ..data.classes import choose_classes
-from ..data.datasets import load_dataset, recognise
+from ..data.datasets import kind_of, load_dataset
 from ..data.split import keep_split, split_recordings
 from ..simulate.dataset import write_dataset
 from ..store.ingest import keep_only, write
 from ..store.signals import open_store
-from ..data.config import DataConfig, split_text
+from ..data.config import DataConfig, SplitConfig, split_text
 from .study import data_key, fingerprint
 
 # %% ../../nbs/95_study/10_prepare.ipynb #1b2de670
@@ -47,9 +48,13 @@ def prepare(
     source = fingerprint(root) if config.root and root.is_dir() else ''  # before it is read
     if not config.root:
         write_dataset(root, config.simulate, seed=config.simulate_seed, jobs=cores())
-    kind = recognise(root) if config.kind == 'auto' else config.kind
+    kind = kind_of(root, config.kind, bool(config.labels))
     stored: dict[str, Any] = dict(fs=config.fs, seconds=config.seconds, compress=config.compress)
-    listing = load_dataset(root, kind, config.signal, config.patients, _columns(config))
+    columns = _columns(config)
+    listing = load_dataset(
+        root, kind, config.signal, config.patients, columns, labels=config.labels
+    )
+    config = _own_split(config, listing)
     if config.train_ids:
         listing = keep_split(listing, config)  # what no list names is not even read
     index = keep_split(write(listing, folder / 'store.lmdb', **stored), config)
@@ -72,7 +77,22 @@ _PEOPLE = ['id', 'patient', 'patient_known', 'age', 'sex', 'rhythm', 'source']
 
 def _columns(config: DataConfig) -> list[str]:
     "Columns of the data set's own table that the split asks for."
-    return [config.split.fold_column] * bool(config.split.test_folds) + [config.ids_column]
+    own = [config.split.fold_column] * bool(config.split.test_folds)
+    return own + [config.ids_column] + ['split'] * bool(config.labels)
+
+
+def _own_split(config: DataConfig, listing: pd.DataFrame) -> DataConfig:
+    "The settings with the split of a table of labels, where it has a column `split`."
+    own = config.labels and 'split' in listing
+    if not own or config.train_ids or config.split.test_folds:
+        return config
+    said = sorted(set(listing['split'].fillna('')) - {''})
+    tests = tuple(x for x in said if x.lower() == 'test')
+    validates = tuple(x for x in said if x.lower() in ('val', 'valid', 'validation'))
+    if not tests:
+        what = f'no recording tests: there are {", ".join(said[:9])}'
+        raise EcgvisError(what, config.labels, 'split', 'train, validation, test')
+    return replace(config, split=SplitConfig('split', tests, validates))
 
 # %% ../../nbs/95_study/10_prepare.ipynb #ac1a5663
 def _classes(
@@ -83,7 +103,7 @@ def _classes(
     write_table(audit.audit_table(index), folder / 'audit.csv')
     print(audit.render_summary(summary), flush=True)
     rare: dict[str, Any] = dict(min_per_class=config.min_per_class, drop_rare=config.drop_rare)
-    return choose_classes(index, config.classes, merge=config.merge, **rare)
+    return choose_classes(index, config.told_apart, merge=config.merge, **rare)
 
 
 def _choices(config: DataConfig) -> list[str]:

@@ -23,7 +23,7 @@ from ..data.config import DataConfig
 from ..evaluate.config import CostConfig, CrossConfig
 from ..locks import is_leased
 from ..models.catalog import Architecture, architecture, list_models
-from ..runs import Step, is_done, left_over, read_step
+from ..runs import Step, damaged_files, is_done, left_over, read_step
 from ..saliency.config import SaliencyConfig
 from ..search.config import SearchPlan, search_plan
 from ..search.status import StepStatus, search_status, time_text
@@ -92,7 +92,7 @@ def data_key(
 
 def _lists(data: DataConfig) -> list[str]:
     "Digests of the tables that the settings name: lists of a published split, patients."
-    named = dict(train_ids=data.train_ids, test_ids=data.test_ids, patients=data.patients)
+    named = {name: getattr(data, name) for name in ('train_ids', 'test_ids', 'patients', 'labels')}
     for name, file in named.items():
         if file and not Path(file).is_file():
             expected = 'a CSV, Excel or parquet file with a column of ids'
@@ -443,6 +443,8 @@ def where_is(step: Step) -> StepStatus:
         return StepStatus('waiting', 'settings changed')
     if kept['state'] == 'failed':
         return StepStatus('failed', kept['problem'].splitlines()[0])
+    if kept['state'] == 'done':
+        return StepStatus('waiting', f'{Path(damaged_files(step)[0]).name} is damaged or gone')
     return (
         StepStatus('stopped', *_facts(step)) if kept['state'] == 'begun' else StepStatus('waiting')
     )
