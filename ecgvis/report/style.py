@@ -62,7 +62,7 @@ def axes(
     ax.set_title('\n'.join(lines), fontsize=9.5, loc='left', fontweight='bold', color=DARK)
     ax.set_xlabel(x)
     if x == 'epoch':
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_ylabel(y)
     plain(ax)
     return fig, ax
