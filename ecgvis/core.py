@@ -298,7 +298,10 @@ class Stage:
     @property
     def done(self) -> bool:
         "Whether this very stage has finished before."
-        kept = read_json(self.marker) if self.marker.exists() else {}
+        try:
+            kept = read_json(self.marker) if self.marker.exists() else {}
+        except EcgvisError:  # damaged: to be done again
+            return False
         return isinstance(kept, dict) and kept.get('key') == self.key
 
     def finish(self, **facts: Any) -> None:
@@ -355,10 +358,11 @@ def _version(name: str) -> str:
 @functools.cache
 def _commit(package: str) -> str:
     "The commit of the checkout that a package lies in, with + where files differ from it."
-    ask = ('describe --always --abbrev=40 --dirty=+ --exclude=*', 'rev-parse --show-prefix')
+    which = ['describe', '--always', '--abbrev=40', '--dirty=+', '--exclude=*']
+    asked = which, ['rev-parse', '--show-prefix']
     if not shutil.which('git'):
         return ''
-    commands = [['git', '-C', package, *words.split()] for words in ask]
+    commands = [['git', '-C', package, *words] for words in asked]
     told = [subprocess.run(c, capture_output=True, text=True) for c in commands]
     # a package that is installed lies elsewhere in a checkout, or in none
     if any(t.returncode for t in told) or told[1].stdout.strip() != f'{Path(package).name}/':

@@ -19,16 +19,20 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 
-from ..core import EcgvisError, Stage, digest, progress, write_table
+from ..core import EcgvisError, Stage, digest, progress, read_json, write_table
 from .metrics import checked, metrics, patient_classes, read_predictions, scores
-from ..intervals import difference_interval, macro_interval, share_interval, weights
-from ..runs import Run, StudyFiles, open_study
+from ..intervals import difference_interval, macro_interval, weights
+from ..runs import Run, StudyFiles, file_mark, open_study
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #82bea8ce
+def _by_id(table: pd.DataFrame) -> pd.DataFrame:
+    "The first row of each recording."
+    return table.assign(id=table['id'].astype(str)).drop_duplicates('id').set_index('id')
+
+
 def _truth(table: pd.DataFrame) -> pd.DataFrame:
     "Patient and label of each recording, by id."
-    one_each = table.assign(id=table['id'].astype(str)).drop_duplicates('id')
-    return one_each.set_index('id')[['patient', 'label']].sort_index()
+    return _by_id(table)[['patient', 'label']].sort_index()
 
 
 def different(
@@ -227,8 +231,7 @@ def _known(index: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
     "What the index of a data set says about recordings, a row per id; empty rows where nothing."
     if 'id' not in index:
         return pd.DataFrame(index=ids.astype(str))
-    one_each = index.assign(id=index['id'].astype(str)).drop_duplicates('id')
-    return one_each.set_index('id').reindex(ids.astype(str))
+    return _by_id(index).reindex(ids.astype(str))
 
 
 def factors(
@@ -250,19 +253,25 @@ def factors(
 _FEW, _FEW_OF_CLASS = 20, 5  # patients that an interval needs
 
 
-def _sparse(found: Mapping[str, Any]) -> tuple[str, str]:
+def _sparse(found: Mapping[str, Any], few: int) -> tuple[str, str]:
     "Why the accuracy and why the average have no interval; empty where they have."
-    if found['patients'] < _FEW:
-        return (f'fewer than {_FEW} patients',) * 2
+    if found['patients'] < few:
+        return (f'fewer than {few} patients',) * 2
     rare = [c for c, x in found['per_class'].items() if 0 < x['patients'] < _FEW_OF_CLASS]
     return '', f'fewer than {_FEW_OF_CLASS} patients of {", ".join(rare)}' if rare else ''
 
 
-def _subgroup(part: pd.DataFrame, classes: Sequence[str], draws: int, seed: int) -> dict[str, Any]:
+def _subgroup(
+    part: pd.DataFrame,  # predictions
+    classes: Sequence[str],
+    draws: int,
+    seed: int,
+    few: int = _FEW,  # patients, below which the accuracy has no interval
+) -> dict[str, Any]:
     "Sizes, accuracy and macro-F1 of some predictions."
     p = part[[f'p_{c}' for c in classes]]
     found = metrics(part['label'], p, classes, part['patient'], draws, seed, ranked=False)
-    why = _sparse(found)
+    why = _sparse(found, few)
     row = dict(n=found['n'], recordings=int(part['id'].nunique()), patients=found['patients'])
     row |= dict(classes=found['macro_classes'], absent=', '.join(found['absent']))
     row['reason'] = '; '.join(dict.fromkeys(filter(None, why)))
@@ -306,17 +315,12 @@ def by_rhythm(
     rhythms = _known(index, table['id'])
     if 'rhythm' not in rhythms:
         return pd.DataFrame()
-    answer = table[[f'p_{c}' for c in classes]].to_numpy().argmax(1)
-    right = pd.DataFrame(dict(right=answer == table['label'], patient=table['patient'], n=1))
     rows = list[dict[str, Any]]()
-    for rhythm, charts in right.groupby(rhythms['rhythm'].to_numpy()):
-        each = charts.groupby('patient')[['right', 'n']].sum().to_numpy(float)
-        sums = np.concatenate([w @ each for w in weights(len(each), draws, seed)])
-        value, *drawn = sums[:, 0] / sums[:, 1]
-        sure = len(each) >= _FEW_OF_CLASS and draws > 1
-        low, high = share_interval(value, np.array(drawn), len(each)) if sure else (np.nan, np.nan)
-        about = dict(rhythm=rhythm, n=len(charts), patients=len(each))
-        rows.append(about | dict(value=value, low=low, high=high))
+    for rhythm, charts in table.groupby(rhythms['rhythm'].to_numpy()):
+        found = _subgroup(charts, classes, draws, seed, _FEW_OF_CLASS)
+        row = dict(rhythm=rhythm) | {k: found[k] for k in ('n', 'patients')}
+        row |= {end: found[f'accuracy_{end}'] for end in ('low', 'high')}
+        rows.append(row | dict(value=found['accuracy']))
     return pd.DataFrame(rows)
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #0dff53df
@@ -415,13 +419,18 @@ _OF_RUNS = 'subgroups', 'rhythms', 'gaps', 'failures'
 _TABLES = 'models', 'pairs', *_OF_RUNS
 
 
+def _fewer(draws: int) -> int:
+    "Resamples of a group, of which there are many."
+    return max(100, draws // 10)
+
+
 def _all_tables(
     tables: Mapping[Run, pd.DataFrame], index: pd.DataFrame, draws: int, seed: int
 ) -> dict[str, pd.DataFrame]:
     "The tables of a comparison."
     models = dict[str, list[pd.DataFrame]]()
     of_runs: dict[str, list[pd.DataFrame]] = {k: [] for k in _OF_RUNS}
-    fewer = max(100, draws // 10)
+    fewer = _fewer(draws)
     for run, table in progress(tables.items(), 'comparing', 'runs', total=len(tables)):
         models.setdefault(f'{run.config}/{run.architecture}', []).append(table)
         classes = run.metrics['classes']
@@ -440,6 +449,11 @@ def _all_tables(
     return dict(models=ranked, pairs=pairs) | found
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #aafe0075
+def _marks(folder: Path) -> dict[str, str]:
+    "How the tables of a comparison are now."
+    return {name: file_mark(folder / f'{name}.csv') for name in _TABLES}
+
+
 def compare_study(
     folder: str | Path,  # runs/<study>, its runs evaluated
     draws: int = 10_000,  # of the comparison of models; subgroups take a tenth
@@ -459,10 +473,14 @@ def compare_study(
     facts = known.astype(str).to_dict('list')
     key = digest([r.id for r in tables], read, left_out, facts, draws, seed, 5)
     stage = Stage(study.folder / 'comparison', key)
-    if stage.done and all((stage.folder / f'{n}.csv').exists() for n in _TABLES):
-        return stage.folder
+    if stage.done:
+        if read_json(stage.marker).get('marks') == _marks(stage.folder):
+            return stage.folder
+        print('a table of the comparison is damaged or gone: done again', flush=True)
     found = _all_tables(tables, known, draws, seed)
     for name in _TABLES:
         write_table(found[name], stage.folder / f'{name}.csv')
-    stage.finish(runs=[r.id for r in tables], left_out=left_out, draws=draws, seed=seed)
+    about = dict(runs=[r.id for r in tables], left_out=left_out, draws=draws, seed=seed)
+    about['group_draws'] = _fewer(draws)
+    stage.finish(**about, marks=_marks(stage.folder))
     return stage.folder

@@ -13,10 +13,11 @@ from typing import Any
 
 import pandas as pd
 
-from ..core import digest, read_json, read_table, write_json, write_table
+from ..core import Stage, digest, read_json, read_table, write_json, write_table
 from ..data.split import cross_parts
 from .config import CrossConfig
 from .metrics import evaluate
+from ..runs import file_mark
 
 # %% ../../nbs/70_evaluate/30_cross.ipynb #b7474f2e
 def cross_dataset(
@@ -30,7 +31,9 @@ def cross_dataset(
     dataset = Path(dataset).absolute()
     out = Path(out)
     key = digest(read_json(dataset / 'done.json')['key'], asdict(config), repeat, fold)
-    if (out / 'done.json').exists() and read_json(out / 'done.json')['key'] == key:
+    stage = Stage(out, key)
+    made = [out / 'splits.parquet', out / 'summary.json']
+    if stage.done and read_json(stage.marker).get('marks') == [file_mark(file) for file in made]:
         return out
     splits = read_table(dataset / 'splits.parquet')
     write_table(
@@ -39,7 +42,7 @@ def cross_dataset(
     with suppress(FileExistsError):
         (out / 'store.lmdb').symlink_to(dataset / 'store.lmdb')
     write_json(read_json(dataset / 'summary.json'), out / 'summary.json')
-    write_json(dict(key=key), out / 'done.json')
+    stage.finish(marks=[file_mark(file) for file in made])
     return out
 
 # %% ../../nbs/70_evaluate/30_cross.ipynb #1f34b99a

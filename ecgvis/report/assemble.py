@@ -191,7 +191,7 @@ def _best_lines(study: StudyFiles) -> list[str]:
 
 
 _LACKS = Markup(
-    'Missing: {} parts that a study can have; '
+    'Missing: {} that a study can have; '
     '<a href="limits.html#what-is-missing">chapter Limits</a> lists them.'
 )
 
@@ -205,7 +205,7 @@ def short_section(study: StudyFiles) -> Section:
         lines.append(f'{usable}; classes {", ".join(study.classes)}.')
     lines += _best_lines(study)
     if gone := missing(study):
-        lines.append(_LACKS.format(len(gone)))
+        lines.append(_LACKS.format(f'{len(gone)} part{"s" * (len(gone) > 1)}'))
     return Section('In short', '', [lines])
 
 # %% ../../nbs/90_report/90_assemble.ipynb #9599a98a

@@ -203,13 +203,18 @@ def _subgroup_rows(study: StudyFiles, runs: Sequence[Run], table: pd.DataFrame) 
     return rows
 
 
+def _group_draws(study: StudyFiles) -> int:
+    "Resamples of each group in the comparison."
+    return int(optional(study.folder / 'comparison' / 'done.json', [], {}).get('group_draws', 0))
+
+
 def subgroups_section(study: StudyFiles) -> Section | None:
     "Macro-F1 by age band, sex, source and layout."
     table = compared(study, 'subgroups')
     runs = [r for r in study.finished if 'run' in table and (table['run'] == r.id).any()]
     if not runs:
         return None
-    end = source(study, runs)
+    end = source(study, runs, draws=_group_draws(study))
     panels = list[tuple[str, Any]]()
     for r in first_runs(runs):
         own, name = table[table['run'] == r.id], label(study, r)
@@ -266,7 +271,7 @@ def rhythms_section(study: StudyFiles) -> Section | None:
     end = source(study, firsts)
     caption = (
         'Share of the recordings of each rhythm that were put into their class; no interval below '
-        f'five patients. {end}'
+        f'five patients. {source(study, firsts, draws=_group_draws(study))}'
     )
     own = _rhythm_models(study, runs)
     text = (

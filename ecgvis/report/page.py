@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Row', 'Panel', 'Item', 'Table', 'Plot', 'Group', 'Section', 'cell', 'Number', 'short', 'image_bytes', 'BookFiles',
-           'slug', 'template', 'item_html']
+           'slug', 'with_code', 'template', 'item_html']
 
 # %% ../../nbs/90_report/00_page.ipynb #a3cd2832
 import io, re
@@ -18,6 +18,7 @@ from typing import Any
 import jinja2, matplotlib
 import numpy as np
 import pandas as pd
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal
 from matplotlib.text import Text
@@ -272,13 +273,21 @@ def _item_facts(item: Item, book: BookFiles) -> dict[str, Any]:
     return dict(kind='text', text=item) if isinstance(item, str) else dict(kind='list', lines=item)
 
 # %% ../../nbs/90_report/00_page.ipynb #9320132f
+def with_code(text: Any) -> Markup:
+    "Text as HTML, with what stands between backticks as code."
+    plain = str(escape(text))
+    return Markup(re.sub('`([^`]+)`', r'<code>\1</code>', plain))
+
+
 @cache
 def template(name: str) -> jinja2.Template:
     "A template of the package."
     text = (files('ecgvis') / name).read_text(encoding='utf-8')
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True
-    ).from_string(text)
+    )
+    environment.filters['code'] = with_code
+    return environment.from_string(text)
 
 
 def item_html(

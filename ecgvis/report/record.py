@@ -12,7 +12,6 @@ from typing import Any
 import nbformat
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from .book import Chapter
 from .figures import confusion_figure
@@ -42,7 +41,6 @@ def _learning_figure(run: Run, title: str, colour: str) -> Figure:
         ax.legend(fontsize=7.5, frameon=False)
     if isinstance(best := run.record.get('best_epoch'), int):
         ax.axvline(best, color=GREY, lw=0.8, ls=':')
-    ax.xaxis.set_major_locator(MaxNLocator('auto', integer=True))
     if title == 'Learning rate' and 'lr' in h and h['lr'].notna().any():
         plain_numbers(ax, 'y', h['lr'].tolist())
     return fig

@@ -9,7 +9,7 @@ __all__ = ['GREY', 'DARK', 'PALETTE', 'MARKERS', 'plain', 'axes', 'preview', 'wr
            'calibrations', 'temperature_text', 'made_with']
 
 # %% ../../nbs/90_report/20_style.ipynb #22a3baa8
-import io, re
+import io, re, textwrap
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -30,6 +30,7 @@ from ..runs import Run, StudyFiles, optional
 GREY = '#9aa5b0'  # of axes and lines that only guide the eye
 DARK = '#1c2733'  # of titles and of numbers inside a figure
 _MARGIN = 0.12  # right of the axes, inches
+_LETTER = 0.08  # of a title, inches
 
 
 def plain(ax: Axes) -> None:
@@ -53,11 +54,15 @@ def axes(
 ) -> tuple[Figure, Axes]:
     "One panel in the style of the report."
     width, height = size
-    inside = (1 - (left + _MARGIN) / width, 1 - (bottom + 0.32) / height)
+    lines = textwrap.wrap(title, max(20, int((width - left) / _LETTER)))
+    top = 0.17 + 0.15 * max(1, len(lines))
+    inside = (1 - (left + _MARGIN) / width, 1 - (bottom + top) / height)
     fig = Figure(figsize=size)
     ax = fig.add_axes((left / width, bottom / height, *inside))
-    ax.set_title(title, fontsize=9.5, loc='left', fontweight='bold', color=DARK)
+    ax.set_title('\n'.join(lines), fontsize=9.5, loc='left', fontweight='bold', color=DARK)
     ax.set_xlabel(x)
+    if x == 'epoch':
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_ylabel(y)
     plain(ax)
     return fig, ax
@@ -248,12 +253,14 @@ def source(
     study: StudyFiles,
     runs: Sequence[Run],  # that were measured on the test part
     intervals: bool = True,  # whether the numbers have one
+    draws: int = 0,  # of them; 0: as many as of the metrics
 ) -> str:
     "The end of a caption: data, n, interval and run ids."
     n, units = (_span([r.test[k] for r in runs]) for k in ('n', 'patients'))
     where = f'{data_name(study)}, hold-out test part'
-    draws = '/'.join(map(str, sorted({r.metrics.get('draws', 0) for r in runs})))
-    how = f'Intervals: {interval(study)}, {draws} draws. ' if intervals else ''
+    each = {draws} if draws else {r.metrics.get('draws', 0) for r in runs}
+    counts = '/'.join(f'{n:,}' for n in sorted(each))
+    how = f'Intervals: {interval(study)}, {counts} draws. ' if intervals else ''
     return f'Data: {where}, n = {n} charts of {units} {unit(study)}. {how}{run_ids(runs)}'
 
 # %% ../../nbs/90_report/20_style.ipynb #6b2ee21c

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..core import read_table
 from ..intervals import t_interval
-from .figures import each
+from .figures import each, label_room
 from .page import Group, Item, Plot, Row, Section, Table
 from .search import read_searches
 from ecgvis.report.style import (
@@ -153,8 +153,11 @@ def _seeds_figure(study: StudyFiles) -> Figure:
     "A dot per run, a bar at the median; below them what was published."
     ours = _seeds(study)
     published = study.published['seeds']
-    size = (5.4, 0.9 + 0.3 * (len(ours) + len(published)))
-    fig, ax = axes('Macro-F1 of each seed', 'macro-F1', '', size, left=2.1)
+    names = [f'{system(study, a)} · {c}' for a, c in ours]
+    names += [f'published · {p["configuration"]}' for p in published]
+    left = label_room(names)
+    size = (3.3 + left, 0.9 + 0.3 * len(names))
+    fig, ax = axes('Macro-F1 of each seed', 'macro-F1', '', size, left)
     for i, ((a, _), runs) in enumerate(ours.items()):
         v = _f1(runs)
         colour = model_colour(study, a)
@@ -165,8 +168,6 @@ def _seeds_figure(study: StudyFiles) -> Figure:
     for i, p in enumerate(published, len(ours)):
         span = [p['min'], p['max']] if 'min' in p else [p['mean'] - p['sd'], p['mean'] + p['sd']]
         _seed_line(ax, i, span, p.get('median', p['mean']))
-    names = [f'{system(study, a)} · {c}' for a, c in ours]
-    names += [f'published · {p["configuration"]}' for p in published]
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis='y', labelsize=7)
@@ -215,7 +216,10 @@ def _rates_figure(study: StudyFiles, run: Run, folds: Sequence[Sequence[float]])
     for fold in folds:
         ax.plot(range(1, len(fold) + 1), fold, color='#c8d0d8', lw=0.9)
     colour = model_colour(study, run.architecture)
-    ax.plot(range(1, len(own) + 1), own, color=colour, lw=2.2, alpha=0.8, label='final training')
+    style: dict[str, Any] = dict(
+        color=colour, lw=2.2, alpha=0.8, marker='o' if len(own) < 2 else ''
+    )
+    ax.plot(range(1, len(own) + 1), own, label='final training', **style)
     ax.plot(
         range(1, len(median) + 1), median, '--', color='#1c2733', lw=1.1, label='median of folds'
     )

@@ -73,6 +73,7 @@ def _write_best(queue: TrialQueue, step: str, trials: Sequence[FrozenTrial]) -> 
         trials=Counter(r['state'] for r in trial_rows(queue.study)),
     )
     write_json(facts, queue.folder / step / 'best.json')
+    trials_table(queue.folder, queue.storage)
     return facts
 
 # %% ../../nbs/60_search/75_tuning.ipynb #5dd9bc17

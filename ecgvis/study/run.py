@@ -20,7 +20,7 @@ from ..data.config import DataConfig
 from ..evaluate.config import CostConfig
 from ..locks import check_locks, lease
 from ..models.catalog import architecture
-from ..runs import Step, is_done, note_step, open_study, write_steps
+from ..runs import Step, damaged_files, is_done, note_step, open_study, read_step, write_steps
 from ..saliency.config import SaliencyConfig
 from ecgvis.study.study import (
     Model,
@@ -63,8 +63,8 @@ def _prepare(study: Study, step: Step, stop: Stop) -> list[Path]:
     classes = ', '.join(summary['class_names'])
     counts = f'{summary["ok"]} of {summary["recordings"]} recordings'
     print(f'{study.name}: {counts}, classes {classes}', flush=True)
-    names = ['done.json', 'summary.json', 'index.parquet', 'splits.parquet']
-    names += ['store.lmdb/data.mdb', 'store.lmdb/digest.json']
+    names = ['done.json', 'summary.json', 'index.parquet', 'splits.parquet', 'audit.csv']
+    names += ['examples.npz', 'store.lmdb/data.mdb', 'store.lmdb/digest.json']
     return [study.dataset / name for name in names]
 
 
@@ -93,8 +93,11 @@ def _found(model: Model, stop: Stop, last: str = 'refine') -> Any:
 @_does('head', 'bayes', 'refine')
 def _search(study: Study, step: Step, stop: Stop) -> list[Path]:
     _found(_model(study, step), stop, step.kind)
-    best = step.folder / 'best.json'
-    return [best] if best.exists() else []  # a network of random weights has no head step
+    if step.kind == 'head':  # a network of random weights has none
+        return sorted(p for p in step.folder.glob('*') if p.is_file())
+    last = step.kind == _model(study, step).plan.steps[-1]
+    trials = [step.folder.parent / 'trials.parquet'] * last  # of all steps
+    return [step.folder / 'best.json', step.folder / 'search.json', *trials]
 
 
 @_does('final', 'fold')
@@ -120,7 +123,12 @@ def _train(study: Study, step: Step, stop: Stop) -> list[Path]:
         if part:  # for a temperature
             with atomic(step.folder / 'out_of_fold.parquet') as tmp:
                 shutil.copyfile(model.folder / 'out_of_fold.parquet', tmp)
-    return [step.folder / name for name in ('done.json', 'run.json', 'predictions.parquet')]
+    made = [step.folder / name for name in _OF_RUN]
+    return [file for file in made if file.exists()]  # trees have neither weights nor epochs
+
+
+_OF_RUN = 'done.json run.json config.json history.csv'.split()
+_OF_RUN += 'predictions.parquet model.safetensors out_of_fold.parquet'.split()
 
 # %% ../../nbs/95_study/20_run.ipynb #06ed0a0c
 def _fold_dataset(study: Study, step: Step) -> Path:
@@ -148,7 +156,7 @@ def _cross(study: Study, step: Step, stop: Stop) -> list[Path]:
     from ecgvis.evaluate.cross import pool
 
     pool(step.folder, study.cross)
-    return [step.folder / name for name in ('cross.json', 'predictions.parquet')]
+    return [step.folder / n for n in ('cross.json', 'predictions.parquet', 'metrics.json')]
 
 # %% ../../nbs/95_study/20_run.ipynb #f68798bd
 @_does('evaluate')
@@ -161,7 +169,8 @@ def _evaluate(study: Study, step: Step, stop: Stop) -> list[Path]:
     interval = f'95 % interval {f1["low"]:.3f} to {f1["high"]:.3f}'
     name = f'{step.model}/{step.part}'
     print(f'{name}: hold-out macro-F1 {f1["value"]:.3f} ({interval})', flush=True)
-    return [step.folder / 'metrics.json', step.folder / 'calibration.json']
+    names = ('metrics.json', 'calibration.json', 'reliability.parquet')
+    return [step.folder / name for name in names]
 
 
 def _compare(study: Study) -> None:
@@ -185,7 +194,8 @@ def _saliency(study: Study, step: Step, stop: Stop) -> list[Path]:
     from ecgvis.saliency.holdout import explain_run
 
     explain_run(study.saliency, step.folder, study.dataset, stop)
-    return [step.folder / 'saliency' / 'summary.json']
+    found = (step.folder / 'saliency').rglob('*')
+    return sorted(file for file in found if file.is_file())
 
 
 @_does('report')
@@ -193,7 +203,9 @@ def _report(study: Study, step: Step, stop: Stop) -> list[Path]:
     from ecgvis.report.assemble import report
 
     _compare(study)
-    return [report(study.folder)]
+    page = report(study.folder)
+    own = [file for file in page.parent.rglob('*') if file.is_file()]
+    return sorted(file for file in own if file.name != 'report.ipynb')  # a job's own record
 
 # %% ../../nbs/95_study/20_run.ipynb #7ca3c059
 _SHARED = ('bayes', 'refine')
@@ -210,6 +222,7 @@ def do_step(
     with nullcontext(True) if step.kind in _SHARED else lease(step.lock, wait=wait) as ours:
         if not ours or is_done(step):
             return ours
+        _clear(step)
         note_step(step, 'begun')
         try:
             files = WORK[step.kind](study, step, stop or (lambda: False))
@@ -221,6 +234,20 @@ def do_step(
             raise problem from None if problem is e else e
         note_step(step, 'done', files, made_by=provenance(study.dataset))
     return True
+
+
+def _clear(step: Step) -> None:
+    "Of a step that was done, say what is damaged; take it away, and what says that it is done."
+    kept = read_step(step)
+    if kept.get('asked') != step.asked or kept['state'] != 'done':
+        return
+    bad = damaged_files(step)
+    more = f' and {len(bad) - 1} more' if len(bad) > 1 else ''
+    print(f'{step.name}: {bad[0]}{more} damaged or gone, done again', flush=True)
+    if step.kind in _SHARED:  # others may be at it; all is written anew in any case
+        return
+    for name in (*bad, *(name for name in kept['files'] if name.endswith('.json'))):
+        (step.study / name).unlink(missing_ok=True)
 
 
 def _with_group(error: EcgvisError, step: Step) -> EcgvisError:

@@ -23,7 +23,7 @@ from ..data.config import DataConfig
 from ..evaluate.config import CostConfig, CrossConfig
 from ..locks import is_leased
 from ..models.catalog import Architecture, architecture, list_models
-from ..runs import Step, is_done, left_over, read_step
+from ..runs import Step, damaged_files, is_done, left_over, read_step
 from ..saliency.config import SaliencyConfig
 from ..search.config import SearchPlan, search_plan
 from ..search.status import StepStatus, search_status, time_text
@@ -443,6 +443,8 @@ def where_is(step: Step) -> StepStatus:
         return StepStatus('waiting', 'settings changed')
     if kept['state'] == 'failed':
         return StepStatus('failed', kept['problem'].splitlines()[0])
+    if kept['state'] == 'done':
+        return StepStatus('waiting', f'{Path(damaged_files(step)[0]).name} is damaged or gone')
     return (
         StepStatus('stopped', *_facts(step)) if kept['state'] == 'begun' else StepStatus('waiting')
     )
