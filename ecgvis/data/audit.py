@@ -9,7 +9,7 @@ __all__ = ['flat_share', 'standard_signal', 'signal_hash', 'tracing_hash', 'Exam
 # %% ../../nbs/10_data/30_audit.ipynb #5ae51fc3
 import functools, hashlib, math, textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -156,6 +156,7 @@ def signal_hash(
 _PLANES = 128
 _LEADS = [0, 1, 6, 7, 9, 11]  # that are asked
 _BLOCKS = 250  # of time
+_BANDS = 12  # of bits; two versions agree in one of them
 
 
 @functools.cache
@@ -183,13 +184,26 @@ def _near(hashes: Sequence[str], bits: int = 14) -> list[tuple[int, int]]:
     at = np.array([i for i, h in enumerate(hashes) if '-' in h], int)
     if not len(at):
         return []
-    codes = b''.join(bytes.fromhex(hashes[i].split('-')[1]) for i in at)
-    words = np.frombuffer(codes, np.uint64).reshape(len(at), -1)
-    pairs = []
-    for k in range(len(at) - 1):
-        apart = np.bitwise_count(words[k + 1 :] ^ words[k]).sum(1)
-        pairs += [(int(at[k]), int(at[k + 1 + j])) for j in np.flatnonzero(apart <= bits)]
-    return pairs
+    raw = b''.join(bytes.fromhex(hashes[i].split('-')[1]) for i in at)
+    codes = np.frombuffer(raw, np.uint8).reshape(len(at), -1)
+    words = codes.view(np.uint64)
+    found = set[tuple[int, int]]()
+    for band in np.array_split(np.unpackbits(codes, axis=1), _BANDS, axis=1):
+        for a, b in _equal(band @ (1 << np.arange(band.shape[1]))):
+            near = np.bitwise_count(words[a] ^ words[b]).sum(1) <= bits
+            found |= set(zip(at[a[near]].tolist(), at[b[near]].tolist()))
+    return sorted(found)
+
+
+def _equal(keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    "All pairs of places with equal keys, the smaller place first."
+    order = np.argsort(keys, kind='stable')
+    ranked = keys[order]
+    for apart in range(1, len(keys)):
+        same = np.flatnonzero(ranked[apart:] == ranked[:-apart])
+        if not len(same):
+            return
+        yield order[same], order[same + apart]
 
 # %% ../../nbs/10_data/30_audit.ipynb #28f795d2
 @dataclass(frozen=True, eq=False)
@@ -238,24 +252,26 @@ def record(
 
 # %% ../../nbs/10_data/30_audit.ipynb #48e65420
 def _copies(rows: list[dict[Any, Any]]) -> list[list[dict[Any, Any]]]:
-    "Rows of the same signal, or of the same tracing, together, in their order."
-    first: dict[str, int] = {}
-    leader = [first.setdefault(r['hash'], i) for i, r in enumerate(rows)]
-    alone = [i for i, k in enumerate(leader) if i == k]
-    for a, b in _near([rows[i]['hash'] for i in alone]):
-        old, new = sorted((leader[alone[b]], leader[alone[a]]), reverse=True)
-        leader = [new if k == old else k for k in leader]
-    groups: dict[int, list[dict[Any, Any]]] = {}
-    for k, r in zip(leader, rows):
-        groups.setdefault(k, []).append(r)
+    "Rows of the same signal together, in their order."
+    groups: dict[str, list[dict[Any, Any]]] = {}
+    for r in rows:
+        groups.setdefault(r['hash'], []).append(r)
     return list(groups.values())
+
+
+def _note_versions(rows: list[dict[Any, Any]]) -> None:
+    "Note on rows what may be another version of the tracing of an earlier one."
+    for a, b in _near([r['hash'] for r in rows]):
+        note = f'version: may be the same tracing as {rows[a]["id"]}'
+        if note not in rows[b]['detail']:
+            rows[b]['detail'] = '; '.join(filter(None, (rows[b]['detail'], note)))
 
 # %% ../../nbs/10_data/30_audit.ipynb #9dcbfdc4
 def mark_duplicates(
     dataset: pd.DataFrame,  # with a column `hash`
 ) -> pd.DataFrame:  # the same, copies excluded
     """Exclude all but the first of recordings with the same signal, and all of them where their
-    rhythms differ."""
+    rhythms differ; note what may be another version."""
     rows = dataset.to_dict('records')
     ok = [r for r in rows if r['status'] == 'ok' and r['hash']]
     for same in _copies(ok):
@@ -265,12 +281,12 @@ def mark_duplicates(
             if not (differ or i):
                 continue
             others = ', '.join(n for j, n in enumerate(names) if j != i)
-            what = 'same signal' if len({x['hash'] for x in same}) == 1 else 'same tracing'
-            said = f'{what} as {same[0]["id"]}, which is kept'
+            said = f'same signal as {same[0]["id"]}, which is kept'
             if differ:
-                said = f'{what} as {others}, with another rhythm'
+                said = f'same signal as {others}, with another rhythm'
             detail = f'{said}; {r["detail"]}' if r['detail'] else said
             r |= dict(status='excluded', reason='duplicate signal', group='', detail=detail)
+    _note_versions([r for r in ok if r['status'] == 'ok'])
     return pd.DataFrame(rows, columns=dataset.columns)
 
 # %% ../../nbs/10_data/30_audit.ipynb #563aeb55
@@ -317,6 +333,8 @@ _NOTES = dict(  # first words of notes: what they are called in the summary
     file='signal file of another name',
     several='several rhythms of one group',
     patient='patient in several published folds',
+    version='may be another version of a tracing',
+    unit='unit not said, µV taken',
 )
 
 
