@@ -80,8 +80,8 @@ def _bound_lzw() -> None:
     class Bounded(lzw.LzwDecoder):
         def read_all(self) -> bytes:
             out = bytearray()
-            while block := self._read_next_string():
-                out.extend(block)
+            while (byte := self.read()) >= 0:
+                out.append(byte)
                 if len(out) > _DECODED // 12:
                     raise CorruptedFileError('a lead is too long')
             return bytes(out)
