@@ -104,7 +104,7 @@ class _Table:
     above: str = ''  # the lines above
     counted: bool = False  # the line of names only counts
 
-
+# %% ../../nbs/10_data/09_text.ipynb #f43bb2ad
 def _names_at(rows: Sequence[Sequence[str]], first: int) -> int:
     "The line above that of the first samples that names the columns; -1: none does."
     for k in range(first - 1, -1, -1):
@@ -136,7 +136,7 @@ def _layout(text: str, path: Path) -> _Table:
     units = tuple(rows[at + 1]) if more else ()
     return _Table(mark, at + 1 + more, len(names), names, units, '\n'.join(lines[:at]))
 
-
+# %% ../../nbs/10_data/09_text.ipynb #0697671b
 def _without_names(
     mark: str | None, rows: Sequence[Sequence[str]], first: int, path: Path
 ) -> _Table:
@@ -245,7 +245,7 @@ class _Columns:
     tick: str = ''  # of the times: s, ms or us, where it is said
     counts: int = -1  # a column that must count rows; -1: none
 
-
+# %% ../../nbs/10_data/09_text.ipynb #0861e77d
 _TIME = re.compile(
     r'^(elapsed[\s_]*)?(times?|timestamp|t|secs?|seconds|zeit|temps|tiempo|tempo|tijd)'
     r'([^a-z]+(s|ms|us|µs|μs|secs?|seconds|msecs?)?\W*)?$'
@@ -277,7 +277,7 @@ def _tick(name: str, unit: str) -> str:
         return ''  # the name is all that there is, such as `t` or `s`
     return {'msec': 'ms', 'msecs': 'ms'}.get(word, word[:1] if word.startswith('se') else word)
 
-
+# %% ../../nbs/10_data/09_text.ipynb #3dcea9c8
 def _named(table: _Table, path: Path) -> _Columns:
     "What columns with names are."
     names = [name.strip() for name in table.names]
@@ -298,7 +298,7 @@ def _named(table: _Table, path: Path) -> _Columns:
     first = nameless[0] if nameless else -1
     return _Columns(tuple(leads), plan, at, _one_unit(said, path), tick, first)
 
-
+# %% ../../nbs/10_data/09_text.ipynb #370098f7
 def _no_name(column: int, path: Path) -> BadRecording:
     "That a column which does not count rows has no name, as an error."
     what = f'column {column + 1} has no name'
@@ -456,7 +456,7 @@ def _strip_ends(text: str) -> str:
             return re.sub(rf'(?m)[{mark}] *$', '', text)
     return text
 
-
+# %% ../../nbs/10_data/09_text.ipynb #bf9d3a40
 def is_table(path: Path) -> bool:
     "Whether a file is a text that begins like a table of samples."
     with open(path, 'rb') as f:
@@ -466,7 +466,7 @@ def is_table(path: Path) -> bool:
     found = [_fields(line, mark) for line in rows]
     return sum(len(row) >= 8 and _is_row(row) for row in found) * 2 > len(found)
 
-
+# %% ../../nbs/10_data/09_text.ipynb #19b627c9
 def _start(path: Path) -> bytes:
     "The first two bytes of a file."
     with open(path, 'rb') as f:
