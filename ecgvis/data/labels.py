@@ -111,7 +111,7 @@ def _labelled(
     told |= dict(reason=reason, detail=detail)
     return row | (_person(rows[0]) if rows else {}) | told
 
-
+# %% ../../nbs/10_data/18_labels.ipynb #3c4569cd
 def _missing(root: Path, named: str, n: int, row: Mapping[str, str], column: str) -> dict[str, Any]:
     "A row of the table of which there is no recording."
     there = (root / named).is_file()
@@ -127,7 +127,7 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     "The rows of a table, by the names of its columns."
     return [{str(k): v for k, v in row.items()} for row in table.to_dict('records')]
 
-
+# %% ../../nbs/10_data/18_labels.ipynb #9017dec1
 def with_labels(
     dataset: pd.DataFrame,  # as of `load_dataset`
     file: str | Path,  # CSV, Excel or parquet: columns id (or file) and label, perhaps more
