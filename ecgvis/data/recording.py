@@ -132,6 +132,10 @@ _OF_INDEX = {  # what it means, what to do
         'fetch the file again',
     ),
     'wrong leads': ('not the twelve standard leads', 'export all twelve leads, each once'),
+    'illegible': (
+        'a picture that shows no ECG, or one that cannot be read with certainty',
+        'scan it flat at 300 dpi, or say its layout (--layout)',
+    ),
     'unknown rate': (
         'a text file that does not say its sampling rate',
         'say fs= (--fs), or add a column of times',
