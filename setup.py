@@ -23,7 +23,16 @@ setup(
     url=cfg['git_url'],
     package_dir={'': '.'},  # an editable install is then found from above the clone
     packages=find_packages(include=['ecgvis', 'ecgvis.*']),
-    package_data={'ecgvis': ['*.yaml', '*.yml', '*.html', '*.css', 'py.typed', 'pictures/weights/*.safetensors']},
+    package_data={
+        'ecgvis': [
+            '*.yaml',
+            '*.yml',
+            '*.html',
+            '*.css',
+            'py.typed',
+            'pictures/weights/*.safetensors',
+        ]
+    },
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
     extras_require={'dev': cfg['dev_requirements'].split()},
