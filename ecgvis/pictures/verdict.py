@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Check', 'Verdict', 'Traced', 'at_times', 'cancels', 'relations', 'rhythm_check', 'beat_times', 'beats_check', 'judge']
 
-# %% ../../nbs/25_pictures/45_verdict.ipynb #65e230b3
+# %% ../../nbs/25_pictures/45_verdict.ipynb #53a77964
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ import numpy as np
 from ..data.beats import find_qrs
 from .places import Arrangement, Place
 
-# %% ../../nbs/25_pictures/45_verdict.ipynb #3860836c
+# %% ../../nbs/25_pictures/45_verdict.ipynb #d9c84790
 @dataclass(frozen=True)
 class Check:
     "One thing that was measured on a reading."
@@ -37,7 +37,7 @@ class Check:
         value = 'not measured' if np.isnan(self.value) else f'{self.value:.2f}'
         return f'{self.name} {value} ({side} {self.bound:g}): {self.about}'
 
-# %% ../../nbs/25_pictures/45_verdict.ipynb #1da0bdaa
+# %% ../../nbs/25_pictures/45_verdict.ipynb #6738cb4a
 @dataclass(frozen=True)
 class Verdict:
     "What was measured on a reading, and whether it can be trusted."
@@ -57,7 +57,7 @@ class Verdict:
     def __str__(self) -> str:
         return 'passes' if self.passes else '; '.join(map(str, self.fails))
 
-# %% ../../nbs/25_pictures/45_verdict.ipynb #2e9e28ed
+# %% ../../nbs/25_pictures/45_verdict.ipynb #b87a4290
 @dataclass(frozen=True, eq=False)
 class Traced:
     "A strip that was read."
@@ -91,7 +91,7 @@ def at_times(
     outside = (at < 0) | (at > len(strip.mv) - 1)
     return np.where(outside | ~there[near], np.nan, mv)
 
-# %% ../../nbs/25_pictures/45_verdict.ipynb #7ffce4fc
+# %% ../../nbs/25_pictures/45_verdict.ipynb #5bc3ea13
 _PEN = 0.03  # mV that a line drawn on paper is unsure of
 _SLACK = 0.03  # s that the strips of a page may be shifted against one another
 
@@ -125,22 +125,16 @@ def _cancelled(terms: np.ndarray, moved: int, fs: float) -> float:
     left = max(some.sum(0).var() - pen, 0.0)
     return float(1 - left / whole) if whole > 3 * pen else float('nan')
 
-# %% ../../nbs/25_pictures/45_verdict.ipynb #cfafe7a7
-def _limbs(strips: Sequence[Traced], names: Sequence[str]) -> list[list[Traced]]:
-    "Strips of these leads that show the same time, short ones before rhythm strips."
-    ranked = sorted(strips, key=_is_rhythm)
-    found = [[s for s in ranked if s.place.lead == name] for name in names]
-    return [list(some) for some in zip(*(f[:1] for f in found), strict=True)] if all(found) else []
-
-
+# %% ../../nbs/25_pictures/45_verdict.ipynb #12e58ea0
 def _is_rhythm(strip: Traced) -> bool:
     return strip.place.rhythm
 
 
 def _relation(strips: Sequence[Traced], names: Sequence[str], signs: Sequence[float]) -> float:
     "How well the strips of these leads cancel; NaN where they are not shown together."
-    found = [cancels(some, signs) for some in _limbs(strips, names)]
-    return found[0] if found else float('nan')
+    ranked = sorted(strips, key=_is_rhythm)
+    found = [[s for s in ranked if s.place.lead == name][:1] for name in names]
+    return cancels([f[0] for f in found], signs) if all(found) else float('nan')
 
 
 def relations(strips: Sequence[Traced]) -> Iterator[Check]:
@@ -154,7 +148,7 @@ def relations(strips: Sequence[Traced]) -> Iterator[Check]:
     value = _relation(strips, ('aVR', 'I', 'II'), (1, 0.5, 0.5))
     yield Check('aVR', value, 0.7, True, 'share that cancels in aVR + (I + II) / 2')
 
-# %% ../../nbs/25_pictures/45_verdict.ipynb #13fb3280
+# %% ../../nbs/25_pictures/45_verdict.ipynb #4a61bcd9
 def rhythm_check(strips: Sequence[Traced]) -> Check:
     "How alike rhythm strips and the short strips of their leads are, the worst of them."
     found = []
@@ -165,7 +159,7 @@ def rhythm_check(strips: Sequence[Traced]) -> Check:
     about = 'share of a short strip that its rhythm strip shows too'
     return Check('rhythm strip', value, 0.8, True, about)
 
-# %% ../../nbs/25_pictures/45_verdict.ipynb #0d4039c6
+# %% ../../nbs/25_pictures/45_verdict.ipynb #a804bb58
 def beat_times(strips: Sequence[Traced]) -> np.ndarray:
     "Seconds of the QRS complexes that strips of the same time show together."
     fs = strips[0].fs
@@ -192,7 +186,7 @@ def _matched(some: np.ndarray, others: np.ndarray, most: float = 0.08) -> int:
         return 0
     return int((np.abs(some[:, None] - others).min(axis=1) <= most).sum())
 
-# %% ../../nbs/25_pictures/45_verdict.ipynb #b10ca279
+# %% ../../nbs/25_pictures/45_verdict.ipynb #561771f6
 _EDGE = 0.15  # s at the ends of a strip where a complex may be cut
 
 
@@ -216,7 +210,7 @@ def beats_check(strips: Sequence[Traced]) -> Check:
     value = same / total if total >= 4 else float('nan')
     return Check('beats', value, 0.75, True, 'share of beats that columns and rhythm strips share')
 
-# %% ../../nbs/25_pictures/45_verdict.ipynb #88c3a9bd
+# %% ../../nbs/25_pictures/45_verdict.ipynb #bc01cbd3
 def _ink_check(strips: Sequence[Traced]) -> Check:
     shares = [np.isfinite(s.mv).mean() if len(s.mv) else 0.0 for s in strips]
     return Check(
@@ -251,7 +245,7 @@ def _rate_checks(strips: Sequence[Traced]) -> Iterator[Check]:
 def _span(column: Sequence[Traced]) -> float:
     return max(s.seconds for s in column)
 
-# %% ../../nbs/25_pictures/45_verdict.ipynb #23ba8795
+# %% ../../nbs/25_pictures/45_verdict.ipynb #59c73561
 def judge(
     strips: Sequence[Traced],  # of one page
 ) -> Verdict:
