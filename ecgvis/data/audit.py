@@ -344,6 +344,7 @@ _NOTES = dict(  # first words of notes: what they are called in the summary
     several='several rhythms of one group',
     patient='patient in several published folds',
     version='may be another version of a tracing',
+    statement='class is what a machine or reader stated',
     unit='unit not said, µV taken',
 )
 
