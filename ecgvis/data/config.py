@@ -6,12 +6,13 @@
 __all__ = ['CLASSES', 'check_merge', 'SplitConfig', 'DataConfig', 'split_text']
 
 # %% ../../nbs/10_data/05_config.ipynb #c20dd708
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from ..config import UserPath, one_of, setting, settings
+from ..config import UserPath, one_of, rule, setting, settings
 from ..core import EcgvisError, did_you_mean
-from .recording import GROUPS, RHYTHMS
+from .recording import GROUPS, RATES, RHYTHMS, UNITS
 
 # %% ../../nbs/10_data/05_config.ipynb #ec6df387
 CLASSES: dict[str, tuple[str, tuple[str, ...]]] = dict(  # the column of the index, its values
@@ -63,6 +64,11 @@ class SplitConfig:
 # %% ../../nbs/10_data/05_config.ipynb #e7998bc8
 _KINDS = ('auto', 'chapman', 'wfdb', 'ptbxl', 'files')
 _SIGNALS = ('auto', 'raw', 'denoised')
+_is_rate = rule(lambda fs: fs == 0 or RATES[0] <= fs <= RATES[1], '50 to 20000 Hz, or 0')
+
+
+# settings that came later, with their defaults
+_LATER: dict[str, Any] = dict(file_fs=0.0, file_unit='')
 
 
 @settings('data')
@@ -77,6 +83,12 @@ class DataConfig:
     )
     labels: UserPath = setting(
         '', 'table of classes of any name: columns id (or file) and label, perhaps patient, split'
+    )
+    file_fs: Annotated[float, _is_rate] = setting(
+        0.0, 'sampling rate of text files and arrays that do not say it, Hz; 0: all say it'
+    )
+    file_unit: Annotated[str, one_of(('', *UNITS))] = setting(
+        '', 'unit of text files and arrays that do not say it; empty: all say it'
     )
     simulate: int = setting(
         3000, 'recordings to simulate where there is no folder', ge=1, le=10_000_000
@@ -96,6 +108,11 @@ class DataConfig:
     fs: float = setting(500.0, 'of the stored signals, Hz', ge=50, le=5000)
     seconds: float = setting(10.0, 'of the stored signals, s', ge=1, le=3600)
     compress: bool = setting(False, 'a third of the room; reading takes several times as long')
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        "All settings, those of `_LATER` only where they are not at their defaults."
+        return {k: v for k, v in asdict(self).items() if k not in _LATER or v != _LATER[k]}
 
     @property
     def told_apart(self) -> str:

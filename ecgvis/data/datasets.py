@@ -508,6 +508,18 @@ def kind_of(
         raise EcgvisError(f'{needed} is missing', root, expected=expected, remedy=remedy)
     return kind
 
+# %% ../../nbs/10_data/20_datasets.ipynb #4d146e78
+_UNSAID = ('csv', 'chapman', 'chapman-denoised')  # sources that may not say rate or unit
+
+
+def _with_reading(dataset: pd.DataFrame, fs: float, unit: str) -> pd.DataFrame:
+    "The dataset with the rate and unit that were said, where there are any."
+    silent = dataset['source'].isin(_UNSAID)
+    if fs:
+        rate = dataset['fs'].mask(silent, fs)
+        dataset = dataset.assign(file_fs=rate.where(silent), fs=rate)
+    return dataset.assign(file_unit=silent.map({True: unit, False: ''})) if unit else dataset
+
 # %% ../../nbs/10_data/20_datasets.ipynb #8ef47d4c
 def load_dataset(
     root: str | Path,  # the folder of the data set
@@ -516,6 +528,8 @@ def load_dataset(
     patients: str | Path = '',  # table that says whose each recording is: columns id and patient
     keep: Sequence[str] = (),  # columns of the data set's own table to keep, as text
     labels: str | Path = '',  # table of the class of each recording: columns id and label
+    fs: float = 0,  # rate of text files that do not say it, Hz
+    unit: str = '',  # unit of text files that do not say it, of `UNITS`
 ) -> pd.DataFrame:  # id, path, patient, patient_known, age, sex, rhythm, status, ...
     """All recordings of a data set, a row each; status `ok`, or `excluded` with a reason of
     `REASONS`. Raises `EcgvisError` where there is no data set."""
@@ -527,8 +541,9 @@ def load_dataset(
     table = pd.DataFrame(_LOADERS[found](root, signal, more), columns=[*_COLUMNS, *more])
     if table.empty:
         raise EcgvisError('the data set lists no recordings', root, remedy='check the path')
+    table = _with_reading(table, fs, unit)
     if labels:
         table = with_labels(table, labels, root, more)
     table = table.drop(columns=[c for c in more if table[c].isna().all()])
-    table = table.fillna({c: '' for c in more if c in table})
+    table = table.fillna({c: '' for c in (*more, 'file_unit') if c in table})
     return _with_patients(table, patients) if patients else table
