@@ -143,6 +143,7 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--layouts', type=_name('--layouts', LAYOUTS), nargs='+', metavar='NAME', help=text
     )
+    _reading_options(parser)
     for group, kind in _groups().items():
         for name in _OF_STUDY[group]:
             _add_setting(parser, kind, name)
@@ -164,7 +165,7 @@ def study_of(args: Args) -> Any:
     study = load_study(args.file) if args.file else Study()
     chosen = lambda group: {n: getattr(args, n) for n in _OF_STUDY[group]}
     given = lambda values: {k: v for k, v in values.items() if v is not None}
-    data = given(chosen('DataConfig'))
+    data = given(chosen('DataConfig')) | {f'file_{k}': v for k, v in _reading(args).items()}
     if args.data:
         data['root'] = str(Path(args.data).expanduser())
     if args.merge:

@@ -18,9 +18,10 @@ from ..core import EcgvisError, disk_errors
 from .checks import check_amplitude, doubts, glance
 from .formats import format_of, read_format
 from .leads import standard_leads
+from .recording import RATES, UNITS
 from .recording import BadRecording, LeadPlan, Recording, lead_plan, snomed_rhythms
 from .tables import is_patient_name, patient_of
-from .text import RATES, UNITS, is_table, read_text
+from .text import is_table, read_text
 
 # %% ../../nbs/10_data/10_files.ipynb #f33231b8
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .leads import standard_leads
-from .recording import BadRecording, Recording, lead_plan
+from .recording import RATES, UNITS, BadRecording, Recording, lead_plan
 from .tables import patient_of
-from .text import RATES, UNITS, as_text
+from .text import as_text
 
 if TYPE_CHECKING:
     from ecgdatakit.models import ECGRecord

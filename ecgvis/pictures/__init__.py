@@ -11,7 +11,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        'files': ['Picture', 'Stroke'],
+        'pdf': ['Print', 'Stroke'],
+        'files': ['PICTURES', 'Picture', 'is_picture', 'load_pictures'],
         'page': ['SCALE', 'Page'],
         'names': ['Word'],
         'places': ['Arrangement', 'Place'],

@@ -62,6 +62,11 @@ def stamp(path: str | Path) -> str:
     return '|'.join([start, said, *(_file_stamp(path.parent / name) for name in names)])
 
 
+def _stamp_of(row: _Row) -> str:
+    "The stamp of a row's files, and what was said of them where they do not say it."
+    return '|'.join([stamp(row['path']), *(f'{k}={v}' for k, v in audit.said_of(row).items())])
+
+
 def _facts(row: _Row) -> str:
     "A hash of what a row says of its recording."
     return xxhash.xxh3_64_hexdigest(to_key('|'.join(f'{k}={row[k]}' for k in _KEPT if k in row)))
@@ -86,8 +91,8 @@ def _header(row: _Row, notes: Collection[str], fs: float) -> dict[str, Any]:
 
 def _ingest(row: _Row, fs: float, seconds: float, compress: bool) -> _Outcome:
     "Read, check and encode one recording of the dataset; without a record where it is excluded."
-    before = stamp(row['path'])
-    found = audit.examine(row['path'], seconds=seconds, fs=fs)
+    before = _stamp_of(row)
+    found = audit.examine(row['path'], seconds=seconds, fs=fs, **audit.said_of(row))
     outcome = _outcome(row, before, {k: getattr(found, k) for k in _SAID})
     if found.signal is None:
         return row['id'], outcome, None
@@ -201,7 +206,7 @@ def _settled(path: Path) -> dict[str, dict[str, Any]]:
 def _compare(ok: pd.DataFrame, said: dict[str, dict[str, Any]], stored: Iterable[str]) -> _Work:
     "Compare usable rows of a dataset with what a store says, and with the ids that it has."
     rows = {row['id']: row for row in ok.to_dict('records')}
-    stamps = {id: stamp(row['path']) for id, row in rows.items() if id in said}
+    stamps = {id: _stamp_of(row) for id, row in rows.items() if id in said}
     same = {id for id, now in stamps.items() if said[id]['stamp'] == now}
     relabel = [rows[id] for id in rows if id in same and said[id].get('facts') != _facts(rows[id])]
     read = [row for id, row in rows.items() if id not in same]

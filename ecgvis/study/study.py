@@ -78,7 +78,7 @@ def data_key(
 ) -> str:
     "A digest of all that prepared data depend on."
     if not data.root:  # simulated: the settings say all, wherever the study lies
-        return digest(FORMATS['prepare'], asdict(data), *_lists(data))
+        return digest(FORMATS['prepare'], data.asked, *_lists(data))
     root = Path(data.root)
     kept = folder / 'done.json'
     source = ''
@@ -86,13 +86,14 @@ def data_key(
         source = fingerprint(root)
     elif kept.exists():
         source = read_json(kept).get('source', '')
-    how = asdict(data) | dict(root='elsewhere')
+    how = data.asked | dict(root='elsewhere')
     return digest(FORMATS['prepare'], how, source, *_lists(data))
 
 
 def _lists(data: DataConfig) -> list[str]:
     "Digests of the tables that the settings name: lists of a published split, patients."
-    named = {name: getattr(data, name) for name in ('train_ids', 'test_ids', 'patients', 'labels')}
+    named = {name: getattr(data, name) for name in ('train_ids', 'test_ids', 'patients')}
+    named |= dict(labels=data.label_table)
     for name, file in named.items():
         if file and not Path(file).is_file():
             expected = 'a CSV, Excel or parquet file with a column of ids'
