@@ -16,6 +16,7 @@ import numpy as np
 import wfdb
 
 from ..core import EcgvisError, disk_errors
+from .arrays import array_kind, part_of, read_array
 from .checks import check_amplitude, doubts, glance
 from .formats import format_of, read_format
 from .leads import standard_leads
@@ -409,7 +410,8 @@ def _read_wfdb(path: Path) -> Recording:
     )
 
 # %% ../../nbs/10_data/10_files.ipynb #5434fd7a
-_READ = 'CSV or text, WFDB, DICOM, SCP-ECG, HL7 aECG, MUSE or Philips XML, EDF, BDF, ISHNE, picture'
+_READ = 'CSV or text, WFDB, DICOM, SCP-ECG, HL7 aECG, MUSE or Philips XML, EDF, BDF, ISHNE, '
+_READ += 'NumPy, HDF5, pictures'
 PICTURES: frozenset[str] = frozenset(
     '.png .jpg .jpeg .jpe .jfif .tif .tiff .webp .heic .heif .bmp .gif .pdf'.split()
 )
@@ -421,7 +423,7 @@ def is_picture(path: str | Path) -> bool:
 
 
 def _read_picture(path: Path) -> Recording:
-    "Read the one ECG of a picture; the wing that can is above this one, so it is named, not imported."
+    "Read a picture, by the wing above this one that can: it is named here, not imported."
     return import_module('ecgvis.pictures.reading').recording_of(path)
 
 
@@ -434,7 +436,9 @@ def _is_wfdb(path: Path) -> bool:
 
 
 def _read_any(path: Path, fs: float | None, unit: str | None) -> Recording:
-    "Read a file by what it holds; rate and unit are those of a text."
+    "Read a file by what it holds; rate and unit are those of a text or an array."
+    if array_kind(part_of(path)[0]):
+        return read_array(path, fs, unit)
     if _is_wfdb(path):
         return _read_wfdb(path)
     if path.is_dir():
