@@ -344,6 +344,10 @@ _NOTES = dict(  # first words of notes: what they are called in the summary
     several='several rhythms of one group',
     patient='patient in several published folds',
     version='may be another version of a tracing',
+    statement='class is what a machine or reader stated',
+    padding='zeros at the ends left out',
+    normal='sinus rhythm taken from a normal finding',
+    place='label known by its place alone',
     unit='unit not said, µV taken',
 )
 

@@ -62,7 +62,7 @@ class SplitConfig:
             raise EcgvisError(what, field='data.split.test_folds', expected='one or more folds')
 
 # %% ../../nbs/10_data/05_config.ipynb #e7998bc8
-_KINDS = ('auto', 'chapman', 'wfdb', 'ptbxl', 'files')
+_KINDS = ('auto', 'chapman', 'ptbxl', 'code15', 'wfdb', 'files')
 _SIGNALS = ('auto', 'raw', 'denoised')
 _is_rate = rule(lambda fs: fs == 0 or RATES[0] <= fs <= RATES[1], '50 to 20000 Hz, or 0')
 
@@ -82,7 +82,9 @@ class DataConfig:
         '', 'table that says whose each recording is: columns id and patient'
     )
     labels: UserPath = setting(
-        '', 'table of classes of any name: columns id (or file) and label, perhaps patient, split'
+        '',
+        'table of classes of any name: columns id (or file) and label, perhaps patient, split; '
+        'or `statements`: the rhythms that machine or reader stated',
     )
     file_fs: Annotated[float, _is_rate] = setting(
         0.0, 'sampling rate of text files and arrays that do not say it, Hz; 0: all say it'
@@ -117,10 +119,15 @@ class DataConfig:
     @property
     def told_apart(self) -> str:
         "The key of `CLASSES`: the classes of a table of labels, where there is one."
-        return 'labels' if self.labels else self.classes
+        return 'labels' if self.label_table else self.classes
+
+    @property
+    def label_table(self) -> str:
+        "The table of labels; empty where there is none, or where they are what was stated."
+        return '' if self.labels == 'statements' else self.labels
 
     def __post_init__(self) -> None:
-        if self.classes == 'labels' and not self.labels:
+        if self.classes == 'labels' and not self.label_table:
             expected = 'a table with columns id (or file) and label'
             raise EcgvisError('no table says the classes', None, 'data.labels', expected)
         if self.labels and not self.root:

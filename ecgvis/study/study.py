@@ -92,7 +92,8 @@ def data_key(
 
 def _lists(data: DataConfig) -> list[str]:
     "Digests of the tables that the settings name: lists of a published split, patients."
-    named = {name: getattr(data, name) for name in ('train_ids', 'test_ids', 'patients', 'labels')}
+    named = {name: getattr(data, name) for name in ('train_ids', 'test_ids', 'patients')}
+    named |= dict(labels=data.label_table)
     for name, file in named.items():
         if file and not Path(file).is_file():
             expected = 'a CSV, Excel or parquet file with a column of ids'
