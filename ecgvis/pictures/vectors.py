@@ -21,7 +21,7 @@ from scipy.interpolate import CubicSpline
 from ..data.recording import LEADS
 from .files import Picture
 from .names import Word
-from .page import SCALE, Page
+from .page import NODE, SCALE, Page
 from .pdf import Print, Stroke
 from .places import Arrangement, Place
 
@@ -248,15 +248,28 @@ def _half(word: Print) -> float:
 
 
 def _names(words: tuple[Print, ...], scale: np.ndarray) -> list[Word]:
-    "Names of leads among words, in pixels of the page."
+    "Names of leads, speed and gain among words, in pixels of the page."
     found = list[Word]()
     for word in words:
         lead = lead_of(word.text)
         if lead:
-            x, y = np.array([word.x, word.y]) * scale
             score = _DOUBTFUL if _has_neighbours(word, words) else _SURE
-            found.append(Word(lead, float(x), float(y), float(word.height * scale[1]), score))
+            found.append(_at(word, lead, score, scale))
+    text = ' '.join(word.text for word in words)
+    for said in _SCALES.finditer(text):
+        value = float(said[1].replace(',', '.'))
+        word = words[text.count(' ', 0, said.start())]
+        unit = 'mm/mV' if said[2].lower() == 'mv' else 'mm/s'
+        found.append(_at(word, f'{value:g} {unit}', _SURE, scale))
     return found
+
+
+_SCALES = re.compile(r'(\d+(?:[.,]\d+)?) ?mm ?/ ?(s|mV)', re.IGNORECASE)
+
+
+def _at(word: Print, meaning: str, score: float, scale: np.ndarray) -> Word:
+    x, y = np.array([word.x, word.y]) * scale
+    return Word(meaning, float(x), float(y), float(word.height * scale[1]), score)
 
 # %% ../../nbs/25_pictures/05_vectors.ipynb #09dbcaf1
 _MOST = 60e6  # pixels of a page
@@ -269,7 +282,7 @@ class Drawing(NamedTuple):
 
     page: Page
     ink: np.ndarray  # float32 [h, w], 0 to 1: traces and pulses alone
-    words: list[Word]  # printed names of leads
+    words: list[Word]  # printed names of leads, and scales such as 25 mm/s
     traces: list[np.ndarray]  # float64 [N, 2], px of the page: the very lines
 
 
@@ -286,23 +299,29 @@ def _page(picture: Picture, grid: Grid, scale: np.ndarray) -> Page | None:
     "A page at the scale of its grid; None where it would be larger than any paper."
     tall, wide = picture.pixels.shape[:2]
     pitch = np.array(grid.mm) * picture.dpi / 25.4  # px of the picture for a mm of paper
-    w, h = (math.ceil(n / one * SCALE) for n, one in zip((wide, tall), pitch))
-    if w * h > _MOST or min(w, h) < 16:
+    step = pitch / SCALE
+    seen = np.ceil(np.array([wide, tall]) / step).astype(int)
+    nodes = np.ceil(seen / NODE).astype(int) + 1
+    w, h = (NODE * (nodes - 1) + 1).tolist()
+    if w * h > _MOST:
         return None
-    pixels = cv2.resize(picture.pixels, (w, h), interpolation=cv2.INTER_AREA)
-    down, across = np.mgrid[: h // 16 + 1, : w // 16 + 1].astype(np.float32) * 16
-    positions = np.stack([across * pitch[0] / SCALE, down * pitch[1] / SCALE], axis=-1)
+    whole = cv2.resize(picture.pixels, seen.tolist(), interpolation=cv2.INTER_AREA)
+    half = np.array([(1, 0, 0.5), (0, 1, 0.5)])  # places are those of the middles of pixels
+    pixels = cv2.warpAffine(whole, half, (w, h), borderValue=(255, 255, 255))
+    across, down = np.meshgrid(*(np.arange(n) * NODE for n in nodes))
+    inside = (np.arange(w) <= seen[0])[None] & (np.arange(h) <= seen[1])[:, None]
     x, y = np.array(grid.crossing) * scale
     return Page(
         pixels,
-        inside=np.ones((h, w), bool),
+        inside,
         crossing=(float(x), float(y)),
-        positions=positions.astype(np.float32),
+        positions=(np.stack([across, down], -1) * step - 0.5).astype(np.float32),
         pitch=(float(pitch[0]), float(pitch[1])),
         angle=0.0,
         bend=0.0,
         contrast=1.0,
         picture=picture,
+        covered=1.0,
     )
 
 
