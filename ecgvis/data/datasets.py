@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..core import EcgvisError, progress
 from .arrays import array_kind, list_array
-from .files import parse_age, parse_sex, read_header
+from .files import is_picture, parse_age, parse_sex, read_header
 from .formats import format_of, read_format
 from .labels import with_labels
 from .recording import GROUP_OF, REASONS, RHYTHMS, BadRecording
@@ -377,14 +377,30 @@ def _is_loose(path: Path) -> bool:
     "Whether a file is a recording of its own, other than a WFDB record."
     if path.suffix.lower() in _WFDB_FILES:
         return False
+    if is_picture(path):
+        return True
     try:
         return bool(format_of(path)) or is_table(path)
     except (OSError, BadRecording):
         return False
 
 
+def _is_export(path: Path) -> bool:
+    "Whether a file is an export of a hospital."
+    return path.suffix.lower() != '.csv' and not is_picture(path) and _is_loose(path)
+
+
+def _without_prints(loose: list[Path], rows: list[dict[str, Any]]) -> list[Path]:
+    "The files that are no print of another recording: a picture of its name in its folder."
+    there = {Path(r['path']).with_suffix('') for r in rows}
+    there |= {f.with_suffix('') for f in loose if not is_picture(f)}
+    return [f for f in loose if not is_picture(f) or f.with_suffix('') not in there]
+
+
 def _loose_row(path: Path, keep: Sequence[str]) -> dict[str, Any]:
     "A file as a row of the data set."
+    if is_picture(path):
+        return _row(path.stem, path, [], 'picture')
     form = format_of(path)
     if not form:
         return _row(path.stem, path, [], 'csv')
@@ -420,6 +436,7 @@ def _load_files(root: Path, signal: str, keep: Sequence[str]) -> list[dict[str, 
     rows = [row for folder, files in tree for row in _wfdb_rows(folder, files, keep)]
     arrays = [f for folder, files in tree for name in files if _is_array(f := folder / name)]
     loose = [f for folder, files in tree for name in files if _is_loose(f := folder / name)]
+    loose = _without_prints(loose, rows)
     rows += progress(
         (_loose_row(f, keep) for f in loose), 'reading files', 'recordings', len(loose)
     )
@@ -577,12 +594,12 @@ def recognise(
             return kind
     tree = list(_walk(root))
     tables = any(_has_table(d, t) for d, files in tree for t in set(files) & set(_TABLES))
-    every = (folder / f for folder, files in tree for f in files)
-    if not tables and any(f.suffix.lower() != '.csv' and _is_loose(f) for f in every):
+    every = [folder / f for folder, files in tree for f in files]
+    if not tables and any(_is_export(f) for f in every):
         return 'files'
     if not tables and any(f.endswith('.hea') for _, files in tree for f in files):
         return 'wfdb'
-    if not tables and any(_is_array(d / f) for d, files in tree for f in files):
+    if not tables and any(_is_array(f) or is_picture(f) for f in every):
         return 'files'
     raise _no_dataset(root, tree)
 
