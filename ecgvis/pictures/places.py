@@ -232,7 +232,8 @@ def _wrong(
 # %% ../../nbs/25_pictures/35_places.ipynb #27fb7fb7
 def _offset(tops: np.ndarray, bases: np.ndarray) -> float:
     "mm from names down to their baselines."
-    shifts = np.arange(-14, 14.1, 0.25)
+    reach = max(14.0, 0.55 * float(np.median(np.diff(np.sort(bases), prepend=0.0))))
+    shifts = np.arange(-reach, reach + 0.1, 0.25)
     near = abs(tops[None, :, None] + shifts[:, None, None] - bases).min(2)
     merit = np.exp(-((near / 1.5) ** 2)).sum(1) - 0.01 * abs(shifts)
     return float(shifts[merit.argmax()])
