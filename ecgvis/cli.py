@@ -137,7 +137,10 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     own = ', '.join(STUDY_FILES)
     text = f'study file (YAML), or one of the package: {own}; without it the embedded default'
     parser.add_argument('file', nargs='?', help=text)
-    text = 'folder of recordings: Chapman-Shaoxing, WFDB or PTB-XL; without it they are simulated'
+    text = (
+        'folder of recordings: Chapman-Shaoxing, PTB-XL, CODE-15%%, MIMIC-IV-ECG, WFDB, or files '
+    )
+    text += 'of any kind with --labels; without it they are simulated'
     parser.add_argument('--data', metavar='FOLDER', help=text)
     text = 'let class A join class B, such as SR=SB; repeatable'
     parser.add_argument('--merge', action='append', metavar='A=B', help=text)
@@ -145,6 +148,7 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--layouts', type=_name('--layouts', LAYOUTS), nargs='+', metavar='NAME', help=text
     )
+    _reading_options(parser)
     for group, kind in _groups().items():
         for name in _OF_STUDY[group]:
             _add_setting(parser, kind, name)
@@ -166,7 +170,7 @@ def study_of(args: Args) -> Any:
     study = load_study(args.file) if args.file else Study()
     chosen = lambda group: {n: getattr(args, n) for n in _OF_STUDY[group]}
     given = lambda values: {k: v for k, v in values.items() if v is not None}
-    data = given(chosen('DataConfig'))
+    data = given(chosen('DataConfig')) | {f'file_{k}': v for k, v in _reading(args).items()}
     if args.data:
         data['root'] = str(Path(args.data).expanduser())
     if args.merge:

@@ -26,7 +26,7 @@ from .files import read_recording
 from .padding import recorded
 from .recording import GROUPS, LEADS, REASONS, RHYTHMS, BadRecording, Recording
 from .tables import patients_note, patients_text
-from .windows import Window, cut_windows, list_windows, windows_of
+from .windows import Window, cut_windows, list_windows, said_of, windows_of
 
 # %% ../../nbs/10_data/30_audit.ipynb #7a237f2b
 _LEAST = 1.0  # s that there must be of what is padded
@@ -276,11 +276,13 @@ def examine_windows(
     starts: Sequence[float],  # of its windows, s, as of `list_windows`
     seconds: float = 10.0,  # length wanted
     fs: float = 500.0,  # rate wanted, Hz
+    unit: str | None = None,  # as of `examine`
+    rate: float | None = None,  # as of `examine`
     pad: bool = False,  # let a shorter one end without a trace
 ) -> Iterator[Examined]:  # one for each window
     "Read one file, and check each of its windows."
     try:
-        recording = read_recording(path, check=False)
+        recording = read_recording(path, rate, unit, check=False)
     except BadRecording as e:
         yield from [Examined(None, e.reason, e.line, start=start) for start in starts]
         return
@@ -359,12 +361,14 @@ def examine_rows(
 ) -> Iterator[tuple[_Row, Examined]]:
     "Each row with what came of it; where rows are windows of one file, it is read once."
     if window != 'all':
-        yield from ((row, examine(row['path'], window=window, **options)) for row in rows)
+        for row in rows:
+            yield row, examine(row['path'], window=window, **said_of(row), **options)
         return
     for path, some in groupby(rows, itemgetter('path')):
         same = list(some)
         starts = [row['start'] for row in same]
-        yield from zip(same, examine_windows(path, starts, **options), strict=True)
+        found = examine_windows(path, starts, **said_of(same[0]), **options)
+        yield from zip(same, found, strict=True)
 
 
 def examine_all(
@@ -414,6 +418,10 @@ _NOTES = dict(  # first words of notes: what they are called in the summary
     several='several rhythms of one group',
     patient='patient in several published folds',
     version='may be another version of a tracing',
+    statement='class is what a machine or reader stated',
+    padding='zeros at the ends left out',
+    normal='sinus rhythm taken from a normal finding',
+    place='label known by its place alone',
     unit='unit not said, µV taken',
 )
 

@@ -6,12 +6,13 @@
 __all__ = ['CLASSES', 'WINDOWS', 'check_merge', 'SplitConfig', 'DataConfig', 'split_text']
 
 # %% ../../nbs/10_data/05_config.ipynb #c20dd708
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from ..config import UserPath, one_of, setting, settings
+from ..config import UserPath, one_of, rule, setting, settings
 from ..core import EcgvisError, did_you_mean
-from .recording import GROUPS, RHYTHMS
+from .recording import GROUPS, RATES, RHYTHMS, UNITS
 
 # %% ../../nbs/10_data/05_config.ipynb #ec6df387
 CLASSES: dict[str, tuple[str, tuple[str, ...]]] = dict(  # the column of the index, its values
@@ -61,9 +62,14 @@ class SplitConfig:
             raise EcgvisError(what, field='data.split.test_folds', expected='one or more folds')
 
 # %% ../../nbs/10_data/05_config.ipynb #e7998bc8
-_KINDS = ('auto', 'chapman', 'wfdb', 'ptbxl', 'files')
+_KINDS = ('auto', 'chapman', 'ptbxl', 'code15', 'mimic', 'wfdb', 'files')
 _SIGNALS = ('auto', 'raw', 'denoised')
 WINDOWS = ('first', 'middle', 'cleanest', 'all')
+_is_rate = rule(lambda fs: fs == 0 or RATES[0] <= fs <= RATES[1], '50 to 20000 Hz, or 0')
+
+
+# settings that came later, with their defaults
+_LATER: dict[str, Any] = dict(file_fs=0.0, file_unit='', window='first', pad=False)
 
 
 @settings('data')
@@ -77,7 +83,15 @@ class DataConfig:
         '', 'table that says whose each recording is: columns id and patient'
     )
     labels: UserPath = setting(
-        '', 'table of classes of any name: columns id (or file) and label, perhaps patient, split'
+        '',
+        'table of classes of any name: columns id (or file) and label, perhaps patient, split; '
+        'or `statements`: the rhythms that machine or reader stated',
+    )
+    file_fs: Annotated[float, _is_rate] = setting(
+        0.0, 'sampling rate of text files and arrays that do not say it, Hz; 0: all say it'
+    )
+    file_unit: Annotated[str, one_of(('', *UNITS))] = setting(
+        '', 'unit of text files and arrays that do not say it; empty: all say it'
     )
     simulate: int = setting(
         3000, 'recordings to simulate where there is no folder', ge=1, le=10_000_000
@@ -103,12 +117,22 @@ class DataConfig:
     compress: bool = setting(False, 'a third of the room; reading takes several times as long')
 
     @property
+    def asked(self) -> dict[str, Any]:
+        "All settings, those of `_LATER` only where they are not at their defaults."
+        return {k: v for k, v in asdict(self).items() if k not in _LATER or v != _LATER[k]}
+
+    @property
     def told_apart(self) -> str:
         "The key of `CLASSES`: the classes of a table of labels, where there is one."
-        return 'labels' if self.labels else self.classes
+        return 'labels' if self.label_table else self.classes
+
+    @property
+    def label_table(self) -> str:
+        "The table of labels; empty where there is none, or where they are what was stated."
+        return '' if self.labels == 'statements' else self.labels
 
     def __post_init__(self) -> None:
-        if self.classes == 'labels' and not self.labels:
+        if self.classes == 'labels' and not self.label_table:
             expected = 'a table with columns id (or file) and label'
             raise EcgvisError('no table says the classes', None, 'data.labels', expected)
         if self.labels and not self.root:

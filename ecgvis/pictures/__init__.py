@@ -11,7 +11,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        'files': ['Picture', 'Stroke'],
+        'pdf': ['Print', 'Stroke'],
+        'files': ['PICTURES', 'Picture', 'is_picture', 'load_pictures'],
+        'vectors': ['Drawing', 'snap', 'trace_strokes', 'vector_page'],
         'page': ['SCALE', 'Page'],
         'names': ['Word'],
         'places': ['Arrangement', 'Place'],

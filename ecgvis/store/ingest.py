@@ -20,6 +20,7 @@ import xxhash
 
 from ..core import FORMATS, EcgvisError, cores, disk_errors, progress, workers
 from ..data import audit
+from ..data.arrays import part_of
 from ..data.recording import LEADS
 from ..data.windows import check_window, list_windows
 from .codec import VERSION, encode, metadata, seal, with_metadata
@@ -59,10 +60,15 @@ def stamp(path: str | Path) -> str:
     start = f'{FORMATS["prepare"]}|{path}'
     lines = _signal_lines(path) if path.suffix == '.hea' else []
     if not lines:
-        return f'{start}|{_file_stamp(path)}'
+        return f'{start}|{_file_stamp(part_of(path)[0])}'
     said = xxhash.xxh3_64_hexdigest(to_key('\n'.join(lines)))
     names = dict.fromkeys(line.split()[0] for line in lines[1:])
     return '|'.join([start, said, *(_file_stamp(path.parent / name) for name in names)])
+
+
+def _stamp_of(row: _Row) -> str:
+    "The stamp of a row's files, and what was said of them where they do not say it."
+    return '|'.join([stamp(row['path']), *(f'{k}={v}' for k, v in audit.said_of(row).items())])
 
 
 def _facts(row: _Row) -> str:
@@ -102,17 +108,19 @@ class _Choices(NamedTuple):
 def _ingest(row: _Row, *choices: Any) -> _Outcome:
     "Read, check and encode one recording of the dataset; without a record where it is excluded."
     how = _Choices(*choices)
-    before = stamp(row['path'])
+    before = _stamp_of(row)
     options: dict[str, Any] = dict(seconds=how.seconds, fs=how.fs, window=how.window, pad=how.pad)
+    options |= audit.said_of(row)
     return _encoded(row, before, audit.examine(row['path'], **options), how)
 
 
 def _ingest_windows(rows: list[_Row], how: _Choices) -> Iterator[_Outcome]:
     "The same for windows of one file, which is read once."
     path = rows[0]['path']
-    before = stamp(path)
+    before = _stamp_of(rows[0])
     starts = [row['start'] for row in rows]
-    found = audit.examine_windows(path, starts, how.seconds, how.fs, how.pad)
+    said = audit.said_of(rows[0])
+    found = audit.examine_windows(path, starts, how.seconds, how.fs, **said, pad=how.pad)
     for row, one in zip(rows, found, strict=True):
         yield _encoded(row, before, one, how)
 
@@ -248,8 +256,8 @@ def _settled(path: Path) -> dict[str, dict[str, Any]]:
 def _compare(ok: pd.DataFrame, said: dict[str, dict[str, Any]], stored: Iterable[str]) -> _Work:
     "Compare usable rows of a dataset with what a store says, and with the ids that it has."
     rows = {row['id']: row for row in ok.to_dict('records')}
-    stamps = {path: stamp(path) for path in {row['path'] for id, row in rows.items() if id in said}}
-    same = {id for id, r in rows.items() if id in said and said[id]['stamp'] == stamps[r['path']]}
+    stamps = {id: _stamp_of(row) for id, row in rows.items() if id in said}
+    same = {id for id, now in stamps.items() if said[id]['stamp'] == now}
     relabel = [rows[id] for id in rows if id in same and said[id].get('facts') != _facts(rows[id])]
     read = [row for id, row in rows.items() if id not in same]
     return _Work(sorted({*said, *stored} - set(rows)), read, relabel)

@@ -51,10 +51,8 @@ def prepare(
     kind = kind_of(root, config.kind, bool(config.labels))
     stored: dict[str, Any] = dict(fs=config.fs, seconds=config.seconds, compress=config.compress)
     stored |= dict(window=config.window, pad=config.pad)
-    columns = _columns(config)
-    listing = load_dataset(
-        root, kind, config.signal, config.patients, columns, labels=config.labels
-    )
+    said: dict[str, Any] = dict(fs=config.file_fs, unit=config.file_unit, labels=config.labels)
+    listing = load_dataset(root, kind, config.signal, config.patients, _columns(config), **said)
     config = _own_split(config, listing)
     if config.train_ids:
         listing = keep_split(listing, config)  # what no list names is not even read
@@ -79,12 +77,12 @@ _PEOPLE = ['id', 'patient', 'patient_known', 'age', 'sex', 'rhythm', 'source']
 def _columns(config: DataConfig) -> list[str]:
     "Columns of the data set's own table that the split asks for."
     own = [config.split.fold_column] * bool(config.split.test_folds)
-    return own + [config.ids_column] + ['split'] * bool(config.labels)
+    return own + [config.ids_column] + ['split'] * bool(config.label_table)
 
 
 def _own_split(config: DataConfig, listing: pd.DataFrame) -> DataConfig:
     "The settings with the split of a table of labels, where it has a column `split`."
-    own = config.labels and 'split' in listing
+    own = config.label_table and 'split' in listing
     if not own or config.train_ids or config.split.test_folds:
         return config
     said = sorted(set(listing['split'].fillna('')) - {''})
@@ -110,6 +108,8 @@ def _classes(
 def _choices(config: DataConfig) -> list[str]:
     "What the user chose about classes, in words for the report."
     told = [f'{a} merged into {b}' for a, b in config.merge.items()]
+    if config.labels and not config.label_table:
+        told.append('what the machine or a reader stated, by a vocabulary, checked by nobody')
     if config.drop_rare:
         told.append(f'classes with fewer than {config.min_per_class} recordings left out')
     return told

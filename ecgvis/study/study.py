@@ -72,21 +72,13 @@ def fingerprint(
     return digest(sorted(_listed(root, '', {(facts.st_dev, facts.st_ino)})))
 
 # %% ../../nbs/95_study/00_study.ipynb #61fe782d
-_LATER = dict(window='first', pad=False)  # they count only where they are not so
-
-
-def _chosen(data: DataConfig) -> dict[str, Any]:
-    "The settings of data; those that came later are left out where nothing is chosen."
-    return {k: v for k, v in asdict(data).items() if k not in _LATER or v != _LATER[k]}
-
-
 def data_key(
     data: DataConfig,
     folder: Path,  # of the prepared data
 ) -> str:
     "A digest of all that prepared data depend on."
     if not data.root:  # simulated: the settings say all, wherever the study lies
-        return digest(FORMATS['prepare'], _chosen(data), *_lists(data))
+        return digest(FORMATS['prepare'], data.asked, *_lists(data))
     root = Path(data.root)
     kept = folder / 'done.json'
     source = ''
@@ -94,13 +86,14 @@ def data_key(
         source = fingerprint(root)
     elif kept.exists():
         source = read_json(kept).get('source', '')
-    how = _chosen(data) | dict(root='elsewhere')
+    how = data.asked | dict(root='elsewhere')
     return digest(FORMATS['prepare'], how, source, *_lists(data))
 
 
 def _lists(data: DataConfig) -> list[str]:
     "Digests of the tables that the settings name: lists of a published split, patients."
-    named = {name: getattr(data, name) for name in ('train_ids', 'test_ids', 'patients', 'labels')}
+    named = {name: getattr(data, name) for name in ('train_ids', 'test_ids', 'patients')}
+    named |= dict(labels=data.label_table)
     for name, file in named.items():
         if file and not Path(file).is_file():
             expected = 'a CSV, Excel or parquet file with a column of ids'
