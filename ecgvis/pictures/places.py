@@ -303,7 +303,7 @@ def _jump(rows: Sequence[Row]) -> np.ndarray:
     there = _mean(seen, 0.5, 2.5) * _mean(seen, -2.5, -0.5)
     return (np.minimum(1, clear) * there).mean(0)
 
-# %% ../../nbs/25_pictures/35_places.ipynb #28d60b66
+# %% ../../nbs/25_pictures/35_places.ipynb #309aaa8c
 _USUAL = {4: (62.5,), 3: (83.3, 62.5), 2: (125.0,), 1: (250.0,)}  # mm of a strip
 
 
@@ -358,6 +358,14 @@ def _edge(word: Word, side: int) -> float:
     return (word.x + side * wide * word.height / 2) / SCALE
 
 
+def _beside(pulse: Pulse, lefts: np.ndarray, rights: np.ndarray) -> np.ndarray:
+    "What a pulse says of strips that begin and end at these mm: it is just before or after them."
+    before = lefts - pulse.left / FINE - pulse.width
+    after = pulse.left / FINE - rights
+    between = np.maximum(before, after)
+    return np.where(between < 0, -3.0, 0.4 * np.exp(-((between / 2) ** 2)))
+
+
 def columns_of(fit: Fit, signs: Signs, pulse: Pulse | None) -> Columns:
     "The columns that names and ink agree upon."
     count = len(fit.form.columns)
@@ -373,8 +381,7 @@ def columns_of(fit: Fit, signs: Signs, pulse: Pulse | None) -> Columns:
         prior = 0 * lengths
     prior = prior - ((lefts + 1.5 - first) / 25) ** 2
     if pulse is not None:
-        after = lefts - pulse.left / FINE - pulse.width
-        prior = prior + np.where(after < 0, -3.0, 0.4 * np.exp(-((after / 2) ** 2)))
+        prior = prior + _beside(pulse, lefts, lefts + count * lengths)
     return _find_columns(signs, lefts, lengths, prior, count)
 
 # %% ../../nbs/25_pictures/35_places.ipynb #7d08194c
@@ -508,7 +515,7 @@ def _rhythm(
         found.append((name, row))
     return found, notes
 
-# %% ../../nbs/25_pictures/35_places.ipynb #11df6a8f
+# %% ../../nbs/25_pictures/35_places.ipynb #d5d28ae1
 def _refuse(page: Page, what: str, expected: str, remedy: str | None = None) -> BadRecording:
     "A page whose layout cannot be read."
     return BadRecording(
@@ -562,10 +569,10 @@ def find_places(
         raise _refuse(page, f'{_spoken(words)}, not their rows of traces', 'a row for each name')
     count = len(names.form.columns)
     pulse = find_pulse(fine, rows, 0, (names.left + 22) * FINE)
-    columns = columns_of(names, _signs(fine, rows), pulse[0] if pulse else None)
     if pulse is None:
-        end = (columns.left + count * columns.across) * FINE
-        pulse = find_pulse(fine, rows, end - 2 * FINE, end + 24 * FINE)
+        last = names.left + (count - 0.6) * (names.across or 250)
+        pulse = find_pulse(fine, rows, last * FINE, fine.shape[1])
+    columns = columns_of(names, _signs(fine, rows), pulse[0] if pulse else None)
     rhythm, notes = _rhythm(fine, names, rows, all_rows, columns)
     scales = _gain(words, pulse, gain), _speed(words, pulse, speed, columns.across, count)
     return _arranged(page, names, rows, rhythm, columns, scales, notes)
