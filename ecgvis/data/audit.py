@@ -345,6 +345,9 @@ _NOTES = dict(  # first words of notes: what they are called in the summary
     patient='patient in several published folds',
     version='may be another version of a tracing',
     statement='class is what a machine or reader stated',
+    padding='zeros at the ends left out',
+    normal='sinus rhythm taken from a normal finding',
+    place='label known by its place alone',
     unit='unit not said, µV taken',
 )
 

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from ..core import EcgvisError, progress
+from .arrays import array_kind, list_array
 from .files import parse_age, parse_sex, read_header
 from .formats import format_of, read_format
 from .labels import with_labels
@@ -397,10 +398,26 @@ def _loose_row(path: Path, keep: Sequence[str]) -> dict[str, Any]:
     return _row(path.stem, path, [], form, **known)
 
 
+def _is_array(path: Path) -> bool:
+    "Whether a file holds recordings as NumPy or HDF5."
+    return path.suffix.lower() in ('.npy', '.hdf5', '.h5', '.hdf') and bool(array_kind(path))
+
+
+def _array_rows(path: Path) -> list[dict[str, Any]]:
+    "The recordings of an array as rows of the data set."
+    kind = array_kind(path)
+    try:
+        found = list_array(path)
+    except BadRecording as e:
+        return [_row(path.stem, path, [], kind, e.reason, e.line)]
+    return [_row(id, at, [], kind, samples=found.samples) for id, at in zip(found.ids, found.paths)]
+
+
 def _load_files(root: Path, signal: str, keep: Sequence[str]) -> list[dict[str, Any]]:
     "A row for each recording at or below `root`, of whatever kind."
     tree = list(_walk(root))
     rows = [row for folder, files in tree for row in _wfdb_rows(folder, files, keep)]
+    arrays = [f for folder, files in tree for name in files if _is_array(f := folder / name)]
     loose = [f for folder, files in tree for name in files if _is_loose(f := folder / name)]
     rows += progress(
         (_loose_row(f, keep) for f in loose), 'reading files', 'recordings', len(loose)
@@ -409,18 +426,81 @@ def _load_files(root: Path, signal: str, keep: Sequence[str]) -> list[dict[str, 
     for r in (r for r in rows if r['source'] != 'wfdb'):
         path = Path(r['path'])
         r['id'] = path.stem if often[path.with_suffix('')] == 1 else path.name
+    rows += [row for f in arrays for row in _array_rows(f)]
     return _by_folder(_unique_ids(rows, root), root)
+
+# %% ../../nbs/10_data/20_datasets.ipynb #8a4eb840
+_EXAMS = ('exam_id', 'age', 'is_male', 'SB', 'ST', 'AF', 'normal_ecg')
+_CODE15 = dict(SB='SB', ST='ST', AF='AFIB')  # columns of the table: rhythms
+_TRUE = dict.fromkeys(('true', '1', '1.0'), True) | dict.fromkeys(('false', '0', '0.0', ''), False)
+
+
+def _exam_row(
+    row: dict[str, str],  # of the table
+    files: dict[str, str],  # path by exam
+    root: Path,  # the data set
+    **kept: Any,  # more of the row
+) -> dict[str, Any]:
+    "One row of exams.csv as a row of the data set."
+    id = row['exam_id']
+    said = {c: _TRUE.get(row[c].lower()) for c in (*_CODE15, 'normal_ecg')}
+    codes = [rhythm for c, rhythm in _CODE15.items() if said[c]]
+    normal = not codes and bool(said['normal_ecg'])
+    reason = detail = ''
+    if odd := [c for c in said if said[c] is None]:
+        reason, detail = 'unknown rhythm code', f'{odd[0]} is {row[odd[0]]!r}; correct the table'
+    if id not in files:
+        part = row.get('trace_file') or 'the part with this exam'
+        reason, detail = 'no signal file', f'{part} is missing, or has no such exam; fetch it'
+    sex = {True: 'male', False: 'female'}.get(_TRUE.get(row['is_male'].lower()), '')
+    known = dict(age=parse_age(row['age']), sex=sex if row['is_male'] else '') | kept
+    path = files.get(id, root / (row.get('trace_file') or id))
+    found = _row(id, path, codes or ['SR'] * normal, 'code15', reason, detail, **known)
+    if normal and not reason:
+        found['detail'] = 'normal: sinus rhythm is taken, since the exam is found normal'
+    return found
+
+
+def _load_code15(root: Path, signal: str, keep: Sequence[str]) -> list[dict[str, Any]]:
+    "The rows of CODE-15% as published on Zenodo."
+    file = root / 'exams.csv'
+    table = name_columns(read_texts(file), _EXAMS, file)
+    parts = [f for d, files in _walk(root) for name in files if _is_array(f := d / name)]
+    every = [_array_rows(f) for f in progress(parts, 'listing exams', 'files')]
+    files = {r['id']: r['path'] for rows in every for r in rows if not r['reason'] or r['samples']}
+    more = zip(table.to_dict('records'), _kept(table, keep), strict=True)
+    rows = [_exam_row(r, files, root, **kept) for r, kept in more]
+    rows = _listed_twice(rows, 'exams.csv')
+    detail = 'not listed in exams.csv; add a row for it'
+    listed = set(table['exam_id'])
+    for r in (r for rows in every for r in rows if r['id'] not in listed):
+        rows.append(_row(r['id'], r['path'], [], 'code15', 'not listed', detail))
+    return rows
 
 # %% ../../nbs/10_data/20_datasets.ipynb #343c9265
 _LOADERS: dict[str, Callable[[Path, str, Sequence[str]], list[dict[str, Any]]]] = dict(
-    chapman=_load_chapman, ptbxl=_load_ptbxl, wfdb=_load_wfdb, files=_load_files
+    chapman=_load_chapman,
+    ptbxl=_load_ptbxl,
+    code15=_load_code15,
+    wfdb=_load_wfdb,
+    files=_load_files,
 )
-_TABLES = {'Diagnostics.xlsx': 'chapman', 'ptbxl_database.csv': 'ptbxl'}
+_TABLES = {'Diagnostics.xlsx': 'chapman', 'ptbxl_database.csv': 'ptbxl', 'exams.csv': 'code15'}
+_COMMON = {'exams.csv': 'exam_id'}  # names that others use too: a column that tells ours
+
+
+def _has_table(folder: Path, name: str) -> bool:
+    "Whether the table of a published data set lies in a folder."
+    file = folder / name
+    if not file.is_file():
+        return False
+    with open(file, encoding='utf-8', errors='replace') as f:
+        return name not in _COMMON or _COMMON[name] in f.readline(4096).replace('"', '').split(',')
 
 
 def recognise(
     root: str | Path,  # a folder
-) -> str:  # chapman, ptbxl, wfdb or files
+) -> str:  # chapman, ptbxl, code15, wfdb or files
     "The kind of data set in a folder."
     root = Path(root)
     what = 'a folder of recordings'
@@ -430,29 +510,33 @@ def recognise(
         remedy = f'pass {root.parent}'
         raise EcgvisError('is a file, not a folder', root, expected=what, remedy=remedy)
     for table, kind in _TABLES.items():
-        if (root / table).is_file():
+        if _has_table(root, table):
             return kind
     tree = list(_walk(root))
-    tables = any(set(files) & set(_TABLES) for _, files in tree)
+    tables = any(_has_table(d, t) for d, files in tree for t in set(files) & set(_TABLES))
     every = (folder / f for folder, files in tree for f in files)
     if not tables and any(f.suffix.lower() != '.csv' and _is_loose(f) for f in every):
         return 'files'
     if not tables and any(f.endswith('.hea') for _, files in tree for f in files):
         return 'wfdb'
+    if not tables and any(_is_array(d / f) for d, files in tree for f in files):
+        return 'files'
     raise _no_dataset(root, tree)
 
 # %% ../../nbs/10_data/20_datasets.ipynb #37c8f6cb
 def _no_dataset(root: Path, tree: list[tuple[Path, list[str]]]) -> EcgvisError:
     """What to say where `root` itself is no data set: the data sets below or above it, or what was
     looked for."""
-    looked = 'Diagnostics.xlsx (Chapman-Shaoxing), ptbxl_database.csv (PTB-XL)'
-    looked += ', .hea headers (WFDB) or exports of hospitals at any depth'
+    looked = (
+        'Diagnostics.xlsx (Chapman-Shaoxing), ptbxl_database.csv (PTB-XL), exams.csv (CODE-15%)'
+    )
+    looked += ', .hea headers (WFDB), arrays or exports of hospitals at any depth'
     if sets := _sets_below(root, tree):
         what = 'holds several data sets, or one in a folder below'
         remedy = f'pass one of: {", ".join(sets[:10])}'
         return EcgvisError(what, root, expected='one data set', remedy=remedy)
     up = root.absolute().parent
-    if any((up / t).is_file() for t in _TABLES):
+    if any(_has_table(up, t) for t in _TABLES):
         return EcgvisError('is a part of a data set', root, expected=looked, remedy=f'pass {up}')
     what = 'no data set found' if any(files for _, files in tree) else 'the folder is empty'
     return EcgvisError(what, root, expected=looked, remedy='check the path')
@@ -460,7 +544,7 @@ def _no_dataset(root: Path, tree: list[tuple[Path, list[str]]]) -> EcgvisError:
 
 def _sets_below(root: Path, tree: list[tuple[Path, list[str]]]) -> list[str]:
     "Folders below `root` that hold a table, or headers outside of such a folder."
-    tables = {folder for folder, files in tree if set(files) & set(_TABLES)}
+    tables = {d for d, files in tree for t in set(files) & set(_TABLES) if _has_table(d, t)}
     headers = set()
     for folder, files in tree:
         if folder != root and any(f.endswith('.hea') for f in files):
@@ -510,7 +594,9 @@ def kind_of(
     return kind
 
 # %% ../../nbs/10_data/20_datasets.ipynb #4d146e78
-_UNSAID = ('csv', 'chapman', 'chapman-denoised')  # sources that may not say rate or unit
+# sources that may not say rate or unit
+_UNSAID = ('csv', 'chapman', 'chapman-denoised', 'numpy', 'hdf5', 'code15')
+_DOCUMENTED = dict(code15=(400.0, 'mV'))  # kinds of data sets whose documents say them
 
 
 def _with_reading(dataset: pd.DataFrame, fs: float, unit: str) -> pd.DataFrame:
@@ -545,7 +631,7 @@ def _by_statements(dataset: pd.DataFrame) -> pd.DataFrame:
 # %% ../../nbs/10_data/20_datasets.ipynb #8ef47d4c
 def load_dataset(
     root: str | Path,  # the folder of the data set
-    kind: str = 'auto',  # auto, chapman, wfdb, ptbxl, files
+    kind: str = 'auto',  # auto, chapman, ptbxl, code15, wfdb, files
     signal: str = 'auto',  # Chapman-Shaoxing only: auto, raw or denoised
     patients: str | Path = '',  # table that says whose each recording is: columns id and patient
     keep: Sequence[str] = (),  # columns of the data set's own table to keep, as text
@@ -564,7 +650,8 @@ def load_dataset(
     table = pd.DataFrame(_LOADERS[found](root, signal, more), columns=[*_COLUMNS, *more])
     if table.empty:
         raise EcgvisError('the data set lists no recordings', root, remedy='check the path')
-    table = _with_reading(table, fs, unit)
+    documented = _DOCUMENTED.get(found, (0.0, ''))
+    table = _with_reading(table, fs or documented[0], unit or documented[1])
     if stated:
         table = _by_statements(table.fillna({STATED: ''}))
     elif labels:

@@ -15,6 +15,7 @@ import numpy as np
 import wfdb
 
 from ..core import EcgvisError, disk_errors
+from .arrays import array_kind, part_of, read_array
 from .checks import check_amplitude, doubts, glance
 from .formats import format_of, read_format
 from .leads import standard_leads
@@ -407,7 +408,8 @@ def _read_wfdb(path: Path) -> Recording:
     )
 
 # %% ../../nbs/10_data/10_files.ipynb #5434fd7a
-_READ = 'CSV or text, WFDB, DICOM, SCP-ECG, HL7 aECG, MUSE or Philips XML, EDF, BDF, ISHNE'
+_READ = 'CSV or text, WFDB, DICOM, SCP-ECG, HL7 aECG, MUSE or Philips XML, EDF, BDF, ISHNE, '
+_READ += 'NumPy, HDF5'
 
 
 def _is_wfdb(path: Path) -> bool:
@@ -419,7 +421,9 @@ def _is_wfdb(path: Path) -> bool:
 
 
 def _read_any(path: Path, fs: float | None, unit: str | None) -> Recording:
-    "Read a file by what it holds; rate and unit are those of a text."
+    "Read a file by what it holds; rate and unit are those of a text or an array."
+    if array_kind(part_of(path)[0]):
+        return read_array(path, fs, unit)
     if _is_wfdb(path):
         return _read_wfdb(path)
     if path.is_dir():

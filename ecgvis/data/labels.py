@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..core import EcgvisError
 from .files import parse_age, parse_sex
-from .tables import is_patient_name, patient_of, plain_name, read_texts
+from .tables import is_patient_name, patient_of, plain_name, read_texts, whole_text
 
 # %% ../../nbs/10_data/18_labels.ipynb #cb4e369f
 _END = re.compile(r'\.[A-Za-z]\w{1,4}$')  # of the name of a file
@@ -52,6 +52,26 @@ def _which(
         if (said != '').sum() > (best != '').sum():
             best, names = said, table[c]
     return best, names
+
+# %% ../../nbs/10_data/18_labels.ipynb #fbe1baf1
+def _places(dataset: pd.DataFrame) -> list[str]:
+    "The ids of the recordings of one array without names, in order; none where there are others."
+    paths = [str(path).rpartition('#') for path in dataset['path']]
+    same = len({file for file, _, _ in paths}) == 1 and all(mark for _, mark, _ in paths)
+    plain = [str(id).endswith(f'#{k}') for k, id in enumerate(dataset['id'])]
+    return list(dataset['id']) if same and all(plain) else []
+
+
+def _by_place(table: pd.DataFrame, columns: Sequence[str], ids: Sequence[str]) -> pd.Series:
+    "The id that each row of a table means by its place, empty where places say nothing."
+    if len(table) != len(ids) or not ids:
+        return pd.Series('', table.index)
+    for c in columns:
+        numbers = [int(v) if v.isdecimal() else -1 for v in table[c].map(whole_text)]
+        for first in (0, 1):
+            if sorted(numbers) == list(range(first, first + len(ids))):
+                return pd.Series([ids[k - first] for k in numbers], table.index)
+    return pd.Series(ids, table.index)
 
 # %% ../../nbs/10_data/18_labels.ipynb #b0138d5a
 _LABEL = ('label', 'labels', 'class', 'classes', 'classname', 'diagnosis', 'target', 'rhythm')
@@ -139,6 +159,9 @@ def with_labels(
     root, name = Path(root).absolute(), Path(file).name
     others = [c for c in table.columns if c != column]
     ids, named = _which(table, others, _by_name(dataset, root))
+    by_place = not (ids != '').any()
+    if by_place:
+        ids = named = _by_place(table, others, _places(dataset))
     if not (ids != '').any():
         what = f'it names no recording, such as {min(dataset["id"], default="")}'
         raise EcgvisError(what, file, 'data.labels', 'columns id (or file) and label')
@@ -148,6 +171,9 @@ def with_labels(
         rows.setdefault(id, []).append(record)
     found = [_labelled(row, rows.get(row['id'], []), column, name) for row in _rows(dataset)]
     kept = [c for c in keep if c in table]
+    for row in found if by_place else ():
+        note = f'place: its row in {name} is known by its place alone'
+        row['detail'] = '; '.join(filter(None, (row['detail'], note)))
     for row in found:
         row |= {c: rows[row['id']][0][c] for c in kept if row['id'] in rows}
     lost = [k for k, id in enumerate(ids) if not id and any(records[k].values())]

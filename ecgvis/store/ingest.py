@@ -19,6 +19,7 @@ import xxhash
 
 from ..core import FORMATS, EcgvisError, cores, disk_errors, progress, workers
 from ..data import audit
+from ..data.arrays import part_of
 from ..data.recording import LEADS
 from .codec import VERSION, encode, metadata, seal, with_metadata
 from .environment import Change, EmptyStore, Opened
@@ -56,7 +57,7 @@ def stamp(path: str | Path) -> str:
     start = f'{FORMATS["prepare"]}|{path}'
     lines = _signal_lines(path) if path.suffix == '.hea' else []
     if not lines:
-        return f'{start}|{_file_stamp(path)}'
+        return f'{start}|{_file_stamp(part_of(path)[0])}'
     said = xxhash.xxh3_64_hexdigest(to_key('\n'.join(lines)))
     names = dict.fromkeys(line.split()[0] for line in lines[1:])
     return '|'.join([start, said, *(_file_stamp(path.parent / name) for name in names)])

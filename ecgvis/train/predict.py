@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ..core import EcgvisError, read_json
+from ..data.arrays import part_of
 from ..data.audit import standard_signal
 from ..data.datasets import load_dataset, recognise
 from ..data.files import read_recording
@@ -240,7 +241,7 @@ def _is_dataset(folder: Path) -> bool:
 
 def _others(folder: Path, files: Iterable[str], told: tuple[str, ...]) -> dict[str, list[str]]:
     "Files that are no recordings, and not told otherwise."
-    known = {str(Path(file).absolute()) for file in files}
+    known = {str(part_of(file)[0].absolute()) for file in files}
     names = []
     for p in sorted(folder.rglob('*')):
         name = p.relative_to(folder)
