@@ -105,8 +105,9 @@ def _answers(dark: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         chance = out[:-1].softmax(0)[:-1]
     return chance.numpy(), np.exp(out[-1].numpy().clip(-1, 3))
 
-# %% ../../nbs/25_pictures/30_names.ipynb #e0c5c375
+# %% ../../nbs/25_pictures/30_names.ipynb #1a96e362
 _SURE = 0.35  # of an answer that counts
+_OTHER = 0.1  # of another name that a word may be
 
 
 def _widths(lead: str) -> float:
@@ -122,24 +123,30 @@ def _overlap(a: Word, b: Word) -> bool:
     return abs(a.x - b.x) < max(0.75 * wide, SCALE) and abs(a.y - b.y) < 0.6 * (a.height + b.height)
 
 
+def _word(chance: np.ndarray, tall: np.ndarray, y: int, x: int) -> list[Word]:
+    "What stands at a cell: the likeliest word first, then others that it may be."
+    near = np.s_[:, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+    each = chance[near]
+    order = np.argsort(-each.sum((1, 2)))
+    weight = each[order[0]]
+    ys, xs = np.mgrid[near[1:]]
+    across, down = (float(np.average(at, weights=weight)) + 0.5 for at in (xs, ys))
+    at = across * SCALE - 0.5, down * SCALE - 0.5
+    height = float(np.average(tall[near[1:]], weights=weight)) * SCALE
+    sure = 0.5 * (each.max((1, 2)) + np.minimum(1, each.sum((1, 2)) / 6))
+    others = [c for c in order[1:] if sure[c] > _OTHER]
+    return [Word(CLASSES[c], *at, height, float(sure[c])) for c in (order[0], *others)]
+
+
 def _words(chance: np.ndarray, tall: np.ndarray) -> list[Word]:
     "Words out of the answers of all cells."
-    best = chance.max(0)
+    best = chance.sum(0)
     top = (best == cv2.dilate(best, np.ones((3, 3), np.uint8))) & (best > _SURE)
-    found = list[Word]()
-    for y, x in np.argwhere(top):
-        lead = CLASSES[int(chance[:, y, x].argmax())]
-        near = np.s_[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
-        weight = chance[CLASSES.index(lead)][near]
-        ys, xs = np.mgrid[near]
-        middle = [(np.average(at, weights=weight) + 0.5) * SCALE - 0.5 for at in (xs, ys)]
-        score = 0.5 * (best[y, x] + min(1.0, weight.sum() / 6))
-        height = float(np.average(tall[near], weights=weight)) * SCALE
-        found.append(Word(lead, float(middle[0]), float(middle[1]), height, float(score)))
+    found = [_word(chance, tall, int(y), int(x)) for y, x in np.argwhere(top)]
     kept = list[Word]()
-    for word in sorted(found, key=lambda w: -w.score):
-        if not any(_overlap(word, other) for other in kept):
-            kept.append(word)
+    for words in sorted(found, key=lambda some: -some[0].score):
+        if not any(_overlap(words[0], other) for other in kept):
+            kept += words
     return kept
 
 

@@ -107,7 +107,7 @@ def forms_of(layout: str | Layout | None) -> tuple[Form, ...]:
         )
     return tuple(found)
 
-# %% ../../nbs/25_pictures/35_places.ipynb #0d4c36a1
+# %% ../../nbs/25_pictures/35_places.ipynb #b2713e4e
 class Fit(NamedTuple):
     "How the names on a page suit a form."
 
@@ -227,7 +227,14 @@ def _wrong(
         for w in words
         if left - 6 < w.x / SCALE < left + wide and tops[0] - 6 < w.y / SCALE < tops[-1] + 6
     ]
-    return sum(0.6 * w.score for w in inside if w not in right and w.lead != 'I')
+    spots = {_spot(w) for w in right}
+    first = {_spot(w): w for w in reversed(inside) if w.lead != 'I'}
+    return sum(0.6 * w.score for spot, w in first.items() if spot not in spots)
+
+
+def _spot(word: Word) -> tuple[int, int]:
+    "Where a word is; all that it may be have the same."
+    return round(word.x), round(word.y)
 
 # %% ../../nbs/25_pictures/35_places.ipynb #27fb7fb7
 def _offset(tops: np.ndarray, bases: np.ndarray) -> float:
@@ -457,12 +464,12 @@ def _speed(
         return Scale(25.0, f'rows of {whole:.0f} mm, 10 s at 25 mm/s', True)
     return Scale(25.0, 'assumed: neither a pulse nor words were found', False)
 
-# %% ../../nbs/25_pictures/35_places.ipynb #7e698036
-def _curve(row: Row, left: float, right: float) -> np.ndarray:
-    "Upward deflection between two mm, about its median, px at `FINE`; NaN without ink."
+# %% ../../nbs/25_pictures/35_places.ipynb #567d1ae0
+def _activity(rows: Sequence[Row], left: float, right: float) -> np.ndarray:
+    "How steep the lines of rows are between two mm."
     a, b = max(0, round(left * FINE)), max(0, round(right * FINE))
-    curve = np.where(row.seen[a:b] > 0.25, -row.path[a:b], np.nan)
-    return curve - np.nanmedian(curve) if np.isfinite(curve).any() else curve
+    steps = [np.minimum(abs(np.diff(row.path[a : b + 1])), 2 * FINE) for row in rows]
+    return gaussian_filter1d(np.mean(steps, axis=0), 0.8 * FINE)
 
 
 def _agreement(a: np.ndarray, b: np.ndarray) -> float:
@@ -476,13 +483,41 @@ def _agreement(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.mean((a - a.mean()) * (b - b.mean())) / spread) if spread > 0 else 0.0
 
 
-def _matches(form: Form, rows: Sequence[Row], columns: Columns, strip: Row) -> dict[str, float]:
+def _at_once(rows: Sequence[Row], strips: Sequence[Row], columns: Columns, count: int) -> bool:
+    "Whether all columns begin at the same time."
+    wide = columns.across - columns.gap
+    lefts = [columns.left + c * columns.across for c in range(count)]
+    each = [_activity(rows, left + 1, left + wide - 1) for left in lefts]
+    once = [_agreement(each[0], one) for one in each[1:]]
+    if not once:
+        return False
+    times = [columns.left + c * wide for c in range(count)]
+    whole = [_activity(strips, left + 1, left + wide - 1) for left in times] if strips else []
+    if strips and _agreement(each[0], whole[0]) > 0.5:
+        after = [_agreement(one, long) for one, long in zip(each[1:], whole[1:])]
+        once = [_agreement(one, whole[0]) for one in each[1:]]
+        return float(np.mean(once)) > max(0.5, float(np.mean(after)) + 0.1)
+    return min(once) > (0.6 if strips else 0.85)
+
+# %% ../../nbs/25_pictures/35_places.ipynb #8f6752fb
+def _curve(row: Row, left: float, right: float) -> np.ndarray:
+    "Upward deflection between two mm, about its median, px at `FINE`; NaN without ink."
+    a, b = max(0, round(left * FINE)), max(0, round(right * FINE))
+    curve = np.where(row.seen[a:b] > 0.25, -row.path[a:b], np.nan)
+    return curve - np.nanmedian(curve) if np.isfinite(curve).any() else curve
+
+
+def _matches(
+    form: Form, rows: Sequence[Row], columns: Columns, strip: Row, once: bool
+) -> dict[str, float]:
     "How well each short strip agrees with a long one, by name."
     found = {}
+    wide = columns.across - columns.gap - 1
     for name, (c, r) in form.cells().items():
-        left = columns.left + c * columns.across
-        ends = left + 0.5, left + columns.across - columns.gap - 0.5
-        found[name] = _agreement(_curve(rows[r], *ends), _curve(strip, *ends))
+        left = columns.left + c * columns.across + 0.5
+        at = columns.left + 0.5 + (0 if once else c * (wide + 1))
+        short, long = _curve(rows[r], left, left + wide), _curve(strip, at, at + wide)
+        found[name] = _agreement(short, long)
     return found
 
 
@@ -493,29 +528,44 @@ def _whole(row: Row, columns: Columns, count: int) -> bool:
     return len(seen) > 0 and float((seen > 0.25).mean()) > 0.8
 
 
-def _rhythm(
-    fine: np.ndarray, fit: Fit, rows: Sequence[Row], all_rows: Sequence[Row], columns: Columns
-) -> tuple[list[tuple[str, Row]], list[str]]:  # names and rows; notes
-    "The rhythm strips below the rows."
-    last, found, notes = rows[-1].base, [], list[str]()
-    shift = last / FINE - fit.tops[-1]
+def _strips(fit: Fit, rows: Sequence[Row], others: Sequence[Row], columns: Columns) -> list[Row]:
+    "The rows below the others that are as long as they are."
+    last = rows[-1].base
     pitch = (last - rows[0].base) / max(1, len(rows) - 1)
-    for row in all_rows:
-        if row.base < last + 0.45 * pitch or not _whole(row, columns, len(fit.form.columns)):
-            continue
+    below = [row for row in others if row.base > last + 0.45 * pitch]
+    return [row for row in below if _whole(row, columns, len(fit.form.columns))]
+
+
+_SURE = 0.6  # a name that stands for itself
+
+
+def _lead_of(strip: Row, near: Sequence[Word], match: dict[str, float]) -> str | None:
+    "Which lead a long strip shows, by its name or by the short strip that agrees with it."
+    named = max(near, key=lambda w: w.score, default=None)
+    if named is not None and named.score > _SURE:
+        return named.lead
+    best, second = sorted(match, key=match.__getitem__)[-1:-3:-1]
+    if match[best] > max(0.85, match[second] + 0.03):
+        return best
+    return named.lead if named is not None else None
+
+
+def _rhythm(
+    fit: Fit, rows: Sequence[Row], strips: Sequence[Row], columns: Columns, once: bool
+) -> tuple[list[tuple[str, Row]], list[str]]:  # names and rows; notes
+    "The leads of the strips below the rows."
+    found, notes = [], list[str]()
+    shift = rows[-1].base / FINE - fit.tops[-1]
+    for row in strips:
         near = [w for w in fit.rhythm if abs(w.y / SCALE + shift - row.base / FINE) < 6]
-        name = near[0].lead if near else None
-        if name is None:
-            match = _matches(fit.form, rows, columns, row)
-            best, second = sorted(match, key=match.__getitem__)[-1:-3:-1]
-            name = best if match[best] > max(0.85, match[second] + 0.03) else None
+        name = _lead_of(row, near, _matches(fit.form, rows, columns, row, once))
         if name is None:
             notes.append('a rhythm strip of an unknown lead is left out')
             continue
         found.append((name, row))
     return found, notes
 
-# %% ../../nbs/25_pictures/35_places.ipynb #d5d28ae1
+# %% ../../nbs/25_pictures/35_places.ipynb #b77ed2a8
 def _refuse(page: Page, what: str, expected: str, remedy: str | None = None) -> BadRecording:
     "A page whose layout cannot be read."
     return BadRecording(
@@ -573,9 +623,11 @@ def find_places(
         last = names.left + (count - 0.6) * (names.across or 250)
         pulse = find_pulse(fine, rows, last * FINE, fine.shape[1])
     columns = columns_of(names, _signs(fine, rows), pulse[0] if pulse else None)
-    rhythm, notes = _rhythm(fine, names, rows, all_rows, columns)
+    strips = _strips(names, rows, all_rows, columns)
+    once = _at_once(rows, strips, columns, count)
+    rhythm, notes = _rhythm(names, rows, strips, columns, once)
     scales = _gain(words, pulse, gain), _speed(words, pulse, speed, columns.across, count)
-    return _arranged(page, names, rows, rhythm, columns, scales, notes)
+    return _arranged(page, names, rows, rhythm, columns, scales, once, notes)
 
 
 def _arranged(
@@ -585,16 +637,18 @@ def _arranged(
     rhythm: Sequence[tuple[str, Row]],
     columns: Columns,
     scales: tuple[Scale, Scale],
+    once: bool,
     notes: Sequence[str],
 ) -> Arrangement:
     "All that was found, put together."
     gain, speed = scales
     width = page.pixels.shape[1]
     wide = columns.across - columns.gap
+    seconds = 0.0 if once else wide / speed.value
     places = []
     for name, (c, r) in names.form.cells().items():
         left = columns.left + c * columns.across
-        places.append(_place(name, rows[r], left, left + wide, c * wide / speed.value, False))
+        places.append(_place(name, rows[r], left, left + wide, c * seconds, False))
     end = columns.left + len(names.form.columns) * columns.across - columns.gap
     places += [_place(name, row, columns.left, end, 0.0, True) for name, row in rhythm]
     places = [_within(place, width, speed.value) for place in places]
@@ -602,6 +656,7 @@ def _arranged(
         layout=f'{len(names.found)} of 12 names at their places',
         gain=gain.evidence,
         speed=speed.evidence,
+        time='all columns begin at once' if once else 'columns follow one another',
     )
     return Arrangement(
         layout=names.form.named([name for name, _ in rhythm]),
