@@ -135,7 +135,10 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     own = ', '.join(STUDY_FILES)
     text = f'study file (YAML), or one of the package: {own}; without it the embedded default'
     parser.add_argument('file', nargs='?', help=text)
-    text = 'folder of recordings: Chapman-Shaoxing, WFDB or PTB-XL; without it they are simulated'
+    text = (
+        'folder of recordings: Chapman-Shaoxing, PTB-XL, CODE-15%%, MIMIC-IV-ECG, WFDB, or files '
+    )
+    text += 'of any kind with --labels; without it they are simulated'
     parser.add_argument('--data', metavar='FOLDER', help=text)
     text = 'let class A join class B, such as SR=SB; repeatable'
     parser.add_argument('--merge', action='append', metavar='A=B', help=text)

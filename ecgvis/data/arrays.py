@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from .recording import LEADS, UNITS, BadRecording, Recording
+from .recording import UNITS, BadRecording, Recording
 
 # %% ../../nbs/10_data/09_arrays.ipynb #14fd48f5
 _STARTS = {b'\x93NUMPY': 'numpy', b'\x89HDF\r\n\x1a\n': 'hdf5'}
@@ -163,7 +163,8 @@ def _without_padding(signal: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 
 def _taken(array: Any, fs: float | None, unit: str | None) -> tuple[float, str, tuple[str, ...]]:
     "Rate and unit as said, or as in CODE-15% where an array has its form, with notes."
-    rate, notes = float(fs or 0), ('names: none in an array, the standard order is taken',)
+    rate = float(fs or 0)
+    notes: tuple[str, ...] = ('names: none in an array, the standard order is taken',)
     if getattr(array, 'name', '') != '/tracings' or array.shape[1:] != (4096, 12):
         return rate, unit or '', notes
     notes = () if rate else ('rate not said: 400 Hz taken, as in CODE-15%',)

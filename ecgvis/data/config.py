@@ -62,7 +62,7 @@ class SplitConfig:
             raise EcgvisError(what, field='data.split.test_folds', expected='one or more folds')
 
 # %% ../../nbs/10_data/05_config.ipynb #e7998bc8
-_KINDS = ('auto', 'chapman', 'ptbxl', 'code15', 'wfdb', 'files')
+_KINDS = ('auto', 'chapman', 'ptbxl', 'code15', 'mimic', 'wfdb', 'files')
 _SIGNALS = ('auto', 'raw', 'denoised')
 _is_rate = rule(lambda fs: fs == 0 or RATES[0] <= fs <= RATES[1], '50 to 20000 Hz, or 0')
 

@@ -6,7 +6,7 @@
 __all__ = ['format_of', 'read_format']
 
 # %% ../../nbs/10_data/09_formats.ipynb #57ec03ad
-import math, re, warnings
+import math, re, tempfile, warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -241,8 +241,61 @@ def _by_edfio(path: Path, form: str) -> _Stored:
         raise _no_unit(found.labels, path)
     return _Stored(leads, *_edf_person(found.local_patient_identification))
 
+# %% ../../nbs/10_data/09_formats.ipynb #14866616
+def _by_groups(path: Path, form: str) -> _Stored:
+    "What is in a DICOM file, whose leads may be in several groups."
+    import pydicom
 
-_READERS: dict[str, Callable[[Path, str], _Stored]] = {'BDF': _by_edfio}
+    first = _by_ecgdatakit(path, form)
+    file = pydicom.dcmread(path)
+    groups = list(file.get('WaveformSequence') or [])
+    try:
+        lead_plan([lead.name for lead in first.leads])
+        return first
+    except BadRecording:
+        if len(groups) < 2:
+            raise
+    together: dict[tuple[str, ...], list[_Lead]] = {}
+    with tempfile.TemporaryDirectory(prefix='ecgvis-') as scratch:
+        for group in groups[:20]:
+            file.WaveformSequence = [group]
+            file.save_as(Path(scratch) / path.name)
+            if leads := _by_ecgdatakit(Path(scratch) / path.name, form).leads:
+                together.setdefault(_when(group), []).extend(leads)
+    first.leads = _joined(together, path)
+    first.notes += ('joined: leads of several groups that say the same start',)
+    return first
+
+
+def _when(group: Any) -> tuple[str, ...]:
+    "What a group says of its time: start, rate and length."
+    names = ('MultiplexGroupTimeOffset', 'SamplingFrequency', 'NumberOfWaveformSamples')
+    return tuple(str(group.get(name, '')) for name in names)
+
+
+def _joined(together: dict[tuple[str, ...], list[_Lead]], path: Path) -> list[_Lead]:
+    "The leads that were recorded together, refused where twelve were not."
+    for (start, _, _), leads in together.items():
+        if start:
+            try:
+                lead_plan([lead.name for lead in leads])
+                return leads
+            except BadRecording:
+                continue
+    said = []
+    for (start, _, samples), leads in together.items():
+        when = f'from {start} ms' if start else 'from no time that is said'
+        said.append(f'{", ".join(lead.name for lead in leads)}: {samples} samples {when}')
+    what = f'leads in groups: {"; ".join(said)}'
+    expected = 'leads that say the same start, rate and length'
+    remedy = 'export the rhythm of all twelve leads in one group'
+    raise BadRecording(what, path, 'MultiplexGroupTimeOffset', expected, remedy, 'wrong leads')
+
+
+_READERS: dict[str, Callable[[Path, str], _Stored]] = {
+    'BDF': _by_edfio,
+    'DICOM Waveform': _by_groups,
+}
 
 # %% ../../nbs/10_data/09_formats.ipynb #5fa0a951
 def _check_leads(leads: Sequence[_Lead], path: Path) -> None:

@@ -106,6 +106,7 @@ class Recording:
     step: float = float('nan')  # the converter's smallest, over the leads, mV; NaN: not known
     statements: tuple[str, ...] = ()  # of a machine or a reader, in their words; never labels
     device: str = ''  # its maker, model and filters, where the file says them
+    partial: bool = False  # read from paper: NaN where nothing is printed, which is no damage
 
     @property
     def seconds(self) -> float:

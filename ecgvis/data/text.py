@@ -200,6 +200,21 @@ def _is_finite(text: str) -> bool:
     "Whether a number is one that a computer can hold."
     return text.lower() in _MISSING or math.isfinite(float(text.replace(',', '.')))
 
+# %% ../../nbs/10_data/09_text.ipynb #94f72c4c
+def _check_thousands(body: str, point: str, path: Path) -> None:
+    "Refuse a table in which the decimal mark parts thousands."
+    p = re.escape(point)
+    decimal = rf'(?<![\d{p}])(?![1-9]\d{{0,2}}{p}\d{{3}}(?![\d{p}eE]))\d*{p}\d*|\d[eE]'
+    if point not in body or re.search(decimal, body):
+        return
+    whole = {len(x) for x in re.findall(rf'(?<![\d{p}])\d+(?![\d{p}])', body)}
+    if whole and max(whole) <= 3:
+        found = re.search(rf'\d+{p}\d{{3}}', body)
+        what = f'{found[0] if found else point}: the mark seems to part thousands'
+        expected = f'numbers such as 1234 or 1234{point}5'
+        remedy = 'write the numbers without marks between thousands'
+        raise BadRecording(what, path, 'numbers', expected, remedy)
+
 # %% ../../nbs/10_data/09_text.ipynb #6cb0f868
 def _values(text: str, path: Path, table: _Table) -> np.ndarray:
     "Columns [width, T] of a text; float64, NaN where a sample is missing."
@@ -213,6 +228,7 @@ def _values(text: str, path: Path, table: _Table) -> np.ndarray:
     if table.mark is None:
         body = re.sub(r'[ \t]+', '\t', re.sub(r'(?m)^[ \t]+|[ \t]+$', '', body))
     comma = mark != ',' and ',' in body and '.' not in body
+    _check_thousands(body, ',' if comma else '.', path)
     names = [str(i) for i in range(table.width)]
     types = dict.fromkeys(names, pyarrow.float64())
     missing = ['', 'nan', 'NaN', 'NA', 'na', 'null', 'NULL', 'Nan', '-nan']

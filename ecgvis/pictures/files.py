@@ -29,7 +29,7 @@ from ecgvis.pictures.pdf import (
     page_dpi,
     page_frame,
     page_pixels,
-    scans_of,
+    inlays,
 )
 
 # %% ../../nbs/25_pictures/00_files.ipynb #a9308d6e
@@ -268,7 +268,7 @@ def _open_pdf(path: Path) -> pdfium.PdfDocument:
 
 def _page_of_pdf(sheet: pdfium.PdfPage, path: Path, page: int) -> Picture:
     "A page of a PDF."
-    scans = scans_of(sheet)
+    scans = inlays(sheet)
     for scan in scans:
         if scan.share > 0.3 or scan.wide * scan.tall > MOST_PIXELS:
             _check_size(path, scan.wide, scan.tall)

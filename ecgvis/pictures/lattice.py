@@ -33,7 +33,7 @@ def squared_paper(
             ink = np.maximum(ink, weight * np.clip((0.12 * step**0.5 - away) * pitch + 0.5, 0, 1))
     return (255 - ink[..., None] * np.array([30, 220, 180])).astype(np.uint8)
 
-# %% ../../nbs/25_pictures/08_lattice.ipynb #b21e32c1
+# %% ../../nbs/25_pictures/08_lattice.ipynb #2d27ae24
 AREA = 2.6e6  # pixels of the picture in which the lattice is sought, at most
 
 
@@ -50,13 +50,18 @@ def shrink(pixels: np.ndarray, area: float = AREA) -> tuple[np.ndarray, int]:
 
 def lines_of(pixels: np.ndarray) -> tuple[np.ndarray, float]:
     "How much darker than its surroundings each pixel is, -1 to 1, and what 1 stands for."
-    dark = pixels.min(axis=2).astype(np.float32)
-    ground = cv2.blur(cv2.blur(dark, (41, 41)), (41, 41))
-    depth = (ground - dark) / (ground + 16)
+    dark = cv2.min(cv2.min(pixels[..., 0], pixels[..., 1]), pixels[..., 2])
+    ground = cv2.morphologyEx(dark, cv2.MORPH_CLOSE, np.ones((21, 21), np.uint8))
+    ground = cv2.blur(ground, (21, 21)).astype(np.float32)
+    depth = np.maximum((ground - dark) / (ground + 16), 0)
     top = max(float(np.quantile(depth[::5, ::5], 0.97)), 1e-3)
-    return np.clip(depth / top, -1, 1), top
+    trace = cv2.dilate((depth > 2 * top).astype(np.uint8), np.ones((3, 3), np.uint8))
+    depth = np.minimum(depth / top, 1)
+    depth -= cv2.blur(depth, (41, 41))
+    depth[trace > 0] = 0
+    return depth, top
 
-# %% ../../nbs/25_pictures/08_lattice.ipynb #8350b5f7
+# %% ../../nbs/25_pictures/08_lattice.ipynb #e4b63fcf
 TILE = 256  # pixels of the side of a tile
 _MIDDLE = TILE // 2
 _EDGE = 0.47 * TILE  # the highest frequency that is used, cycles per tile
@@ -68,18 +73,18 @@ def _starts(length: int) -> np.ndarray:
 
 
 def _relief(tile: np.ndarray) -> np.ndarray:
-    "The logarithm of a tile's spectrum, above the median of its neighbourhood."
+    "The logarithm of a tile's spectrum, above that of its neighbourhood."
     fade = np.hanning(TILE + 1)[:TILE].astype(np.float32)
     power = np.abs(scipy.fft.fft2((tile - tile.mean()) * np.outer(fade, fade))) ** 2
     power = np.fft.fftshift(power)
     near = slice(_MIDDLE - 4, _MIDDLE + 5)
     rest = power.copy()
     rest[near, near] = 0
-    log = np.log(power + 2e-4 * rest.max() + 1e-9)
-    low = log.min()
-    unit = max(float(log.max() - low) / 255, 1e-3)
-    ground = cv2.medianBlur(((log - low) / unit).astype(np.uint8), 15)
-    return (log - low - unit * ground).astype(np.float32)
+    log = np.log(power + 2e-4 * rest.max() + 1e-9).astype(np.float32)
+    ground = cv2.blur(log, (15, 15))
+    for _ in range(2):
+        ground = cv2.blur(np.minimum(log, ground + 1), (15, 15))
+    return log - ground
 
 
 def reliefs(lines: np.ndarray) -> list[tuple[tuple[float, float], np.ndarray]]:

@@ -42,7 +42,7 @@ class Page:
     error: float = 0.0  # mm, median distance of its lines from whole millimetres
     notes: tuple[str, ...] = ()
 
-# %% ../../nbs/25_pictures/10_page.ipynb #45f5bcff
+# %% ../../nbs/25_pictures/10_page.ipynb #38c827aa
 def to_picture(page: Page, points: np.ndarray) -> np.ndarray:
     "Where in the picture points [N, 2] of a page lie, px right and down."
     return _carry(page.positions, np.asarray(points, np.float64))
@@ -92,7 +92,7 @@ def turned(page: Page, quarters: int) -> Page:
         angle=(page.angle - 90 * quarters + 180) % 360 - 180,
     )
 
-# %% ../../nbs/25_pictures/10_page.ipynb #8c7f53cd
+# %% ../../nbs/25_pictures/10_page.ipynb #24add6e3
 MARGIN = 80  # mm beyond the squares, at most
 LARGEST = 600  # mm of paper that is shown, at most
 
@@ -127,11 +127,11 @@ def _size(positions: np.ndarray) -> tuple[int, int]:
 
 def _full(positions: np.ndarray) -> np.ndarray:
     "The position of every pixel of a page."
-    past = 2 * positions[-1:] - positions[-2:-1]
-    rows = np.concatenate([positions, past])
-    more = np.concatenate([rows, 2 * rows[:, -1:] - rows[:, -2:-1]], axis=1)
+    grid = np.pad(positions, ((1, 1), (1, 1), (0, 0)), mode='reflect', reflect_type='odd')
+    for axis in (0, 1):  # half a pixel back
+        grid = grid - 0.5 / NODE * np.diff(grid, axis=axis, prepend=0)
     height, width = _size(positions)
-    return between(more, NODE)[:height, :width]
+    return between(grid[1:, 1:], NODE)[:height, :width]
 
 
 def _redrawn(pixels: np.ndarray, positions: np.ndarray, pitch: float) -> tuple:
@@ -151,7 +151,7 @@ def _redrawn(pixels: np.ndarray, positions: np.ndarray, pitch: float) -> tuple:
     drawn = cv2.remap(pixels, x, y, method, borderMode=cv2.BORDER_REPLICATE)
     return drawn, inside
 
-# %% ../../nbs/25_pictures/10_page.ipynb #1341e938
+# %% ../../nbs/25_pictures/10_page.ipynb #bf6783f9
 def _folded(lines: np.ndarray, grown: Grown, axis: int) -> np.ndarray:
     "The darkness of the five lines of a block, [strips, 5], for lines across (0) or down (1)."
     flat = lay_flat(lines, grown.paper, grown.box)
@@ -161,8 +161,7 @@ def _folded(lines: np.ndarray, grown: Grown, axis: int) -> np.ndarray:
     rows, columns = kept.shape
     cell = FINE * BLOCK
     blocks = flat.reshape(rows, cell, columns, cell).mean(1)
-    blocks = (np.roll(blocks, 1, -1) + 2 * blocks + np.roll(blocks, -1, -1)) / 4
-    dark = blocks[..., ::FINE] * kept[..., None]
+    dark = (blocks[..., ::FINE] + np.roll(blocks, 1, -1)[..., ::FINE]) * kept[..., None]
     count = kept.sum(1)
     return (dark.sum(1) / np.maximum(count, 1)[:, None])[count > 3]
 

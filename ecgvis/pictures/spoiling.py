@@ -20,7 +20,7 @@ from .files import Picture
 from .page import SCALE, Page
 from .sheets import Sheet
 
-# %% ../../nbs/25_pictures/65_spoiling.ipynb #e1f19ac4
+# %% ../../nbs/25_pictures/65_spoiling.ipynb #e43d8d5a
 @dataclass(frozen=True)
 class Damage:
     "All that is done to a sheet."
@@ -32,6 +32,7 @@ class Damage:
     curl: float = 0.0  # mm that lines of the paper bow
     folds: int = 0
     around: float = 0.0  # what is seen around the page, as a share of it; below 0: cropped
+    close: bool = False  # cropped to the strips, not to the page
     background: str = 'white'  # white, black or table
     words: int = 0  # written by hand
     stains: int = 0
@@ -47,6 +48,7 @@ class Damage:
     colours: str = 'colour'  # colour, grey, binary or dither
     threshold: float = 0.5  # of binary pictures, from ink (0) to paper (1)
     streaks: int = 0
+    soft: float = 0.0  # px, blur of a picture of a picture
     dropped: int = 0  # lines that a fax lost
     quality: int = 100  # of JPEG; 100: not used
 
@@ -89,25 +91,41 @@ def _project(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     seen = np.c_[points, np.ones(len(points))] @ matrix.T
     return seen[:, :2] / seen[:, 2:]
 
-# %% ../../nbs/25_pictures/65_spoiling.ipynb #d99e01f6
+# %% ../../nbs/25_pictures/65_spoiling.ipynb #8616b636
 def _view(
-    damage: Damage, width: float, height: float, rng: np.random.Generator
+    damage: Damage, width: float, height: float, area: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    "The view of a page of this size, mm; and the picture's height and width, px."
+    "The view of a page of this size, mm, that shows an area of it; the picture's height and width."
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
     turn = np.deg2rad(damage.angle + 90 * damage.quarters)
     spin = np.array([(np.cos(turn), np.sin(turn)), (-np.sin(turn), np.cos(turn))])
     moved = (corners @ spin) * damage.resolution
     reach = damage.perspective * width * damage.resolution
     moved += rng.uniform(-reach, reach, moved.shape)
-    low, high = moved.min(0), moved.max(0)
+    whole = cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32))
+    seen = _project(whole, area)
+    low, high = seen.min(0), seen.max(0)
     room = damage.around * (high - low) * rng.uniform(0.5, 1.0, (2, 2))
     low, high = low - room[0], high + room[1]
-    view = cv2.getPerspectiveTransform(
-        corners.astype(np.float32), (moved - low - 0.5).astype(np.float32)
-    )
+    shift = np.array([(1, 0, -low[0] - 0.5), (0, 1, -low[1] - 0.5), (0, 0, 1)])
+    view = shift @ whole
     w, h = np.maximum(np.round(high - low), 16).astype(int)
     return view, (int(h), int(w))
+
+
+def _area(sheet: Sheet, close: bool, rng: np.random.Generator) -> np.ndarray:
+    "Corners of what a picture shows, mm: the page, or its strips and a little more or less."
+    h, w = sheet.pixels.shape[:2]
+    low, high = np.zeros(2), np.array([w, h]) / sheet.scale
+    if close:
+        places = sheet.arrangement.places
+        left, right = min(p.left for p in places), max(p.right for p in places)
+        top, foot = min(p.base for p in places), max(p.base for p in places)
+        reach = min(sheet.style.heights) / 2
+        room = rng.uniform([-3, 0.5 * reach], [12, 1.3 * reach], (2, 2))
+        low = np.maximum(low, sheet.to_mm([left, top]) - room[0])
+        high = np.minimum(high, sheet.to_mm([right, foot]) + room[1])
+    return np.array([low, (high[0], low[1]), high, (low[0], high[1])])
 
 
 def _bent(
@@ -143,7 +161,7 @@ def _dense(points: Callable, shape: tuple[int, int]) -> np.ndarray:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(coarse.astype(np.float32), scale, (w, h), flags=flags)
 
-# %% ../../nbs/25_pictures/65_spoiling.ipynb #7a8b4324
+# %% ../../nbs/25_pictures/65_spoiling.ipynb #d8cfc3c3
 _PENS = ((20, 20, 25), (25, 40, 140), (30, 30, 110), (170, 30, 40), (40, 40, 40))
 _WRITTEN = (
     'AF STEMI? ok? SR 72/min V.a. PVC Dr. K. see old ECG LBBB norm. QTc! Hypertr. 14.3.'.split()
@@ -153,7 +171,7 @@ _WRITTEN = (
 def _field(rng: np.random.Generator, shape: tuple[int, int], cells: int = 4) -> np.ndarray:
     "A smooth random field, -1 to 1, float32 [h, w]."
     coarse = rng.uniform(-1, 1, (cells, cells)).astype(np.float32)
-    return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
 
 
 def _scribble(rng: np.random.Generator, size: float) -> np.ndarray:
@@ -213,8 +231,8 @@ def _fade(paper: np.ndarray, depth: float, rng: np.random.Generator) -> np.ndarr
     "Ink that has become pale, here more than there."
     h, w = paper.shape[:2]
     blank = np.median(paper[:: max(1, h // 100), :: max(1, w // 100)], axis=(0, 1))
-    share = depth * (0.75 + 0.25 * _field(rng, (h, w)))[..., None]
-    return (paper + (blank - paper) * share).astype(np.float32)
+    share = np.float32(depth) * (0.75 + 0.25 * _field(rng, (h, w)))[..., None]
+    return paper + (blank.astype(np.float32) - paper) * share
 
 
 def _crease(
@@ -231,13 +249,13 @@ def _crease(
         worn = np.exp(-((beyond / 0.3) ** 2))[..., None] * np.float32(rng.uniform(0.2, 0.8))
         paper += (np.float32(rng.choice([90, 235])) - paper) * worn
 
-# %% ../../nbs/25_pictures/65_spoiling.ipynb #d089de7f
+# %% ../../nbs/25_pictures/65_spoiling.ipynb #36944f9f
 def _table(shape: tuple[int, int], kind: str, rng: np.random.Generator) -> np.ndarray:
     "What is seen beside the paper."
     if kind == 'white' or kind == 'black':
         level = rng.uniform(244, 255) if kind == 'white' else rng.uniform(0, 25)
         return np.full((*shape, 3), level, np.float32)
-    colour = np.array(rng.uniform([30, 25, 20], [210, 190, 180]), np.float32)
+    colour = np.array(rng.uniform(20, 215) * rng.uniform(0.75, 1.1, 3), np.float32)
     grain = _field(rng, shape, 40) * _field(rng, shape, 3)
     rows = cv2.resize(rng.uniform(-1, 1, (60, 1)).astype(np.float32), shape[::-1])
     return colour + (25 * grain + 12 * rows)[..., None]
@@ -283,13 +301,12 @@ def _grained(picture: np.ndarray, damage: Damage, rng: np.random.Generator) -> n
         waves = np.sin(kx * x + ky * y + 6 * _field(rng, (h, w)))
         picture = picture * (1 + damage.moire * waves.astype(np.float32))[..., None]
     if damage.noise:
-        grey = rng.standard_normal((h, w, 1), dtype=np.float32) * np.float32(damage.noise)
-        colour = rng.standard_normal((h // 2 + 1, w // 2 + 1, 3), dtype=np.float32)
-        colour = cv2.resize(colour, (w, h)) * np.float32(damage.noise * 0.6)
-        picture = picture + grey + colour
+        tile = rng.standard_normal((509, 641, 3), dtype=np.float32) * np.float32(damage.noise)
+        tile = 0.7 * tile.mean(2, keepdims=True) * 3**0.5 + 0.5 * cv2.blur(tile, (2, 2))
+        picture = picture + np.tile(tile, (h // 509 + 1, w // 641 + 1, 1))[:h, :w]
     return picture
 
-# %% ../../nbs/25_pictures/65_spoiling.ipynb #7eb71385
+# %% ../../nbs/25_pictures/65_spoiling.ipynb #db097c4b
 def _binary(picture: np.ndarray, damage: Damage, rng: np.random.Generator) -> np.ndarray:
     "Black and white, uint8 [h, w]."
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
@@ -320,6 +337,8 @@ def _filed(picture: np.ndarray, damage: Damage, rng: np.random.Generator) -> np.
     elif damage.colours == 'grey':
         pixels = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     _sent(pixels, damage, rng)
+    if damage.soft:
+        pixels = cv2.GaussianBlur(pixels, (0, 0), damage.soft)
     if damage.quality < 100:
         packed = BytesIO()
         Image.fromarray(pixels).save(packed, 'jpeg', quality=damage.quality)
@@ -410,12 +429,12 @@ def _sharp(picture: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     edge = cv2.BORDER_REPLICATE
     return cv2.remap(source, seen[..., 0], seen[..., 1], way, borderMode=edge), at
 
-# %% ../../nbs/25_pictures/65_spoiling.ipynb #84a04e6a
+# %% ../../nbs/25_pictures/65_spoiling.ipynb #c0bc8b3c
 def apply_damage(sheet: Sheet, damage: Damage, rng: np.random.Generator) -> Spoilt:
     "A picture of a sheet after this damage; the rng draws what the damage leaves open."
     h, w = sheet.pixels.shape[:2]
     mm = w / sheet.scale, h / sheet.scale
-    view, shape = _view(damage, *mm, rng)
+    view, shape = _view(damage, *mm, _area(sheet, damage.close, rng), rng)
     warp = Warp(view, *_bent(damage, *mm, rng))
     small, scale = _shrunk(sheet.pixels, sheet.scale, damage.resolution)
     small = small.copy()
@@ -438,7 +457,7 @@ def apply_damage(sheet: Sheet, damage: Damage, rng: np.random.Generator) -> Spoi
     source = Path(f'{sheet.recording.id}.{"jpg" if damage.quality < 100 else "png"}')
     return Spoilt(Picture(pixels, source, dpi=damage.resolution * 25.4), sheet, warp, damage)
 
-# %% ../../nbs/25_pictures/65_spoiling.ipynb #c00304b8
+# %% ../../nbs/25_pictures/65_spoiling.ipynb #e3e80473
 def _turned(rng: np.random.Generator, share: float) -> int:
     "Quarter turns; most sheets are upright."
     return int(rng.integers(1, 4)) if rng.random() < share else 0
@@ -467,6 +486,7 @@ def _scan(s: float, rng: np.random.Generator) -> Damage:
 
 def _photo(s: float, rng: np.random.Generator) -> Damage:
     "A phone."
+    close = bool(rng.random() < 0.55)
     return Damage(
         resolution=float(rng.uniform(7.0 - 4.2 * s, 12.0 - 4 * s)),
         angle=float(rng.normal(0, 4) * s),
@@ -474,7 +494,8 @@ def _photo(s: float, rng: np.random.Generator) -> Damage:
         perspective=float(rng.uniform(0, 0.05) * s),
         curl=float(rng.uniform(0, 4) * s),
         folds=int(rng.integers(0, 3) * (rng.random() < 0.6 * s)),
-        around=float(rng.uniform(-0.04, 0.12) * s),
+        around=float(0.0 if close else rng.uniform(-0.04, 0.1) * s),
+        close=close,
         background=str(rng.choice(['table', 'black', 'white'], p=[0.8, 0.1, 0.1])),
         words=int(rng.integers(1, 5) * (rng.random() < 0.2 * s)),
         stains=int(rng.random() < 0.1 * s),
@@ -501,6 +522,8 @@ def _fax(s: float, rng: np.random.Generator) -> Damage:
         noise=float(rng.uniform(0, 14) * s),
         colours=str(rng.choice(['dither', 'binary'])),
         threshold=float(0.55 + rng.uniform(-0.15, 0.25) * s),
+        soft=float(rng.choice([0.0, rng.uniform(0.4, 1.0)])) * s,
+        close=bool(rng.random() < 0.3),
         streaks=int(rng.integers(0, 5) * s),
         dropped=int(rng.integers(0, 12) * s),
     )
