@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         'pdf': ['Print', 'Stroke'],
         'files': ['PICTURES', 'Picture', 'is_picture', 'load_pictures'],
-        'vectors': ['Drawing', 'trace_strokes', 'vector_page'],
+        'vectors': ['Drawing', 'snap', 'trace_strokes', 'vector_page'],
         'page': ['SCALE', 'Page'],
         'names': ['Word'],
         'places': ['Arrangement', 'Place'],

@@ -164,7 +164,7 @@ def _graph_paper(rng: np.random.Generator) -> np.ndarray:
     _squares(page, rng, int(rng.integers(5, 14)))
     return page
 
-# %% ../../nbs/25_pictures/62_others.ipynb #4e0fecf9
+# %% ../../nbs/25_pictures/62_others.ipynb #1828b9de
 def _landscape(rng: np.random.Generator) -> np.ndarray:
     "Sky and hills."
     page = _blank(rng)
@@ -175,7 +175,9 @@ def _landscape(rng: np.random.Generator) -> np.ndarray:
     y = np.arange(h)[:, None]
     for k in range(rng.integers(2, 6)):
         rough = cv2.resize(
-            rng.uniform(0, 1, (1, 6 * (k + 2))).astype(np.float32), (w, 1), interpolation=3
+            rng.uniform(0, 1, (1, 6 * (k + 2))).astype(np.float32),
+            (w, 1),
+            interpolation=cv2.INTER_CUBIC,
         )
         ridge = h * (0.35 + 0.12 * k) + rough * h * 0.2
         page[y > ridge] = rng.uniform(10, 150, 3) * (1 - 0.12 * k)

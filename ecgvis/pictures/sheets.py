@@ -923,7 +923,7 @@ def print_sheet(
         style=style,
     )
 
-# %% ../../nbs/25_pictures/60_sheets.ipynb #cf05ff9f
+# %% ../../nbs/25_pictures/60_sheets.ipynb #b5196f77
 _SLACK = 0.5  # s
 
 
@@ -956,6 +956,8 @@ def _agreement(truth: np.ndarray, read: np.ndarray, fs: float) -> float:
     steps = np.arange(len(near))
     least = min(_error(shown, np.interp(k, steps, near, np.nan, np.nan)) for k in between)
     power = np.var(truth[printed]) * printed.sum()
+    if power < 1e-6 * printed.sum():  # a lead that shows nothing
+        return np.nan
     return float(10 * np.log10(power / max(min(least, power), 1e-9 * power)))
 
 
