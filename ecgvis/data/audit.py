@@ -422,6 +422,10 @@ _NOTES = dict(  # first words of notes: what they are called in the summary
     padding='zeros at the ends left out',
     normal='sinus rhythm taken from a normal finding',
     place='label known by its place alone',
+    reader='the reader of its format warned',
+    cut='shorter than its header says',
+    joined='leads of several groups joined',
+    pulse='calibration pulse left out',
     unit='unit not said, µV taken',
 )
 
