@@ -42,7 +42,7 @@ class Page:
     error: float = 0.0  # mm, median distance of its lines from whole millimetres
     notes: tuple[str, ...] = ()
 
-# %% ../../nbs/25_pictures/10_page.ipynb #38c827aa
+# %% ../../nbs/25_pictures/10_page.ipynb #40fb0614
 def to_picture(page: Page, points: np.ndarray) -> np.ndarray:
     "Where in the picture points [N, 2] of a page lie, px right and down."
     return _carry(page.positions, np.asarray(points, np.float64))
@@ -151,7 +151,7 @@ def _redrawn(pixels: np.ndarray, positions: np.ndarray, pitch: float) -> tuple:
     drawn = cv2.remap(pixels, x, y, method, borderMode=cv2.BORDER_REPLICATE)
     return drawn, inside
 
-# %% ../../nbs/25_pictures/10_page.ipynb #bf6783f9
+# %% ../../nbs/25_pictures/10_page.ipynb #3a26ca76
 def _folded(lines: np.ndarray, grown: Grown, axis: int) -> np.ndarray:
     "The darkness of the five lines of a block, [strips, 5], for lines across (0) or down (1)."
     flat = lay_flat(lines, grown.paper, grown.box)
@@ -166,10 +166,8 @@ def _folded(lines: np.ndarray, grown: Grown, axis: int) -> np.ndarray:
     return (dark.sum(1) / np.maximum(count, 1)[:, None])[count > 3]
 
 
-def _strong(lines: np.ndarray, grown: Grown, axis: int, fine: bool) -> tuple[int, bool]:
+def _strong(lines: np.ndarray, grown: Grown, axis: int) -> tuple[int, bool]:
     "Which of five lines is the strong one, and whether that is known."
-    if not fine:
-        return 0, True
     strips = _folded(lines, grown, axis)
     if not len(strips):
         return 0, False
@@ -203,8 +201,8 @@ def _measures(positions: np.ndarray) -> dict:
     away = np.linalg.norm(positions - _flat_part(positions), axis=-1)
     return dict(pitch=pitch, angle=angle, bend=float(away.max()) / min(pitch))
 
-# %% ../../nbs/25_pictures/10_page.ipynb #2c3d29bf
-TRIES = 4
+# %% ../../nbs/25_pictures/10_page.ipynb #96917a16
+TRIES = 5
 LEAST = 0.15  # share of the picture in which squares must be followed
 
 
@@ -262,7 +260,7 @@ def find_page(picture: Picture) -> Page:
     positions = _positions(grown, box, factor)
     measures = _measures(positions)
     pixels, inside = _redrawn(picture.pixels, positions, min(measures['pitch']))
-    (x, across), (y, down) = (_strong(lines, grown, k, lattice.fine[k]) for k in (0, 1))
+    (x, across), (y, down) = (_strong(lines, grown, k) for k in (0, 1))
     return Page(
         pixels,
         inside,
