@@ -169,16 +169,37 @@ def _alone(task: Task) -> list[Seen]:
     torch.set_num_threads(1)
     return see_pages(task)
 
-# %% ../../nbs/70_evaluate/50_robustness.ipynb #fac30ca2
+# %% ../../nbs/70_evaluate/50_robustness.ipynb #c548e0aa
 Answer = dict[str, Any]  # p of each class, or refused: why
+_GAP = 0.1  # s
+
+
+def _bridged(
+    signal: np.ndarray,  # [12, T] mV
+    most: int,  # samples of a gap
+) -> np.ndarray:
+    "A signal without its short gaps."
+    found = signal.copy()
+    for lead in found:
+        lost = np.isnan(lead)
+        known = np.flatnonzero(~lost)
+        if not lost.any() or not len(known):
+            continue
+        ends = np.flatnonzero(np.diff(np.r_[False, lost, False].astype(np.int8)))
+        for a, b in ends.reshape(-1, 2):
+            if b - a <= most:
+                lead[a:b] = np.interp(np.arange(a, b), known, lead[known])
+    return found
 
 
 def _of_signal(run: FinishedRun, signal: np.ndarray, k: int) -> Answer:
     "The answer to a signal [12, T] mV, drawn in the run's layout k."
+    fs = run.signals['fs']
     if run.transform:
-        problem = run.transform.problem(signal, run.signals['fs'])
+        signal = _bridged(signal, round(_GAP * fs))
+        problem = run.transform.problem(signal, fs)
         return dict(refused=problem) if problem else dict(p=run.probabilities(signal[None])[0])
-    drawn = ink(signal[None], run.signals['fs'], run.layouts[k], run.config.pixels)
+    drawn = ink(signal[None], fs, run.layouts[k], run.config.pixels)
     return dict(p=predict_batch(run.learner, drawn, np.array([k]))[0])
 
 
@@ -191,13 +212,14 @@ def _of_page(run: FinishedRun, seen: Seen, ways: Sequence[str], k: int) -> dict[
         found['reading'] = dict(refused=seen.refused)
     if seen.read is not None:
         try:
-            signal = standard_signal(seen.read, **run.signals)[0]
+            how = run.signals['seconds'], run.signals['fs']
+            signal = standard_signal(seen.read, *how)[0]
             found['reading'] = _of_signal(run, signal, k)
         except EcgvisError as e:
             found['reading'] = dict(refused=e.what)
     return found
 
-# %% ../../nbs/70_evaluate/50_robustness.ipynb #67980565
+# %% ../../nbs/70_evaluate/50_robustness.ipynb #32c709a3
 UNDAMAGED = ('undamaged', 0.0)  # the chart, or signal, as it is
 _Pages = dict[str, dict[str, Answer]]  # by name of the page and way
 
@@ -270,7 +292,7 @@ def _keep(tried: TriedRun, number: int, task: Task, seen: Sequence[Seen]) -> Non
         pages[_name(UNDAMAGED)] = dict(itself=itself)
     write_json(dict(key=tried.key, id=id, pages=pages), tried.file(id))
 
-# %% ../../nbs/70_evaluate/50_robustness.ipynb #c2a18975
+# %% ../../nbs/70_evaluate/50_robustness.ipynb #90b937b8
 def _all_seen(tasks: Sequence[Task], jobs: int) -> Iterator[list[Seen]]:
     "The pages of recordings, in order, from `jobs` processes."
     if jobs < 2 or len(tasks) < 4:
@@ -307,7 +329,7 @@ def answer_pages(
                 if save_now:
                     save_now()
 
-# %% ../../nbs/70_evaluate/50_robustness.ipynb #e1df309a
+# %% ../../nbs/70_evaluate/50_robustness.ipynb #73d2f495
 def choose_evenly(
     table: pd.DataFrame,  # a row per recording: id, label
     most: int,  # how many
@@ -319,7 +341,7 @@ def choose_evenly(
     chosen = rows.assign(turn=turn).sort_values(['turn', 'label'], kind='stable').head(most)
     return chosen.drop(columns='turn').sort_values('id').reset_index(drop=True)
 
-# %% ../../nbs/70_evaluate/50_robustness.ipynb #1410e130
+# %% ../../nbs/70_evaluate/50_robustness.ipynb #4f7ce238
 _Row = dict[str, Any]
 
 
@@ -370,7 +392,7 @@ def robustness_table(
         found.append(row | {k.replace('f1', 'f1_strict'): v for k, v in whole.items()})
     return pd.DataFrame(found)
 
-# %% ../../nbs/70_evaluate/50_robustness.ipynb #1397b2f0
+# %% ../../nbs/70_evaluate/50_robustness.ipynb #c1a5491d
 def open_tried(
     config: RobustnessConfig,
     run: str | Path,  # folder of a finished run
