@@ -6,8 +6,8 @@
 __all__ = ['SCALE', 'NODE', 'MARGIN', 'LARGEST', 'TRIES', 'LEAST', 'SCANS', 'SHEETS', 'BIGGEST', 'Page', 'to_picture', 'to_page',
            'turned', 'find_page']
 
-# %% ../../nbs/25_pictures/10_page.ipynb #f48826c2
-from collections.abc import Sequence
+# %% ../../nbs/25_pictures/10_page.ipynb #b213909a
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..data.recording import BadRecording
 from .files import Picture
-from .lattice import Lattice, find_lattices, lines_of, shrink
+from .lattice import Lattice, colours_of, find_lattices, lines_of, shrink
 from .paper import BLOCK, FINE, Grown, between, grow, lay_flat
 
 # %% ../../nbs/25_pictures/10_page.ipynb #e03040fd
@@ -44,7 +44,7 @@ class Page:
     error: float = 0.0  # mm, median distance of its lines from whole millimetres
     notes: tuple[str, ...] = ()
 
-# %% ../../nbs/25_pictures/10_page.ipynb #38516d62
+# %% ../../nbs/25_pictures/10_page.ipynb #a5aed669
 def to_picture(page: Page, points: np.ndarray) -> np.ndarray:
     "Where in the picture points [N, 2] of a page lie, px right and down."
     return _carry(page.positions, np.asarray(points, np.float64))
@@ -308,14 +308,15 @@ def _white(picture: Picture) -> Page:
         notes=(f'no squares were found; the scale is that of the file, {picture.dpi:.0f} dpi',),
     )
 
-# %% ../../nbs/25_pictures/10_page.ipynb #12110107
+# %% ../../nbs/25_pictures/10_page.ipynb #37b8dd95
 BIGGEST = 40e6  # pixels; larger pictures are made smaller first
 
 
-def _squared(picture: Picture, pixels: np.ndarray, step: int) -> Page | None:
-    "The page by its squares; `pixels` are those of the picture, `step` of them to one."
+def _squared(picture: Picture, pixels: np.ndarray, step: int, by: Callable) -> Page | None:
+    """The page by its squares, which are seen `by` their darkness or colour; `pixels` are those
+    of the picture, `step` of them to one."""
     small, factor = shrink(pixels)
-    lines, top = lines_of(small)
+    lines, top = by(small)
     found = _sheet(lines)
     if found is None:
         return None
@@ -343,11 +344,14 @@ def _squared(picture: Picture, pixels: np.ndarray, step: int) -> Page | None:
 def find_page(picture: Picture) -> Page:
     "The page that a picture shows; refused where no squared paper is seen and no scale is known."
     pixels, step = shrink(picture.pixels, BIGGEST)
-    page = _squared(picture, pixels, step)
-    if page and not _doubtful(page):
-        return page
+    pages = []
+    for by in (lines_of, colours_of):
+        page = _squared(picture, pixels, step, by)
+        if page and not _doubtful(page):
+            return page
+        pages.append(page)
     if _scanned(picture):
         return _white(picture)
-    if page:
+    if any(pages):
         raise _refused(picture, 'the squares in the picture are too unclear to tell their size')
     raise _refused(picture, 'no squares of 1 mm or 5 mm were found in the picture')
