@@ -479,6 +479,8 @@ def read_recording(
         raise BadRecording(what, path, 'fs', f'{recording.fs:g}', 'leave the rate to the file')
     if recording.partial:
         return recording  # its reading has a verdict of its own
+    if np.isinf(recording.signal).any() or np.isnan(recording.signal).all():
+        raise BadRecording('samples that are no numbers', path, 'samples', 'voltages')
     seen = glance(recording.signal)
     if check:
         check_amplitude(recording, path, seen)

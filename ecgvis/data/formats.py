@@ -204,6 +204,15 @@ def _rate_note(record: 'ECGRecord') -> str:
     return f'rate: {max(own)} Hz is said of the samples, {said} Hz of what was measured in them'
 
 # %% ../../nbs/10_data/09_formats.ipynb #defb98d5
+def _count_note(record: 'ECGRecord') -> str:
+    "That an ISHNE header says more samples than there are, of each lead or of all, where it does."
+    said = record.raw_metadata.get('ecg_size', 0)
+    there = max((len(lead.samples) for lead in record.leads), default=0)
+    if record.source_format != 'ishne_holter' or said <= there or said == there * len(record.leads):
+        return ''
+    return f'cut: its header says {said} samples of each lead, {there} are there'
+
+
 def _by_ecgdatakit(path: Path, form: str) -> _Stored:
     "What `ecgdatakit` finds in a file."
     from ecgdatakit import FileParser
@@ -219,7 +228,7 @@ def _by_ecgdatakit(path: Path, form: str) -> _Stored:
         float(age) if age is not None and 0 <= age <= 130 else math.nan,
         _device(record),
         _statements(record),
-        tuple(filter(None, [_rate_note(record)])),
+        tuple(filter(None, [_rate_note(record), _count_note(record)])),
     )
 
 
@@ -249,6 +258,8 @@ def _by_groups(path: Path, form: str) -> _Stored:
     first = _by_ecgdatakit(path, form)
     file = pydicom.dcmread(path)
     groups = list(file.get('WaveformSequence') or [])
+    for k, group in enumerate(groups[:20]):
+        _check_amount(group, k, path)
     try:
         lead_plan([lead.name for lead in first.leads])
         return first
@@ -265,6 +276,17 @@ def _by_groups(path: Path, form: str) -> _Stored:
     first.leads = _joined(together, path)
     first.notes += ('joined: leads of several groups that say the same start',)
     return first
+
+
+def _check_amount(group: Any, place: int, path: Path) -> None:
+    "Refuse a group of which there are more or fewer bytes than its header says."
+    shape = (group.NumberOfWaveformChannels, group.NumberOfWaveformSamples)
+    need = shape[0] * shape[1] * group.WaveformBitsAllocated // 8
+    have = len(group.WaveformData)
+    if have not in (need, need + 1):
+        what = f'group {place} has {have} bytes'
+        expected = f'{need}: {shape[0]} channels x {shape[1]} samples'
+        raise BadRecording(what, path, 'WaveformData', expected)
 
 
 def _when(group: Any) -> tuple[str, ...]:
@@ -354,7 +376,7 @@ def read_format(
     _check_leads(used, path)
     part, pulse = _without_pulse(np.stack([lead.samples for lead in used]), used[0].fs)
     signal = standard_leads([lead.samples[part] for lead in stored.leads], plan)
-    if np.isinf(signal).any():
+    if np.isinf(signal).any() or np.isnan(signal).all():
         raise BadRecording('samples that are no numbers', path, 'samples', 'voltages')
     return Recording(
         path.stem,

@@ -20,7 +20,7 @@ from .recording import LEADS, RATES, UNITS
 from .recording import BadRecording, LeadPlan, Recording, lead_plan
 
 # %% ../../nbs/10_data/09_text.ipynb #aa9ac8f1
-TEXT_BYTES = 64 << 20  # more is not a recording but an archive
+TEXT_BYTES = 32 << 20  # more is not a recording but an archive
 _WIDE = (b'\xff\xfe', b'\xfe\xff')  # how UTF-16 begins
 _CONTROL = re.compile(rb'[\x00-\x08\x0e-\x1f]')
 
@@ -40,6 +40,20 @@ def as_text(
     return data.removeprefix(b'\xef\xbb\xbf')
 
 
+def _check_end(end: str, path: Path) -> None:
+    "Refuse a text that stops within a number, where the lines above have more decimals."
+    lines = end.split('\n')[-31:]
+    if not lines[-1] or len(lines) < 6:
+        return
+    points = ',.' if re.search('[;\t|]', lines[-1]) else '.'
+    found = [re.search(rf'[{points}](\d+)$', line.strip()) for line in lines]
+    digits = [len(m[1]) if m else 0 for m in found]
+    if len(set(digits[1:-1])) == 1 and digits[-1] < digits[-2]:
+        what = f'it stops within a number: {lines[-1][-12:]!r}'
+        expected = f'{digits[-2]} decimals, as in the lines above'
+        raise BadRecording(what, path, 'last line', expected)
+
+
 def _whole_text(path: Path) -> bytes:  # UTF-8
     "The text of a file, or the error that says what it is instead."
     rows = 'rows of 12 samples'
@@ -53,7 +67,9 @@ def _whole_text(path: Path) -> bytes:  # UTF-8
     if text is None:
         what = 'binary data, not CSV text (wrong extension, or a damaged file)'
         raise BadRecording(what, path, expected=rows)
-    return text.replace(b'\r\n', b'\n').rstrip(b'\n')
+    text = text.replace(b'\r\n', b'\n')
+    _check_end(text[-20_000:].decode('utf-8', 'replace'), path)
+    return text.rstrip(b'\n')
 
 # %% ../../nbs/10_data/09_text.ipynb #e5a6ba92
 _MARKS: tuple[str | None, ...] = ('\t', ';', '|', None, ',')  # None: blanks
@@ -510,7 +526,8 @@ def read_text(
     if not unit or not rate:
         raise _unsaid(rows, rate, unit, path)
     leads = [values[k] * UNITS[unit] for k in columns.leads]
-    signal = standard_leads(leads, columns.plan)
+    with np.errstate(over='ignore'):  # what is beyond float32 is refused as no number
+        signal = standard_leads(leads, columns.plan)
     source = ('chapman' if table.start else 'chapman-denoised') if published else 'csv'
     return Recording(
         path.stem,

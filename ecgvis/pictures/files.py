@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['PICTURES', 'MOST_PIXELS', 'LEAST_SIDE', 'MOST_PAGES', 'Picture', 'picture_kind', 'is_picture', 'load_pictures']
 
-# %% ../../nbs/25_pictures/00_files.ipynb #31547932
+# %% ../../nbs/25_pictures/00_files.ipynb #31994a4f
 import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -112,11 +113,13 @@ def _decoding(path: Path, page: int | None = None) -> Iterator[None]:
     except (EcgvisError, KeyboardInterrupt):
         raise
     except Image.DecompressionBombError as e:
+        many = ''.join(re.findall(r'\d+ pixels', str(e))[:1]) or 'too many pixels'
         most = f'at most {MOST_PIXELS / 1e6:.0f} million pixels'
-        raise BadRecording('a picture of too many pixels', path, 'size', most, _SCAN) from e
+        raise BadRecording(f'a picture of {many}', path, 'size', most, _SCAN) from e
     except Exception as e:  # decoders raise errors of all kinds
         which = 'its picture' if page is None else f'its page {page + 1}'
-        what = f'{which} cannot be decoded: {e}'
+        cause = str(e).replace(f' {str(path)!r}', '')
+        what = f'{which} cannot be decoded: {cause}'
         raise BadRecording(what, path, 'content', 'a whole file', _AGAIN) from e
 
 # %% ../../nbs/25_pictures/00_files.ipynb #f18acf58
@@ -302,7 +305,8 @@ def _start_of(path: Path) -> bytes:
             start = f.read(1024)
     except OSError as e:
         what = f'cannot be read: {e.strerror or e}'
-        raise BadRecording(what, path, remedy='check the path') from e
+        expected = 'a file that may be read'
+        raise BadRecording(what, path, 'file', expected, 'check the path') from e
     if not start:
         raise BadRecording('an empty file', path, 'size', 'more than 0 bytes', _AGAIN)
     return start

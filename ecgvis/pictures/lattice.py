@@ -152,7 +152,7 @@ def _scores(samples: _Samples) -> np.ndarray:
     gain = np.where(known, np.clip(rise, -3, 7) - 2, -100)
     return np.cumsum(gain, axis=1).max(axis=1)
 
-# %% ../../nbs/25_pictures/08_lattice.ipynb #9d9c8615
+# %% ../../nbs/25_pictures/08_lattice.ipynb #2144ba10
 class Step(NamedTuple):
     "Lines in one direction: how often they repeat within a tile."
 
@@ -204,23 +204,37 @@ def _step(relief: np.ndarray, step: np.ndarray) -> Step:
     return Step(step, float(_scores(samples)[0]), _chain(samples.on[0]))
 
 
-def steps_of(relief: np.ndarray) -> list[Step]:
-    "The steps of lines in two directions; empty where there are none."
+def _distinct(parts: np.ndarray, scores: np.ndarray, most: int = 3) -> list[np.ndarray]:
+    "The best steps of one direction that are no multiples of each other."
+    found: list[np.ndarray] = []
+    sizes = np.hypot(*parts.T)
+    left = scores > 0
+    while left.any() and len(found) < most:
+        best = int(np.where(left, scores, -np.inf).argmax())
+        found.append(parts[best])
+        times = np.maximum(sizes / sizes[best], sizes[best] / sizes)
+        left &= np.abs(times - np.round(times)) > 0.03 * times
+    return found
+
+
+def steps_of(relief: np.ndarray) -> tuple[list[Step], list[Step]]:
+    "The steps of lines in two directions, a few for each since beats repeat too."
     peaks = _peaks(relief)
     if len(peaks) < 2:
-        return []
+        return [], []
     parts = np.concatenate([peaks / n for n in range(1, 11)])
     parts = parts[np.hypot(*parts.T) > 3.5]
     scores = _scores(_sample(relief, parts))
     first = parts[scores.argmax()]
     turned = np.degrees(np.arctan2(*parts.T) - np.arctan2(*first))
-    across = np.abs((turned + 90) % 180 - 90) > 60
-    if not across.any():
-        return []
-    second = parts[across][scores[across].argmax()]
-    return [_step(relief, step) for step in (first, second)]
+    away = np.abs((turned + 90) % 180 - 90)
+    one, other = (
+        [_step(relief, step) for step in _distinct(parts[near], scores[near])]
+        for near in (away < 20, away > 60)
+    )
+    return one, other
 
-# %% ../../nbs/25_pictures/08_lattice.ipynb #9901e6ae
+# %% ../../nbs/25_pictures/08_lattice.ipynb #22315a49
 @dataclass(frozen=True)
 class Lattice:
     "Squared paper near one point of a picture."
@@ -251,7 +265,26 @@ def _upright(rates: np.ndarray, *flags: list[bool]) -> tuple:
     return rates * ahead[:, None], *(tuple(flag[k] for k in order) for flag in flags)
 
 
-def _lattice(at: tuple[float, float], steps: list[Step], reach: float, usual: float) -> Lattice:
+def _pair(one: list[Step], other: list[Step]) -> tuple[Step, Step] | None:
+    "The steps of two directions that belong together: as close as each other, where some are."
+    pairs = [(min(a.score, b.score), a, b) for a in one for b in other]
+    pairs = [pair for pair in pairs if pair[0] > 3]
+    if not pairs:
+        return None
+    best = max(score for score, *_ in pairs)
+
+    def even(a: Step, b: Step) -> bool:
+        ratio = np.log(np.hypot(*_finest(a)[0]) / np.hypot(*_finest(b)[0])) / np.log(5)
+        return abs(ratio - round(ratio)) < 0.08
+
+    alike = [pair for pair in pairs if pair[0] > 0.2 * best and even(*pair[1:])]
+    _, a, b = max(alike or pairs, key=lambda pair: pair[0])
+    return a, b
+
+
+def _lattice(
+    at: tuple[float, float], steps: tuple[Step, Step], reach: float, usual: float
+) -> Lattice:
     "`usual`: lines of 1 mm per px as other tiles know them, or 0."
     (first, known), (second, also) = (_finest(step) for step in steps)
     rates = np.array([first, second])
@@ -273,18 +306,25 @@ def _agree(a: Lattice, b: Lattice) -> bool:
     return bool((np.abs(np.log(sizes)) < 0.3).all())
 
 
+def _first(lattices: list[Lattice], most: int = 2) -> list[Lattice]:
+    "The best ones of every group that agrees, the groups with the most support first."
+    groups: list[list[Lattice]] = []
+    for one in sorted(lattices, key=lambda one: -one.score):
+        group = next((group for group in groups if _agree(group[0], one)), None)
+        if group is None:
+            groups.append([one])
+        else:
+            group.append(one)
+    groups.sort(key=lambda group: -sum(one.score for one in group))
+    return [one for group in groups for one in group[:most]]
+
+
 def find_lattices(lines: np.ndarray) -> list[Lattice]:
     "What the tiles of a picture see, those first that many others agree with."
-    found = [(at, steps_of(relief)) for at, relief in reliefs(lines)]
-    found = [(at, steps) for at, steps in found if steps]
-    rates = [_finest(step) for _, steps in found for step in steps if step.score > 4]
+    found = [(at, _pair(*steps_of(relief))) for at, relief in reliefs(lines)]
+    pairs = [(at, pair) for at, pair in found if pair]
+    rates = [_finest(step) for _, pair in pairs for step in pair if step.score > 4]
     known = [float(np.hypot(*rate)) for rate, sure in rates if sure]
     usual = float(np.median(known)) if len(known) > 3 else 0.0
     reach = float(np.hypot(*lines.shape))
-    lattices = [_lattice(at, steps, reach, usual) for at, steps in found]
-    lattices = [one for one in lattices if one.score > 3]
-
-    def support(one: Lattice) -> float:
-        return sum(other.score for other in lattices if _agree(one, other))
-
-    return sorted(lattices, key=lambda one: (-round(support(one)), -one.score))
+    return _first([_lattice(at, pair, reach, usual) for at, pair in pairs])
