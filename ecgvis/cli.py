@@ -78,6 +78,8 @@ _OF_STUDY = {  # options by the group of settings that they belong to
         'classes',
         'min_per_class',
         'drop_rare',
+        'window',
+        'pad',
         'compress',
     ),
     'TrainConfig': ('epochs', 'size', 'augment', 'weights', 'device'),
@@ -399,6 +401,18 @@ def _rate(text: str) -> float:
         raise EcgvisError(f'{text!r} is not usable', None, '--fs', 'a number, Hz') from e
 
 
+def _part_options(parser: argparse.ArgumentParser, windows: int = 3) -> None:
+    "What is taken of a recording that is longer or shorter than a chart."
+    from ecgvis.data.config import WINDOWS
+
+    known = WINDOWS[:windows]
+    text = f'which part of a longer recording, out of {", ".join(known)} (default: first)'
+    more: dict[str, Any] = dict(type=_name('--window', known), metavar='PART', help=text)
+    parser.add_argument('--window', default='first', **more)
+    text = 'let a shorter recording end without a trace'
+    parser.add_argument('--pad', action='store_true', help=text)
+
+
 def _audit_notes(recording: Any) -> list[str]:
     "What is doubtful in a recording, and what was or would be changed; or why it cannot be used."
     from ecgvis.data.audit import standard_signal
@@ -544,6 +558,7 @@ def _predict_options(parser: argparse.ArgumentParser) -> None:
         'recording', help='a .csv, .hea, .mat or .dat file, or a folder of recordings'
     )
     _reading_options(parser)
+    _part_options(parser, 4)
     _run_options(parser)
     text = 'where charts go (default: here)'
     parser.add_argument('--out', '--charts', default='.', metavar='FOLDER', help=text)
@@ -565,9 +580,9 @@ def run_predict(args: Args) -> int:
     run = open_run(args.run or newest_run(args.runs))
     files, left = find_recordings(args.recording)
     answers, charts = [], list[Path]()
-    asked = zip(files, run.predict(files, **_reading(args)), strict=True)
-    for id, answer in progress(asked, 'classifying', 'recordings', total=len(files)):
-        answer = replace(answer, id=id)
+    how = dict(window=args.window, pad=args.pad) | _reading(args)
+    total = len(files) if args.window != 'all' else None
+    for answer in progress(run.predict(files, **how), 'classifying', 'charts', total=total):
         if not answer.problem:
             charts += save_charts(run, answer, args.out)
         answers.append(replace(answer, recording=None, signal=None))
@@ -607,6 +622,7 @@ def _explain_options(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument('recording', help='a file: WFDB, DICOM, XML, EDF, CSV, ...')
     _reading_options(parser)
+    _part_options(parser)
     _run_options(parser)
     text = 'where figures and tables go (default: saliency/recordings/ of the run)'
     parser.add_argument('--out', metavar='FOLDER', help=text)
@@ -642,7 +658,8 @@ def run_explain(args: Args) -> int:
     check_writable(args.out or run)
     how = (args.methods, args.layouts, args.target, args.layer)
     recording = read_recording(args.recording, **_reading(args))
-    told = explain(run, recording, args.out, *how, formats=args.formats, draws=args.draws)
+    more = dict(formats=args.formats, draws=args.draws, window=args.window, pad=args.pad)
+    told = explain(run, recording, args.out, *how, **more)
     print(f'model: {run}\nclass explained: {told["target"]}')
     _print_some([f'note: {note}' for note in told['notes']])
     found = [(x, m, v) for x, l in told['layouts'].items() for m, v in l['methods'].items()]

@@ -234,7 +234,7 @@ def steps_of(relief: np.ndarray) -> tuple[list[Step], list[Step]]:
     )
     return one, other
 
-# %% ../../nbs/25_pictures/08_lattice.ipynb #ed590c14
+# %% ../../nbs/25_pictures/08_lattice.ipynb #22315a49
 @dataclass(frozen=True)
 class Lattice:
     "Squared paper near one point of a picture."

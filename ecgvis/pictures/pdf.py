@@ -293,7 +293,7 @@ def _word(letters: list[_Letter], rotation: float) -> Print:
     x, y = (low + high) / 2
     # clockwise, of the page as it is seen
     angle = (letters[0].angle + rotation) % 360
-    tall = np.ptp(corners, axis=1)[:, 0 if angle % 180 == 90 else 1].max()
+    tall = np.ptp(corners, axis=1)[:, 0 if round(angle) % 180 == 90 else 1].max()
     return Print(''.join(x.text for x in letters), float(x), float(y), float(tall), angle)
 
 

@@ -378,8 +378,8 @@ def read_trials(
 def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-# %% ../../nbs/25_pictures/70_trials.ipynb #20b782fe
-_WRONG = 6.0  # dB, median over leads, below which a reading is wrong
+# %% ../../nbs/25_pictures/70_trials.ipynb #944c995e
+_WRONG = 6.0  # dB, median over leads, below which a reading is wrong, as it is by names or scale
 
 
 def summary(
@@ -400,12 +400,18 @@ def _marks(passed: pd.DataFrame, total: int) -> dict[str, float]:
     "Of the pages that were read."
     if 'snr' not in passed or not passed.snr.notna().any():
         return dict(wrong=len(passed) / total)
-    lists = [[v for v in snr if v is not None] for snr in passed.snr if isinstance(snr, list)]
-    wrong = len(passed) - sum(np.median(leads) >= _WRONG for leads in lists)
+    # a page with several readings has none that counts
+    marks = {name: passed[name].eq(True) for name in ('layout', 'names', 'scale')}
+    passed = passed.assign(**marks)
+    lists = [
+        [v for v in snr if v is not None] if isinstance(snr, list) else [] for snr in passed.snr
+    ]
+    clear = [len(leads) and np.median(leads) >= _WRONG for leads in lists]
     every = np.concatenate(lists)
     right = passed[['layout', 'names', 'scale']].astype(float)
+    sound = np.array(clear, bool) & passed.names & passed['scale']
     return dict(
-        wrong=wrong / total,
+        wrong=(len(passed) - sound.sum()) / total,
         snr=float(np.median(every)),
         snr10=float(np.quantile(every, 0.1)),
         right=float(right.all(axis=1).mean()),

@@ -326,22 +326,58 @@ def _page(picture: Picture, grid: Grid, scale: np.ndarray) -> Page | None:
     )
 
 
+def _leaning(words: tuple[Print, ...]) -> int:
+    "By how many quarters most words of a sheet are turned clockwise."
+    quarters = [round(word.angle / 90) % 4 for word in words]
+    return max(range(4), key=quarters.count)
+
+
+def _upright(picture: Picture, quarters: int) -> Picture:
+    "The picture turned back by so many quarters."
+    for _ in range(quarters):
+        wide = picture.pixels.shape[1] / picture.dpi * 25.4
+        picture = replace(
+            picture,
+            pixels=np.rot90(picture.pixels),
+            strokes=tuple(
+                replace(s, points=s.points[:, ::-1] * (1, -1) + (0, wide)) for s in picture.strokes
+            ),
+            words=tuple(w._replace(x=w.y, y=wide - w.x) for w in picture.words),
+        )
+    return picture
+
+
+def _as_seen(page: Page, picture: Picture, quarters: int) -> Page:
+    "A page of the upright picture as one of the picture itself."
+    positions = page.positions
+    for k in reversed(range(quarters)):
+        last = picture.pixels.shape[1 - k % 2] - 1
+        positions = np.stack([last - positions[..., 1], positions[..., 0]], axis=-1)
+    angle = (90.0 * quarters + 180) % 360 - 180
+    return replace(page, picture=picture, positions=positions, angle=angle)
+
+
 def vector_page(
     picture: Picture,  # of a PDF
 ) -> Drawing | None:  # None where it draws no traces on squared paper: it has to be seen then
     "A page of a PDF by its lines."
-    tall, wide = (n / picture.dpi * 25.4 for n in picture.pixels.shape[:2])
-    grid = find_grid(picture.strokes, (wide, tall)) if picture.strokes else None
+    if not picture.strokes:
+        return None
+    quarters = _leaning(picture.words)
+    sheet = _upright(picture, quarters)
+    tall, wide = (n / sheet.dpi * 25.4 for n in sheet.pixels.shape[:2])
+    grid = find_grid(sheet.strokes, (wide, tall))
     if grid is None:
         return None
-    paper = [replace(s, points=s.points / grid.mm) for s in picture.strokes]
+    paper = [replace(s, points=s.points / grid.mm) for s in sheet.strokes]
     scale = SCALE / np.array(grid.mm)
     traces = [line.points * SCALE for line in find_traces(paper)]
-    page = _page(picture, grid, scale) if traces else None
+    page = _page(sheet, grid, scale) if traces else None
     if page is None:
         return None
     ink = _draw(traces, page.pixels.shape[:2])
-    return Drawing(page, ink, _names(picture.words, scale), traces)
+    words = _names(sheet.words, scale)
+    return Drawing(_as_seen(page, picture, quarters), ink, words, traces)
 
 # %% ../../nbs/25_pictures/05_vectors.ipynb #64572634
 _NEAR = 0.25  # px beyond its end that a line still counts

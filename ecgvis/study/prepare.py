@@ -50,6 +50,7 @@ def prepare(
         write_dataset(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = kind_of(root, config.kind, bool(config.labels))
     stored: dict[str, Any] = dict(fs=config.fs, seconds=config.seconds, compress=config.compress)
+    stored |= dict(window=config.window, pad=config.pad)
     said: dict[str, Any] = dict(fs=config.file_fs, unit=config.file_unit, labels=config.labels)
     listing = load_dataset(root, kind, config.signal, config.patients, _columns(config), **said)
     config = _own_split(config, listing)
