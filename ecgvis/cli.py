@@ -78,6 +78,8 @@ _OF_STUDY = {  # options by the group of settings that they belong to
         'classes',
         'min_per_class',
         'drop_rare',
+        'window',
+        'pad',
         'compress',
     ),
     'TrainConfig': ('epochs', 'size', 'augment', 'weights', 'device'),
@@ -399,21 +401,84 @@ def _rate(text: str) -> float:
         raise EcgvisError(f'{text!r} is not usable', None, '--fs', 'a number, Hz') from e
 
 
-def _audit_notes(recording: Any) -> list[str]:
+def _part_options(parser: argparse.ArgumentParser, windows: int = 3) -> None:
+    "What is taken of a recording that is longer or shorter than a chart."
+    from ecgvis.data.config import WINDOWS
+
+    known = WINDOWS[:windows]
+    text = f'which part of a longer recording, out of {", ".join(known)} (default: first)'
+    more: dict[str, Any] = dict(type=_name('--window', known), metavar='PART', help=text)
+    parser.add_argument('--window', default='first', **more)
+    text = 'let a shorter recording end without a trace'
+    parser.add_argument('--pad', action='store_true', help=text)
+
+
+def _audit_notes(recording: Any, pad: bool = False) -> list[str]:
     "What is doubtful in a recording, and what was or would be changed; or why it cannot be used."
     from ecgvis.data.audit import standard_signal
 
     try:
-        return standard_signal(recording)[1]
+        return standard_signal(recording, pad=pad)[1]
     except EcgvisError as e:
         return [*recording.notes, f'not usable for a study: {e.line}']
 
 # %% ../nbs/99_cli.ipynb #f6b53771
+_SCALES = {  # option, setting of a layout, unit
+    'speed': ('speed', 'paper speed, mm/s'),
+    'gain': ('gain', 'gain, mm/mV'),
+    'line_width': ('trace_width', 'width of the trace, pt'),
+}
+
+
+def _amount(flag: str, limits: tuple[float, float]) -> Callable[[str], float]:
+    "Reads a number of an option that lies within limits."
+    low, high = limits
+    expected = f'a number, {low:g} to {high:g}'
+
+    def read(text: str) -> float:
+        if not re.fullmatch(r'\d+(\.\d*)?|\.\d+', text) or not low <= float(text) <= high:
+            raise EcgvisError(f'{text!r} is not usable', field=flag, expected=expected)
+        return float(text)
+
+    return read
+
+
+def _scale_options(parser: argparse.ArgumentParser) -> None:
+    "How large a chart is drawn."
+    from ecgvis.render.layout import Layout
+
+    for name, (setting, text) in _SCALES.items():
+        flag = '--' + name.replace('_', '-')
+        read = _amount(flag, setting_limits(Layout, setting))
+        told = f'{text} (default: that of the layout)'
+        parser.add_argument(flag, type=read, metavar='N', help=told)
+
+
+_MOST_PIXELS = 2e8  # of a figure as PNG
+
+
+def _scaled_layout(args: Args, out: Path) -> Any:
+    "The layout that is asked for, at the speed, gain and width of line that are."
+    from ecgvis.render.layout import get_layout
+
+    given = {kind: getattr(args, name) for name, (kind, _) in _SCALES.items()}
+    asked = {k: v for k, v in given.items() if v is not None}
+    layout = replace(get_layout(args.layout), **asked)
+    pixels = layout.width * (layout.height + 15.0) * (300 / 25.4) ** 2
+    if out.suffix.lower() == '.png' and not args.size and pixels > _MOST_PIXELS:
+        what = f'a page of {layout.width:.0f} x {layout.height:.0f} mm is too large for a PNG'
+        remedy = 'a lower --speed or --gain, --size, or a .svg or .pdf file'
+        raise EcgvisError(what, out, '--speed, --gain', '200 million pixels', remedy)
+    return layout
+
+
 def _render_options(parser: argparse.ArgumentParser) -> None:
     from ecgvis.render.layout import LAYOUTS
 
     parser.add_argument('recording', help='a file: WFDB, DICOM, XML, EDF, CSV, ...')
     _reading_options(parser)
+    _part_options(parser)
+    _scale_options(parser)
     text = f'one of {", ".join(LAYOUTS)} (default: 4x2.5+II)'
     parser.add_argument('--layout', type=_name('--layout', LAYOUTS), default='4x2.5+II', help=text)
     text = 'PNG only: the square picture that a model sees, in place of the figure'
@@ -428,20 +493,24 @@ def run_render(args: Args) -> int:
     from ecgvis.data.checks import without_offset
     from ecgvis.data.files import read_recording
     from ecgvis.data.recording import LEADS
+    from ecgvis.data.windows import one_window, padded
     from ecgvis.render.figures import save_chart
     from ecgvis.render.raster import clipped
 
     out = Path(args.out or f'{Path(args.recording).stem}.png')
+    layout = _scaled_layout(args, out)
     check_writable(out, is_file=True)
-    recording = read_recording(args.recording, **_reading(args))
-    save_chart(recording, out, args.layout, args.size)
+    whole = read_recording(args.recording, **_reading(args))
+    whole = one_window(whole, layout.duration, args.window)
+    recording = padded(whole, layout.duration) if args.pad else whole
+    save_chart(recording, out, layout, args.size)
     print(f'chart: {out}')
     drawn = without_offset(recording.signal)[0]
-    cut = clipped(drawn[None], recording.fs, args.layout)[0]
+    cut = clipped(drawn[None], recording.fs, layout)[0]
     told = [f'{n} samples of {lead}' for lead, n in zip(LEADS, cut, strict=True) if n]
     if told:
         print(f'drawn at the edge of the strip: {", ".join(told)}')
-    _print_some([f'note: {note}' for note in _audit_notes(recording)])
+    _print_some([f'note: {note}' for note in _audit_notes(whole, args.pad)])
     return 0
 
 # %% ../nbs/99_cli.ipynb #0d1b6685
@@ -544,6 +613,7 @@ def _predict_options(parser: argparse.ArgumentParser) -> None:
         'recording', help='a .csv, .hea, .mat or .dat file, or a folder of recordings'
     )
     _reading_options(parser)
+    _part_options(parser, 4)
     _run_options(parser)
     text = 'where charts go (default: here)'
     parser.add_argument('--out', '--charts', default='.', metavar='FOLDER', help=text)
@@ -565,9 +635,9 @@ def run_predict(args: Args) -> int:
     run = open_run(args.run or newest_run(args.runs))
     files, left = find_recordings(args.recording)
     answers, charts = [], list[Path]()
-    asked = zip(files, run.predict(files, **_reading(args)), strict=True)
-    for id, answer in progress(asked, 'classifying', 'recordings', total=len(files)):
-        answer = replace(answer, id=id)
+    how = dict(window=args.window, pad=args.pad) | _reading(args)
+    total = len(files) if args.window != 'all' else None
+    for answer in progress(run.predict(files, **how), 'classifying', 'charts', total=total):
         if not answer.problem:
             charts += save_charts(run, answer, args.out)
         answers.append(replace(answer, recording=None, signal=None))
@@ -607,6 +677,7 @@ def _explain_options(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument('recording', help='a file: WFDB, DICOM, XML, EDF, CSV, ...')
     _reading_options(parser)
+    _part_options(parser)
     _run_options(parser)
     text = 'where figures and tables go (default: saliency/recordings/ of the run)'
     parser.add_argument('--out', metavar='FOLDER', help=text)
@@ -642,7 +713,8 @@ def run_explain(args: Args) -> int:
     check_writable(args.out or run)
     how = (args.methods, args.layouts, args.target, args.layer)
     recording = read_recording(args.recording, **_reading(args))
-    told = explain(run, recording, args.out, *how, formats=args.formats, draws=args.draws)
+    more = dict(formats=args.formats, draws=args.draws, window=args.window, pad=args.pad)
+    told = explain(run, recording, args.out, *how, **more)
     print(f'model: {run}\nclass explained: {told["target"]}')
     _print_some([f'note: {note}' for note in told['notes']])
     found = [(x, m, v) for x, l in told['layouts'].items() for m, v in l['methods'].items()]

@@ -145,8 +145,10 @@ def read_ids(
 
 
 def listed_names(dataset: pd.DataFrame, column: str) -> pd.Series:
-    "What lists call each recording: its value of a column that the dataset has, else its id."
-    return dataset[column if column in dataset else 'id'].map(whole_text)
+    """What lists call each recording: its value of a column that the dataset has, else its id; that
+    of the whole recording where there are windows of it."""
+    own = 'recording' if 'recording' in dataset else 'id'
+    return dataset[own if column not in dataset or column == 'id' else column].map(whole_text)
 
 # %% ../../nbs/10_data/50_split.ipynb #ac1ffc11
 def published_split(

@@ -171,11 +171,17 @@ def read_patients(
     return dict(zip(pairs['id'], pairs['patient']))
 
 # %% ../../nbs/10_data/07_tables.ipynb #6dc789e7
+def _recordings(summary: Mapping[str, Any]) -> int:
+    "How many recordings are usable, also where charts are windows of them."
+    return (summary.get('windows') or summary)['ok']
+
+
 def patients_text(
     summary: Mapping[str, Any],  # ok, patients, patients_known
 ) -> str:
     "How many patients there are, or that this is not known."
-    known, of = summary.get('patients_known', summary['ok']), summary['ok']
+    of = _recordings(summary)
+    known = summary.get('patients_known', of)
     if known == of:
         return f'{summary["patients"]:,} patients'
     return f'patients known for {known:,} of {of:,}' if known else 'patients not known'
@@ -185,7 +191,7 @@ def patients_note(
     summary: Mapping[str, Any],  # ok, patients_known
 ) -> str:  # empty where all are known
     "What follows where patients are not known."
-    of = summary['ok']
+    of = _recordings(summary)
     unknown = of - summary.get('patients_known', of)
     if not unknown:
         return ''

@@ -449,9 +449,17 @@ def snap(
     arrangement: Arrangement,  # of `find_places`
     traces: list[np.ndarray],  # of a `Drawing`
 ) -> Arrangement:
-    "The arrangement with its strips as long as the lines that were drawn."
-    places = tuple(_snapped(place, traces, arrangement) for place in arrangement.places)
+    "The arrangement with its strips as long as the lines that were drawn, from a whole pixel on."
+    ends = (_snapped(place, traces, arrangement) for place in arrangement.places)
+    places = tuple(_from_whole(place, arrangement.speed) for place in ends)
     return replace(arrangement, places=places)
+
+
+def _from_whole(place: Place, speed: float) -> Place:
+    "A strip from its first whole pixel on, so that its first value has the time of its start."
+    left = math.ceil(place.left)
+    start = place.start + (left - place.left) / (SCALE * speed)
+    return place._replace(left=float(left), start=start)
 
 
 def _snapped(place: Place, traces: list[np.ndarray], arrangement: Arrangement) -> Place:

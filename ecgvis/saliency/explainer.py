@@ -23,6 +23,7 @@ from ..data.audit import standard_signal
 from ..data.beats import Beats, detect_beats
 from ..data.files import read_recording
 from ..data.recording import LEADS, Recording
+from ..data.windows import one_window
 from ..models.inputs import ChartInput
 from .attribution import Chart, attributions, chart_of, chart_probabilities
 from .catalog import get_method
@@ -312,6 +313,8 @@ def explain(
     dpi: float = 150,  # of PNG
     device: str = 'auto',  # where to compute
     about: dict[str, Any] | None = None,  # more for explain.json; `label` is told in the figures
+    window: str = 'first',  # which part of a longer one: first, middle or cleanest
+    pad: bool = False,  # let a shorter one end without a trace
 ) -> dict[str, Any]:  # what was written to explain.json, with `files`
     """Explain one recording by a run: maps, lead x time, verdicts, figures. `EcgvisError` for what
     cannot be read or explained."""
@@ -319,7 +322,8 @@ def explain(
     opened = open_run(run, device)
     _check_charts(opened)
     source = recording if isinstance(recording, Recording) else read_recording(recording)
-    signal, notes = standard_signal(source, **opened.signals)
+    source = one_window(source, opened.signals['seconds'], window)
+    signal, notes = standard_signal(source, **opened.signals, pad=pad)
     complete = replace(source, signal=signal, fs=opened.signals['fs'])
     other = open_run(label_run, device) if label_run else None
     how = (methods, layouts, target, layer, beats, other, draws, seed)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from ..core import EcgvisError
+from ..data.padding import recorded
 from ..data.recording import LEADS
 from ecgvis.render.augment import (
     generators,
@@ -27,6 +28,7 @@ from ecgvis.render.augment import (
 from ..render.layout import Layout, get_layout
 from ..render.raster import compose, ink
 from ..render.variation import Augment, get_augment
+from .codec import is_none
 from .signals import Store
 
 # %% ../../nbs/30_store/20_charts.ipynb #d5335e4a
@@ -258,6 +260,34 @@ class ChartRows(ByPatient):
         return other
 
 # %% ../../nbs/30_store/20_charts.ipynb #dfff84e7
+def _in_mv(x: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    "Stored samples [N, 12, T] as mV, NaN where there are none."
+    out = x * unit[:, None, None]
+    for steps, mv in zip(x, out, strict=True):
+        mv[:, recorded(steps, is_none).shape[1] :] = np.nan
+    return out
+
+
+def _ink_stored(
+    x: np.ndarray,  # stored samples [N, 12, T]
+    unit: np.ndarray,  # mV per step [N]
+    fs: float,
+    layout: Layout,
+    out: np.ndarray,  # ink [N, H, W] of zeros, drawn upon
+) -> None:
+    "Draw stored samples; those that end early one by one, so that no batch changes another chart."
+    early = np.all(is_none(x[:, :, -1]), axis=1)
+    if not early.any():
+        ink(x, fs, layout, out.shape[1:], unit=unit, out=out)
+        return
+    for k in range(len(x)):
+        one = x[k : k + 1]
+        if early[k]:
+            ink(_in_mv(one, unit[k : k + 1]), fs, layout, out.shape[1:], out=out[k : k + 1])
+        else:
+            ink(one, fs, layout, out.shape[1:], unit=unit[k : k + 1], out=out[k : k + 1])
+
+
 def _drawn(
     data: ChartRows, recording: np.ndarray, layout: np.ndarray, rngs: list[np.random.Generator]
 ) -> np.ndarray:
@@ -270,10 +300,12 @@ def _drawn(
     for a, b in _runs(layout[order]):
         at = order[a:b]
         x, unit = data.store.steps([data.ids[i] for i in recording[at]], room[: b - a])
+        page = data.layouts[layout[at[0]]]
         if data.augment.signal_changes:
-            x = vary_signals(x * unit[:, None, None], fs, data.augment, [rngs[k] for k in at])
-            unit = np.ones_like(unit)
-        ink(x, fs, data.layouts[layout[at[0]]], data.size, unit=unit, out=out[a:b])
+            x = vary_signals(_in_mv(x, unit), fs, data.augment, [rngs[k] for k in at])
+            ink(x, fs, page, data.size, out=out[a:b])
+        else:
+            _ink_stored(x, unit, fs, page, out[a:b])
     return out[np.argsort(order)] if (np.diff(order) < 0).any() else out
 
 

@@ -365,11 +365,15 @@ def _create(env: lmdb.Environment, meta: dict[str, Any]) -> None:
         raise _write_error(env.path(), 1 << 14, e) from e
 
 
+_LATER = dict(window='first', pad=False)  # settings that a store names only where they are not so
+
+
 def _check_settings(path: Path, old: dict[str, Any], meta: dict[str, Any]) -> None:
     "Refuse to go on with a store of other settings."
-    names = [k for k, v in to_plain(meta).items() if old.get(k) != v and k != 'what']
+    had, want = _LATER | old, _LATER | to_plain(meta)
+    names = [k for k in want if had.get(k) != want[k] and k != 'what']
     if names:
-        other = '; '.join(f'{k} {old.get(k)!r}, not {to_plain(meta[k])!r}' for k in names)
+        other = '; '.join(f'{k} {had.get(k)!r}, not {want[k]!r}' for k in names)
         raise EcgvisError(
             f'the store was made with other settings: {other}',
             file=path,

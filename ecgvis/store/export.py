@@ -35,10 +35,12 @@ from ecgvis.core import (
     write_json,
     write_table,
 )
+from ..data.padding import recorded
 from ..data.recording import LEADS, SNOMED
 from ..render.geometry import Size, shape_of
 from ..render.layout import Layout, get_layout
 from ..render.raster import chart
+from .codec import is_none
 from .signals import Store, check_index
 
 # %% ../../nbs/30_store/30_export.ipynb #062fd6a4
@@ -378,13 +380,15 @@ def _comments(name: str, header: Mapping[str, Any]) -> list[str]:
     "What is known of a recording, for people and programs that look for it."
     age = header.get('age')
     patient = _text(header.get('patient'), name)
+    named = header.get('patient_known', True) or 'recording' in header  # of one, whoever it is
     return [
         f'#Age: {"NaN" if age is None else _number(age)}',
         f'#Sex: {_text(header.get("sex"), "Unknown").capitalize()}',
         f'#Dx: {_codes(header.get("rhythm", ""))}',
-        f'#Patient: {patient if header.get("patient_known", True) else "Unknown"}',
+        f'#Patient: {patient if named else "Unknown"}',
         f'#ID: {_text(header.get("id"), name)}',
         f'#Source: ecgvis {__version__} export, from {_text(header.get("source"), "unknown")}',
+        *([f'#Start: {_number(header["start"])}'] if 'start' in header else []),
     ]
 
 
@@ -410,7 +414,8 @@ def _same(path: Path, data: bytes) -> bool:
 def _wfdb_block(items: _Items, store: Store, folder: Path) -> list[_Outcome]:
     "Write some recordings, the signal before the header; those that are there are left alone."
     names = dict(items)
-    found, outcomes = _read(items, lambda id: (store.header(id), store.steps([id])[0][0]))
+    read = lambda id: (store.header(id), recorded(store.steps([id])[0][0], is_none))
+    found, outcomes = _read(items, read)
     for id, (header, steps) in found.items():
         text = _header(names[id], header, steps, store.meta['fs'])
         samples = np.ascontiguousarray(steps.T, f'<i{_bits(steps) // 8}')
@@ -481,6 +486,11 @@ def store_info_text(store: Store) -> str:
         codec=i['codec'],
         format=f'version {i["format"]}',
     )
+    if 'window' in i:
+        of = f', windows of {i["windows_of"]:,} recordings' if i['windows_of'] else ''
+        facts['window'] = f'{i["window"]}{of}'
+    if i['padded']:
+        facts['padded'] = f'{i["padded"]:,} recordings end without a trace'
     facts |= {name: _counts(i[name], n) for name in ('groups', 'rhythms', 'sources')}
     if i['excluded']:
         facts['excluded'] = f'{i["excluded"]:,}: {_counts(i["reasons"], 0)}'

@@ -8,9 +8,10 @@ __all__ = ['write_store', 'stamp', 'write', 'keep_only']
 # %% ../../nbs/30_store/15_ingest.ipynb #d0ea4cc9
 import os
 from collections import deque
-from collections.abc import Collection, Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from ..core import FORMATS, EcgvisError, cores, disk_errors, progress, workers
 from ..data import audit
 from ..data.arrays import part_of
 from ..data.recording import LEADS
+from ..data.windows import check_window, list_windows
 from .codec import VERSION, encode, metadata, seal, with_metadata
 from .environment import Change, EmptyStore, Opened
 from .environment import clear_copy, compact, put, reading, sole_writer, writing
@@ -29,8 +31,9 @@ from .signals import open_store, read_apart, read_outcomes, to_key
 
 # %% ../../nbs/30_store/15_ingest.ipynb #b1cca238
 _Row = dict[Hashable, Any]  # of a dataset
-# columns of a dataset that a record's header holds
-_KEPT = ('id', 'patient', 'patient_known', 'age', 'sex', 'rhythm', 'group', 'label', 'source')
+# columns of a dataset that a record's header holds; the last is what it is a window of
+_KEPT: tuple[str, ...] = ('id', 'patient', 'patient_known', 'age', 'sex', 'rhythm', 'group')
+_KEPT += ('label', 'source', 'recording')
 
 
 def _signal_lines(header: Path) -> list[str]:
@@ -75,7 +78,8 @@ def _facts(row: _Row) -> str:
 # %% ../../nbs/30_store/15_ingest.ipynb #f5e30690
 _Outcome = tuple[str, dict[str, Any], bytes | None]  # id, what the audit said, record
 _SAID = ('reason', 'detail', 'notes', 'hash')  # by the audit
-_COUNTED = ('rhythm', 'group', 'label', 'patient', 'patient_known', 'source')
+_COUNTED = ('rhythm', 'group', 'label', 'patient', 'patient_known', 'source', 'recording')
+_FOUND = ('unit', 'start', 'padded')  # in a signal, where there is any of it
 
 
 def _outcome(row: _Row, of_files: str, said: dict[str, Any]) -> dict[str, Any]:
@@ -84,21 +88,54 @@ def _outcome(row: _Row, of_files: str, said: dict[str, Any]) -> dict[str, Any]:
     return dict(stamp=of_files, facts=_facts(row)) | said | known
 
 
-def _header(row: _Row, notes: Collection[str], fs: float) -> dict[str, Any]:
+def _header(row: _Row, said: Mapping[str, Any], fs: float) -> dict[str, Any]:
     "The metadata of a record."
     kept = {k: row[k] for k in _KEPT if k in row}
-    return kept | dict(fs=fs, leads=LEADS, notes=notes)
+    kept |= {k: said[k] for k in ('start',) if k in said}
+    return kept | dict(fs=fs, leads=LEADS, notes=said['notes'])
 
 
-def _ingest(row: _Row, fs: float, seconds: float, compress: bool) -> _Outcome:
+class _Choices(NamedTuple):
+    "How recordings become records."
+
+    fs: float
+    seconds: float
+    compress: bool = False
+    window: str = 'first'
+    pad: bool = False
+
+
+def _ingest(row: _Row, *choices: Any) -> _Outcome:
     "Read, check and encode one recording of the dataset; without a record where it is excluded."
+    how = _Choices(*choices)
     before = _stamp_of(row)
-    found = audit.examine(row['path'], seconds=seconds, fs=fs, **audit.said_of(row))
+    options: dict[str, Any] = dict(seconds=how.seconds, fs=how.fs, window=how.window, pad=how.pad)
+    options |= audit.said_of(row)
+    return _encoded(row, before, audit.examine(row['path'], **options), how)
+
+
+def _ingest_windows(rows: list[_Row], how: _Choices) -> Iterator[_Outcome]:
+    "The same for windows of one file, which is read once."
+    path = rows[0]['path']
+    before = _stamp_of(rows[0])
+    starts = [row['start'] for row in rows]
+    said = audit.said_of(rows[0])
+    found = audit.examine_windows(path, starts, how.seconds, how.fs, **said, pad=how.pad)
+    for row, one in zip(rows, found, strict=True):
+        yield _encoded(row, before, one, how)
+
+
+def _encoded(row: _Row, before: str, found: audit.Examined, how: _Choices) -> _Outcome:
+    "What came of a recording or a window of it."
     outcome = _outcome(row, before, {k: getattr(found, k) for k in _SAID})
+    if how.window != 'first':
+        outcome['start'] = found.start
+    if found.padded:
+        outcome['padded'] = found.padded
     if found.signal is None:
         return row['id'], outcome, None
     try:
-        record = encode(found.signal, _header(row, found.notes, fs), found.step, compress)
+        record = encode(found.signal, _header(row, outcome, how.fs), found.step, how.compress)
     except EcgvisError as e:
         outcome |= dict(reason='implausible amplitude', detail=e.line, hash='')
         return row['id'], outcome, None
@@ -106,14 +143,23 @@ def _ingest(row: _Row, fs: float, seconds: float, compress: bool) -> _Outcome:
 
 # %% ../../nbs/30_store/15_ingest.ipynb #87dd1e42
 def _ingest_some(rows: list[_Row], *options: Any) -> list[_Outcome]:
-    return [_ingest(row, *options) for row in rows]
+    return list(_ingest_each(rows, *options))
+
+
+def _ingest_each(rows: list[_Row], *options: Any) -> Iterator[_Outcome]:
+    "Outcomes of rows, one after another; a file that several windows are of is read once."
+    how = _Choices(*options)
+    if how.window != 'all':
+        yield from (_ingest(row, *options) for row in rows)
+        return
+    for _, windows in groupby(rows, itemgetter('path')):
+        yield from _ingest_windows(list(windows), how)
 
 
 def _ingest_all(rows: list[_Row], jobs: int, *options: Any) -> Iterator[_Outcome]:
     "Outcomes of `_ingest` in order, from `jobs` processes that are never far ahead of the writer."
     if jobs < 2 or len(rows) < 200:
-        for row in rows:
-            yield _ingest(row, *options)
+        yield from _ingest_each(rows, *options)
         return
     parts = (rows[i : i + 16] for i in range(0, len(rows), 16))
     with workers(jobs) as pool:
@@ -159,12 +205,15 @@ def _fill(opened: Opened, results: Iterable[_Outcome], batch: int = 64) -> None:
         flush()
 
 
-def _description(fs: float, seconds: float, compress: bool) -> dict[str, Any]:
+def _description(*choices: Any) -> dict[str, Any]:
     "What a store says of itself."
+    fs, seconds, compress, window, pad = _Choices(*choices)
     what = 'twelve-lead ECG signals by id, written by ecgvis; `signals` holds records (format: '
     what += 'ecgvis.store.codec), `outcomes` what the audit said'
     shape = dict(fs=fs, seconds=seconds, samples=round(fs * seconds), leads=list(LEADS))
-    return dict(version=VERSION, **shape, compress=compress, what=what)
+    named: dict[str, Any] = dict(window=window) if window != 'first' else {}
+    named |= dict(pad=True) if pad else {}
+    return dict(version=VERSION, **shape, compress=compress, what=what) | named
 
 # %% ../../nbs/30_store/15_ingest.ipynb #33ae3c62
 def _doubtful(path: Path) -> set[str]:
@@ -227,18 +276,21 @@ def _relabelled(
     for row in rows:
         old = said[row['id']]
         new = _outcome(row, old['stamp'], {k: old[k] for k in _SAID})
-        new |= {k: old[k] for k in ('unit',) if k in old}
+        new |= {k: old[k] for k in _FOUND if k in old}
         with opened.environment.begin() as txn:
             record = txn.get(to_key(row['id']), db=opened.signals)
         if record is not None:
-            record = with_metadata(record, _header(row, old['notes'], fs))
+            record = with_metadata(record, _header(row, old, fs))
         yield row['id'], new, record
 
 # %% ../../nbs/30_store/15_ingest.ipynb #db0dd032
 def _audited(dataset: pd.DataFrame, outcomes: dict[str, dict[str, Any]]) -> pd.DataFrame:
     "The dataset with what the audit said of each recording."
     said = ('reason', 'detail', 'notes', 'hash')
-    found = {id: audit.Examined(None, **{k: o[k] for k in said}) for id, o in outcomes.items()}
+    found = {
+        id: audit.Examined(None, **{k: o[k] for k in said}, start=o.get('start', 0.0))
+        for id, o in outcomes.items()
+    }
     return audit.mark_duplicates(audit.record(dataset, found))
 
 
@@ -251,6 +303,14 @@ def _finish(path: Path, rewritten: bool) -> None:
         write_digest(path)
 
 
+def _with_windows(dataset: pd.DataFrame, window: str, seconds: float) -> pd.DataFrame:
+    "The rows that are stored: where all windows are asked for, a row for each."
+    check_window(window)
+    if window == 'all':
+        return list_windows(dataset, seconds)
+    return dataset if window == 'first' else dataset.assign(start=0.0)
+
+
 def write(
     dataset: pd.DataFrame,  # rows of `data.load_dataset`; those with status `ok` are read
     path: str | Path,  # folder of the store
@@ -258,13 +318,16 @@ def write(
     seconds: float = 10,  # their duration, s
     jobs: int | None = None,  # processes; all cores of this process by default
     compress: bool = False,  # a quarter of the size, five times the time to read
+    window: str = 'first',  # which part of a longer recording: first, middle, cleanest, all
+    pad: bool = False,  # let a shorter one end without a trace
 ) -> pd.DataFrame:  # the dataset with the audit's outcome: status, reason, detail, hash
     """Make a store of the recordings of a dataset, and of no others. Resumes where a killed run
     stopped; files that changed since are read again, and what is not in the dataset is deleted."""
     path = Path(path)
+    dataset = _with_windows(dataset, window, seconds)
     ok = dataset[dataset['status'] == 'ok']
     _check_ids(ok['id'])
-    options = (fs, seconds, bool(compress))
+    options = (fs, seconds, bool(compress), window, pad)
     with disk_errors(path), sole_writer(path):
         doubtful = _doubtful(path)
         half_done = read_digest(path) is None and data_file(path).is_file()

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core import EcgvisError, progress, workers
 from ..data.recording import LEADS
-from .codec import VERSION, metadata, scale, steps_into, unseal
+from .codec import VERSION, metadata, steps_into, to_mv, unseal
 from .environment import Opened, close, is_current, known, reading
 from .integrity import REMEDY, data_file, file_digest, no_digest, read_digest
 
@@ -84,6 +84,8 @@ def _summary(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
     units = [o['unit'] for o in kept if 'unit' in o]
     counts = {f'{name}s': count(name, kept) for name in ('group', 'rhythm', 'label', 'source')}
     facts = dict(excluded=sum(reasons.values()), reasons=reasons, patients=patients or None)
+    facts |= dict(windows_of=len(count('recording', kept)))
+    facts |= dict(padded=sum('padded' in o for o in kept))
     return facts | counts | dict(units=[min(units), max(units)] if units else [])
 
 # %% ../../nbs/30_store/10_signals.ipynb #e9ccd105
@@ -122,13 +124,13 @@ class Store(StoreFile):
     "A read-only store of signals by id; safe to pickle, fork and spawn."
 
     def signals(self, ids: Sequence[str]) -> np.ndarray:
-        "Signals float32 [N, 12, T] in mV."
+        "Signals float32 [N, 12, T] in mV, NaN where a recording is padded."
         out = np.empty((len(ids), len(LEADS), self.meta['samples']), np.float32)
         room = np.empty(out.shape[1:], np.int16)
         with reading(self._key) as (opened, txn):
             for id, signal in zip(ids, out, strict=True):
                 unit = steps_into(_record(opened, txn, id, self.path), room, id)
-                scale(room, unit, signal)
+                to_mv(room, unit, signal)
         return out
 
     def steps(
@@ -136,8 +138,9 @@ class Store(StoreFile):
         ids: Sequence[str],
         out: np.ndarray | None = None,  # int16 [N, 12, T], filled; made when None
     ) -> tuple[np.ndarray, np.ndarray]:  # int16 [N, 12, T], float32 [N]
-        """Samples as they are stored, and mV per step of each recording. Who reads again and again
-        saves the time of fresh memory by the same `out`."""
+        """Samples as they are stored, and mV per step of each recording; where all leads are -32768
+        to the end, there is none. Who reads again and again saves the time of fresh memory by the
+        same `out`."""
         shape = (len(ids), len(LEADS), self.meta['samples'])
         unit = np.empty(len(ids), np.float32)
         out = np.empty(shape, np.int16) if out is None else _fitting(out, shape)
@@ -154,6 +157,7 @@ class Store(StoreFile):
         facts: dict[str, Any] = dict(recordings=n, bytes=size)
         facts['bytes_per_recording'] = size / max(n, 1)
         facts |= {name: self.meta[name] for name in ('fs', 'seconds', 'leads')}
+        facts |= {name: self.meta[name] for name in ('window', 'pad') if name in self.meta}
         facts |= dict(codec='zstd' if self.meta['compress'] else 'int16', format=VERSION)
         return facts | _summary(list(self.outcomes().values()))
 

@@ -50,6 +50,7 @@ def prepare(
         write_dataset(root, config.simulate, seed=config.simulate_seed, jobs=cores())
     kind = kind_of(root, config.kind, bool(config.labels))
     stored: dict[str, Any] = dict(fs=config.fs, seconds=config.seconds, compress=config.compress)
+    stored |= dict(window=config.window, pad=config.pad)
     said: dict[str, Any] = dict(fs=config.file_fs, unit=config.file_unit, labels=config.labels)
     listing = load_dataset(root, kind, config.signal, config.patients, _columns(config), **said)
     config = _own_split(config, listing)
@@ -104,9 +105,16 @@ def _classes(
     return choose_classes(index, config.told_apart, merge=config.merge, **rare)
 
 
+_PART = dict(middle='part', cleanest='part', all='windows, each a chart')
+
+
 def _choices(config: DataConfig) -> list[str]:
     "What the user chose about classes, in words for the report."
     told = [f'{a} merged into {b}' for a, b in config.merge.items()]
+    if config.window != 'first':
+        told.append(f'of longer recordings: {config.window} {_PART[config.window]}')
+    if config.pad:
+        told.append('shorter recordings end without a trace')
     if config.labels and not config.label_table:
         told.append('what the machine or a reader stated, by a vocabulary, checked by nobody')
     if config.drop_rare:

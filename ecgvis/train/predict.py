@@ -26,6 +26,7 @@ from ..data.audit import standard_signal
 from ..data.datasets import load_dataset, recognise
 from ..data.files import read_recording
 from ..data.recording import Recording
+from ..data.windows import check_window, windows_of
 from ..models.inputs import InputTransform, input_transform
 from ..render.raster import ink
 from .config import TrainConfig, run_config
@@ -79,13 +80,17 @@ class FinishedRun:
     def predict(
         self,
         recordings: Iterable[Recording | str | Path] | Mapping[str, str],  # or files by id
+        window: str = 'first',  # which part of a longer one; all: an answer to each, `ID@START`
+        pad: bool = False,  # let a shorter one end without a trace
         **reading: Any,  # fs and unit of CSV files, as of `read_recording`
     ) -> Iterator['Prediction']:
         "What the network answers to recordings or to files of them, one after another."
+        check_window(window)
+        pairs: Iterable[tuple[str, Any]] = (('', source) for source in recordings)
         if isinstance(recordings, Mapping):
-            yield from (_answer(self, file, id, **reading) for id, file in recordings.items())
-        else:
-            yield from (_answer(self, recording, **reading) for recording in recordings)
+            pairs = recordings.items()
+        for id, source in pairs:
+            yield from _answers_to(self, source, id, window, pad, **reading)
 
 # %% ../../nbs/50_train/50_predict.ipynb #1a759a8b
 _AGAIN = 'train the run again'
@@ -167,19 +172,38 @@ class Prediction:
     signal: np.ndarray | None = None  # float32 [12, T] mV, as the network got it
 
 
-def _answer(
-    run: FinishedRun, source: Recording | str | Path, id: str = '', **reading: Any
-) -> Prediction:
-    "The answer to one recording."
+def _answers_to(
+    run: FinishedRun,
+    source: Recording | str | Path,
+    id: str,
+    window: str,
+    pad: bool,
+    **reading: Any,
+) -> Iterator[Prediction]:
+    "The answer to a recording, or to each of its windows."
     if isinstance(source, Recording):
         id, path = id or source.id, ''
     else:
         id, path = id or Path(source).stem, str(source)
     try:
         read = source if isinstance(source, Recording) else read_recording(source, **reading)
-        signal, notes = standard_signal(read, **run.signals)
+    except EcgvisError as e:
+        yield Prediction(id, path, problem=e.line)
+        return
+    for start, part in windows_of(read, run.signals['seconds'], window):
+        if window == 'all':
+            part = replace(part, id=f'{id}@{start:.10g}')
+        yield _answer(run, part, part.id if window == 'all' else id, path, pad)
+
+
+def _answer(run: FinishedRun, read: Recording, id: str, path: str, pad: bool) -> Prediction:
+    "The answer to one recording, or to a part of one."
+    try:
+        signal, notes = standard_signal(read, **run.signals, pad=pad)
     except EcgvisError as e:
         return Prediction(id, path, problem=e.line)
+    if pad and np.isnan(signal[:, -1]).all():  # what is drawn ends as early
+        read = replace(read, signal=signal, fs=run.signals['fs'])
     same: dict[str, Any] = dict(notes=tuple(notes), recording=read, signal=signal)
     problem = run.transform.problem(signal, run.signals['fs']) if run.transform else ''
     if problem:
