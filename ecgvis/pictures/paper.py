@@ -236,11 +236,12 @@ def phases_of(flat: np.ndarray) -> tuple[Phase, Phase]:
     across, down = _carriers(flat)
     return _both(across), _both(down)
 
-# %% ../../nbs/25_pictures/09_paper.ipynb #744627df
+# %% ../../nbs/25_pictures/09_paper.ipynb #b9e8d2ed
 @dataclass(frozen=True)
 class Grown:
     "A sheet as far as it was followed."
 
+    lines: np.ndarray  # of the picture, as soft as they are measured
     paper: Paper
     box: Box
     followed: np.ndarray  # bool [blocks down, across]
@@ -311,7 +312,7 @@ def _round(lines: np.ndarray, paper: Paper, reach: float) -> tuple[Grown, bool]:
     sure = np.stack([phase.sure**2 * mask for phase, mask in zip(phases, masks)], -1)
     both, some = masks[0] & masks[1], masks[0] | masks[1]
     error = float(np.median(np.hypot(*off[both].T))) if both.any() else np.inf
-    grown = Grown(paper, box, both, inside, error)
+    grown = Grown(lines, paper, box, both, inside, error)
     if both.sum() < 8:
         return grown, whole
     true = at + off * np.stack(masks, -1)
@@ -327,7 +328,10 @@ def grow(lines: np.ndarray, lattice: Lattice, rounds: int = 40) -> Grown:
     matrix = np.eye(3)
     matrix[:2, :2], matrix[:2, 2] = np.linalg.inv(lattice.rates), lattice.at
     nothing = np.zeros((1, 1), bool)
-    grown = Grown(Paper(matrix), (0, 0, 0, 0), nothing, nothing, 0.0)
+    soft = 0.35 / np.hypot(*lattice.rates.T).max() / FINE
+    if soft > 0.35:  # or lines fall between the places where they are measured
+        lines = cv2.GaussianBlur(lines, (0, 0), soft)
+    grown = Grown(lines, Paper(matrix), (0, 0, 0, 0), nothing, nothing, 0.0)
     reach, done = 20.0, 0
     for _ in range(rounds):
         before = grown.followed.sum()
