@@ -382,9 +382,9 @@ def _reading_options(parser: argparse.ArgumentParser) -> None:
     "What a text file cannot say of itself."
     from ecgvis.data.text import UNITS
 
-    text = 'sampling rate of a CSV or text file that does not say it'
+    text = 'sampling rate of text files and arrays that do not say it'
     parser.add_argument('--fs', type=_rate, metavar='HZ', help=text)
-    text = f'unit of a CSV or text file that does not say it, out of {", ".join(UNITS)}'
+    text = f'unit of text files and arrays that do not say it, out of {", ".join(UNITS)}'
     parser.add_argument('--unit', type=_name('--unit', UNITS), metavar='UNIT', help=text)
 
 
@@ -413,21 +413,72 @@ def _part_options(parser: argparse.ArgumentParser, windows: int = 3) -> None:
     parser.add_argument('--pad', action='store_true', help=text)
 
 
-def _audit_notes(recording: Any) -> list[str]:
+def _audit_notes(recording: Any, pad: bool = False) -> list[str]:
     "What is doubtful in a recording, and what was or would be changed; or why it cannot be used."
     from ecgvis.data.audit import standard_signal
 
     try:
-        return standard_signal(recording)[1]
+        return standard_signal(recording, pad=pad)[1]
     except EcgvisError as e:
         return [*recording.notes, f'not usable for a study: {e.line}']
 
 # %% ../nbs/99_cli.ipynb #f6b53771
+_SCALES = {  # option, setting of a layout, unit
+    'speed': ('speed', 'paper speed, mm/s'),
+    'gain': ('gain', 'gain, mm/mV'),
+    'line_width': ('trace_width', 'width of the trace, pt'),
+}
+
+
+def _amount(flag: str, limits: tuple[float, float]) -> Callable[[str], float]:
+    "Reads a number of an option that lies within limits."
+    low, high = limits
+    expected = f'a number, {low:g} to {high:g}'
+
+    def read(text: str) -> float:
+        if not re.fullmatch(r'\d+(\.\d*)?|\.\d+', text) or not low <= float(text) <= high:
+            raise EcgvisError(f'{text!r} is not usable', field=flag, expected=expected)
+        return float(text)
+
+    return read
+
+
+def _scale_options(parser: argparse.ArgumentParser) -> None:
+    "How large a chart is drawn."
+    from ecgvis.render.layout import Layout
+
+    for name, (setting, text) in _SCALES.items():
+        flag = '--' + name.replace('_', '-')
+        read = _amount(flag, setting_limits(Layout, setting))
+        told = f'{text} (default: that of the layout)'
+        parser.add_argument(flag, type=read, metavar='N', help=told)
+
+
+_MOST_PIXELS = 2e8  # of a figure as PNG
+
+
+def _scaled_layout(args: Args, out: Path) -> Any:
+    "The layout that is asked for, at the speed, gain and width of line that are."
+    from ecgvis.render.layout import get_layout
+
+    given = {kind: getattr(args, name) for name, (kind, _) in _SCALES.items()}
+    asked = {k: v for k, v in given.items() if v is not None}
+    layout = replace(get_layout(args.layout), **asked)
+    pixels = layout.width * (layout.height + 15.0) * (300 / 25.4) ** 2
+    if out.suffix.lower() == '.png' and not args.size and pixels > _MOST_PIXELS:
+        what = f'a page of {layout.width:.0f} x {layout.height:.0f} mm is too large for a PNG'
+        remedy = 'a lower --speed or --gain, --size, or a .svg or .pdf file'
+        raise EcgvisError(what, out, '--speed, --gain', '200 million pixels', remedy)
+    return layout
+
+
 def _render_options(parser: argparse.ArgumentParser) -> None:
     from ecgvis.render.layout import LAYOUTS
 
     parser.add_argument('recording', help='a file: WFDB, DICOM, XML, EDF, CSV, ...')
     _reading_options(parser)
+    _part_options(parser)
+    _scale_options(parser)
     text = f'one of {", ".join(LAYOUTS)} (default: 4x2.5+II)'
     parser.add_argument('--layout', type=_name('--layout', LAYOUTS), default='4x2.5+II', help=text)
     text = 'PNG only: the square picture that a model sees, in place of the figure'
@@ -442,20 +493,24 @@ def run_render(args: Args) -> int:
     from ecgvis.data.checks import without_offset
     from ecgvis.data.files import read_recording
     from ecgvis.data.recording import LEADS
+    from ecgvis.data.windows import one_window, padded
     from ecgvis.render.figures import save_chart
     from ecgvis.render.raster import clipped
 
     out = Path(args.out or f'{Path(args.recording).stem}.png')
+    layout = _scaled_layout(args, out)
     check_writable(out, is_file=True)
-    recording = read_recording(args.recording, **_reading(args))
-    save_chart(recording, out, args.layout, args.size)
+    whole = read_recording(args.recording, **_reading(args))
+    whole = one_window(whole, layout.duration, args.window)
+    recording = padded(whole, layout.duration) if args.pad else whole
+    save_chart(recording, out, layout, args.size)
     print(f'chart: {out}')
     drawn = without_offset(recording.signal)[0]
-    cut = clipped(drawn[None], recording.fs, args.layout)[0]
+    cut = clipped(drawn[None], recording.fs, layout)[0]
     told = [f'{n} samples of {lead}' for lead, n in zip(LEADS, cut, strict=True) if n]
     if told:
         print(f'drawn at the edge of the strip: {", ".join(told)}')
-    _print_some([f'note: {note}' for note in _audit_notes(recording)])
+    _print_some([f'note: {note}' for note in _audit_notes(whole, args.pad)])
     return 0
 
 # %% ../nbs/99_cli.ipynb #0d1b6685

@@ -322,6 +322,7 @@ FORMATS = dict(
     evaluate=3,
     costs=1,
     saliency=2,
+    robustness=1,
     report=1,
 )
 

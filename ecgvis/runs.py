@@ -37,6 +37,7 @@ KINDS = {
     'evaluate': 'metrics on the hold-out',
     'costs': 'MACs, disk size, latency and memory',
     'saliency': 'saliency maps',
+    'robustness': 'answers to printed, scanned and photographed charts',
     'report': 'report',
 }
 
@@ -59,7 +60,7 @@ class Step:
     @property
     def folder(self) -> Path:
         "Where its files go."
-        of_run = ('final', 'evaluate', 'costs', 'saliency')
+        of_run = ('final', 'evaluate', 'costs', 'saliency', 'robustness')
         own = dict(prepare='dataset', check='dataset', fold='cross') | dict.fromkeys(
             of_run, 'final'
         )

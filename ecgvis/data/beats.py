@@ -12,6 +12,8 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
+from .padding import recorded
+
 # %% ../../nbs/10_data/40_beats.ipynb #bb7c28a3
 def _speed(
     signal: np.ndarray,  # [leads, T] mV
@@ -27,12 +29,18 @@ def _speed(
     return uniform_filter1d(speed, max(1, round(width * fs)))
 
 # %% ../../nbs/10_data/40_beats.ipynb #e962a6b3
+_LEAST = 20  # samples that the filter needs
+
+
 def find_qrs(
-    signal: np.ndarray,  # [leads, T] or one lead [T], mV; NaN counts as 0
+    signal: np.ndarray,  # [leads, T] or one lead [T], mV; NaN counts as 0, not at the end
     fs: float,  # Hz
 ) -> np.ndarray:  # int64 [beats], samples
     "The middles of the QRS complexes; none on a flat signal."
-    speed = _speed(np.atleast_2d(signal), fs, (5, 20), 0.1)
+    there = recorded(np.atleast_2d(signal))
+    if there.shape[1] < _LEAST:
+        return np.zeros(0, np.int64)
+    speed = _speed(there, fs, (5, 20), 0.1)
     top = np.quantile(speed, 0.98)
     if not top > 0.1:
         return np.zeros(0, np.int64)
@@ -80,7 +88,8 @@ def detect_beats(
     fs: float,  # Hz
 ) -> Beats:
     "QRS complexes by `find_qrs`, with their ends, and windows of P and T around them."
-    speed = _speed(signal, fs, (3, 30), 0.06)
+    signal = recorded(signal)
+    speed = _speed(signal, fs, (3, 30), 0.06) if signal.shape[1] >= _LEAST else np.zeros(0)
     near = round(0.05 * fs)
     ends = []
     for middle in find_qrs(signal, fs):

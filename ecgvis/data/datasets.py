@@ -724,7 +724,7 @@ def load_dataset(
     _check_choice('kind', kind, ['auto', *_LOADERS])
     _check_choice('signal', signal, ['auto', *_FOLDERS])
     found = kind_of(root, kind, bool(labels))
-    stated = labels == STATED
+    stated = str(labels) == STATED
     more = [c for c in dict.fromkeys((*keep, STATED) if stated else keep) if c not in _COLUMNS]
     table = pd.DataFrame(_LOADERS[found](root, signal, more), columns=[*_COLUMNS, *more])
     if table.empty:

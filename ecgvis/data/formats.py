@@ -361,6 +361,20 @@ def _warnings(told: Sequence[warnings.WarningMessage], path: Path) -> tuple[str,
     return tuple(f'reader: {text}'.replace(str(path), path.name) for text in said)
 
 
+_SUMS = re.compile(r'CRC mismatch in: (.+)')
+_OF_SIGNAL = {f'Section {k}' for k in range(2, 7)}  # of SCP-ECG: codes, leads, beats, rhythm
+
+
+def _check_sums(told: Sequence[warnings.WarningMessage], path: Path) -> None:
+    "Refuse SCP-ECG in which checksums hold, but not that of the signal; else a note is enough."
+    found = [m for w in told if (m := _SUMS.search(str(w.message)))]
+    wrong = {x for m in found for x in m[1].split(', ') if x != 'record'}
+    if wrong & _OF_SIGNAL and len(wrong) <= 2:
+        what = f'the checksum of {" and ".join(sorted(wrong))} differs, those of others do not'
+        remedy = 'export it again from where it comes from'
+        raise BadRecording(what, path, 'checksums', 'the signal that was written', remedy)
+
+
 def read_format(
     path: Path,  # a file
     form: str,  # of `format_of`
@@ -371,6 +385,7 @@ def read_format(
     with _refusals(path, form), np.errstate(all='ignore'), reading as told:
         warnings.simplefilter('always')
         stored = _READERS.get(form, _by_ecgdatakit)(path, form)
+    _check_sums(told, path)
     plan = lead_plan([lead.name for lead in stored.leads], path)
     used = [stored.leads[k] for k in plan.order if k >= 0]
     _check_leads(used, path)

@@ -13,7 +13,7 @@ from ..core import make_callable
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        'config': ['CostConfig', 'CrossConfig'],
+        'config': ['CostConfig', 'CrossConfig', 'RobustnessConfig'],
         'metrics': ['areas', 'average_layouts', 'evaluate', 'read_predictions', 'scores'],
         'calibration': ['calibrate', 'ece', 'losses', 'reliability', 'rescale', 'temperature'],
         'comparison': [
@@ -27,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         'cross': ['cross_dataset', 'pool'],
         'all_runs': ['compare_runs', 'evaluate_study_files'],
+        'robustness': ['choose_evenly', 'robustness_table', 'sheet_style', 'try_run'],
     },
 )
 make_callable(__name__, 'evaluate')

@@ -19,6 +19,7 @@ from ..core import EcgvisError, cores, progress, workers
 from ..data.beats import find_qrs
 from ..data.datasets import MEASUREMENTS, read_diagnostics, read_measurements
 from ..data.files import parse_sex
+from ..data.padding import recorded
 from ..data.recording import GROUP_OF, LEADS
 from ..store.signals import open_store
 
@@ -69,7 +70,8 @@ _LEAST = 0.05  # mV of the smallest prominence
 def _band(signal: np.ndarray, fs: float) -> np.ndarray:  # float64 [12, T at about `_RATE`]
     "Between 0.5 and 40 Hz, without the samples that this makes needless."
     top = min(40.0, 0.45 * fs)
-    x = sosfiltfilt(butter(2, (0.5, top), 'bandpass', fs=fs, output='sos'), signal, axis=1)
+    sos = butter(2, (0.5, top), 'bandpass', fs=fs, output='sos')
+    x = sosfiltfilt(sos, recorded(signal), axis=1)  # without what is padded
     return x[:, :: max(1, round(fs / _RATE))]
 
 

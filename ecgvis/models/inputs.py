@@ -23,6 +23,7 @@ from torch import nn
 
 from ..core import EcgvisError, digest, read_json, write_json
 from ..data.beats import find_qrs
+from ..data.padding import recorded
 from ..data.recording import LEADS
 from .catalog import architecture
 from ..render.augment import generators, vary_signals
@@ -83,7 +84,7 @@ class InputTransform(ABC):
         if signal.shape[1] < math.floor(self.seconds * fs):
             return f'lasts {signal.shape[1] / fs:.3g} s, {self.seconds:g} s are needed'
         lost, flat = [], []
-        for lead, v in zip(self.leads, signal[self.rows], strict=True):
+        for lead, v in zip(self.leads, recorded(signal)[self.rows], strict=True):
             if not np.isfinite(v).all():
                 lost.append(lead)
             elif np.ptp(v) < 1e-3:
@@ -144,6 +145,7 @@ class SignalInput(InputTransform):
         self, x: np.ndarray, fs: float, rngs: Sequence[np.random.Generator] = ()
     ) -> np.ndarray:
         x = x[:, self.rows] if self.window else x[:, self.rows, : round(self.seconds * fs)]
+        x = np.nan_to_num(x)  # such networks know no gap: what is padded is 0 mV to them
         if fs != self.fs:
             ratio = Fraction(self.fs / fs).limit_denominator(50_000)
             x = resample_poly(x, ratio.numerator, ratio.denominator, axis=2, padtype='line')
@@ -186,6 +188,7 @@ class SpectrumInput(InputTransform):
         n = round(self.frame * fs)
         window = round(self.window * fs)
         step = round(n * (1 - self.overlap))
+        x = np.nan_to_num(x)  # what is padded is silence
         parts = _cut(x[:, self.rows], *_windows(x.shape[2], window, window, rngs, len(x)))
         frames = np.lib.stride_tricks.sliding_window_view(parts, n, axis=-1)[..., ::step, :]
         centred = frames - frames.mean(-1, keepdims=True)
@@ -222,7 +225,7 @@ def _draw(
 ) -> np.ndarray:  # ink uint8 [M, size, size]
     "Each strip on a page of its own, its median in the middle."
     x = np.zeros((len(strips), len(LEADS), strips.shape[1]), np.float32)
-    x[:, 1] = strips - np.median(strips, axis=1, keepdims=True)
+    x[:, 1] = strips - np.nanmedian(strips, axis=1, keepdims=True)
     return ink(x, fs, _page(strips.shape[1] / fs, size), size)
 
 
@@ -287,6 +290,7 @@ class BeatInput(StripInput):
     def _beats(self, v: np.ndarray, fs: float, rng: np.random.Generator | None) -> np.ndarray:
         """Beats [beats, samples] of a lead [T], those at the ends left out where others are whole;
         its middle where there is none."""
+        v = recorded(v[None])[0]
         peaks = find_qrs(v, fs)
         inside = (peaks >= self.before * fs) & (peaks < len(v) - self.after * fs)
         whole = peaks[inside] if self.before else peaks[1:-1]

@@ -6,7 +6,7 @@
 __all__ = ['Page', 'Trial', 'Shown', 'rows_of', 'read_rows', 'make_trials', 'list_trials', 'heart_rate', 'score', 'read_trials',
            'summary']
 
-# %% ../../nbs/25_pictures/70_trials.ipynb #0ad0132a
+# %% ../../nbs/25_pictures/70_trials.ipynb #5eb0e111
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from .others import NOT_ECG, not_ecg
 from .page import SCALE
 from .places import Arrangement
 from .sheets import Sheet, agreement, print_sheet, random_style
-from .spoiling import spoil
+from .spoiling import KINDS, apply_damage
 from ..render.figures import save_chart
 from ..render.geometry import strips
 from ..render.layout import LAYOUTS, Layout, arrange
@@ -176,7 +176,7 @@ def _matplotlib(recording: Recording, rng: np.random.Generator, stem: Path) -> P
     figure.savefig(path, dpi=_dpi(rng))
     return path.name, shown, 25.0, 10.0
 
-# %% ../../nbs/25_pictures/70_trials.ipynb #afbfacb7
+# %% ../../nbs/25_pictures/70_trials.ipynb #35bc5830
 def _sheet(
     recording: Recording, rng: np.random.Generator, style: str | None, scale: float
 ) -> Sheet:
@@ -219,11 +219,14 @@ def _spoilt(
 ) -> Page:
     "A sheet of any maker, spoilt by one of these kinds, weakly to strongly."
     sheet = _sheet(recording, rng, None, 12.0)
-    spoilt = spoil(sheet, str(rng.choice(kinds)), float(rng.uniform(0.2, 0.8)), rng)
-    quality = spoilt.damage.quality
+    layout = sheet.style.layout
+    damage = KINDS[str(rng.choice(kinds))](float(rng.uniform(0.2, 0.8)), rng)
+    if (layout.speed, layout.gain) != (25.0, 10.0):  # what says so must be seen
+        damage = replace(damage, close=False, around=max(0.0, damage.around))
+    spoilt = apply_damage(sheet, damage, rng)
+    quality = damage.quality
     path = stem.with_suffix('.jpg' if quality < 100 else '.png')
     Image.fromarray(spoilt.picture.pixels).save(path, quality=quality)
-    layout = sheet.style.layout
     return path.name, _of_sheet(sheet), layout.speed, layout.gain
 
 

@@ -21,7 +21,7 @@ from scipy.interpolate import CubicSpline
 
 from ..data.recording import LEADS
 from .files import Picture
-from .names import Word
+from .names import Word, find_names
 from .page import NODE, SCALE, Page
 from .pdf import Print, Stroke
 from .places import Arrangement, Place
@@ -276,6 +276,7 @@ def _at(word: Print, meaning: str, score: float, scale: np.ndarray) -> Word:
 _MOST = 60e6  # pixels of a page
 _PEN = 2  # pixels
 _SHIFT = 4  # bits of a pixel's fraction
+_FEW_NAMES = 6  # with fewer, the letters are drawn as lines, and have to be seen
 
 
 class Drawing(NamedTuple):
@@ -377,6 +378,8 @@ def vector_page(
         return None
     ink = _draw(traces, page.pixels.shape[:2])
     words = _names(sheet.words, scale)
+    if len({word.lead for word in words} & set(LEADS)) < _FEW_NAMES:
+        words = find_names(page)
     return Drawing(_as_seen(page, picture, quarters), ink, words, traces)
 
 # %% ../../nbs/25_pictures/05_vectors.ipynb #64572634
@@ -449,9 +452,17 @@ def snap(
     arrangement: Arrangement,  # of `find_places`
     traces: list[np.ndarray],  # of a `Drawing`
 ) -> Arrangement:
-    "The arrangement with its strips as long as the lines that were drawn."
-    places = tuple(_snapped(place, traces, arrangement) for place in arrangement.places)
+    "The arrangement with its strips as long as the lines that were drawn, from a whole pixel on."
+    ends = (_snapped(place, traces, arrangement) for place in arrangement.places)
+    places = tuple(_from_whole(place, arrangement.speed) for place in ends)
     return replace(arrangement, places=places)
+
+
+def _from_whole(place: Place, speed: float) -> Place:
+    "A strip from its first whole pixel on, so that its first value has the time of its start."
+    left = math.ceil(place.left)
+    start = place.start + (left - place.left) / (SCALE * speed)
+    return place._replace(left=float(left), start=start)
 
 
 def _snapped(place: Place, traces: list[np.ndarray], arrangement: Arrangement) -> Place:

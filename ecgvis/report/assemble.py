@@ -37,6 +37,7 @@ from ecgvis.report.methods import (
 from .page import Section, cell
 from .record import records, records_section, runs_section
 from .results import curves_section, results_section
+from .robustness import robustness_section
 from .search import DAMAGED, search_section
 from ecgvis.report.style import (
     chosen_run,
@@ -215,7 +216,7 @@ _ABOUT = dict(
     data='recordings, exclusions, the split',
     methods='charts, training, measures, settings',
     results='macro-F1 and all other measures beside the published ones, seeds, comparison, curves',
-    evidence='calibration, subgroups, rhythms, failures, published systems elsewhere',
+    evidence='calibration, subgroups, rhythms, failures, spoilt charts, systems elsewhere',
     search='how settings were found',
     costs='accuracy against parameters, size, operations, time',
     explanations='what the models looked at, and whether that can be believed',
@@ -249,6 +250,7 @@ _EVIDENCE = (
     subgroups_section,
     rhythms_section,
     failures_section,
+    robustness_section,
     elsewhere_section,
 )
 CHAPTERS: dict[str, tuple[str, tuple[Maker, ...]]] = dict(

@@ -74,6 +74,15 @@ def _exclusions(s: dict[str, Any], caption: str) -> list[Table]:
     return tables
 
 
+def _windows_text(s: dict[str, Any]) -> str:
+    "Of how many recordings the charts are windows; empty where they are none."
+    if not (windows := s.get('windows')):
+        return ''
+    charts = f' Charts are windows: {s["recordings"]:,} of {windows["recordings"]:,} recordings'
+    usable = f'{s["ok"]:,} of {windows["ok"]:,} recordings are usable'
+    return f'{charts}, of which {usable}. The tables count windows.'
+
+
 def data_section(study: StudyFiles) -> Section | None:
     "Counts per rhythm and group, exclusions with reasons, notes."
     s = study.summary
@@ -86,7 +95,7 @@ def data_section(study: StudyFiles) -> Section | None:
     if len(study.index) and (listed := _excluded(study)):
         items.append(listed)
     root = s.get('root') or 'a folder that is not named'
-    text = f'Read from {root} (kind: {s.get("kind", "unknown")}).' if s else ''
+    text = f'Read from {root} (kind: {s.get("kind", "unknown")}).{_windows_text(s)}' if s else ''
     return Section('Recordings', text, items) if items else None
 
 # %% ../../nbs/90_report/30_methods.ipynb #88b8969e

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['STAGES', 'ModelPage', 'tiny_study', 'open_page', 'computed_by', 'search_points', 'final_runs', 'holdout_results',
            'cross_results', 'cost_results', 'result_figures', 'answer_charts', 'explained_methods',
-           'explained_pictures', 'finish_page', 'open_study_file', 'study_results', 'study_lacks', 'report_study']
+           'explained_pictures', 'robustness_results', 'finish_page', 'open_study_file', 'study_results', 'study_lacks',
+           'report_study']
 
 # %% ../../nbs/95_study/30_notebook.ipynb #a5a05f4b
 import os, sys, tempfile
@@ -53,8 +54,9 @@ from ecgvis.study.study import (
 _all_ = ['report_study']
 
 # %% ../../nbs/95_study/30_notebook.ipynb #0dc401ed
-STAGES = ('head', 'bayes', 'refine', 'final', 'cross', 'evaluate', 'costs', 'saliency', 'all')
-_ALONE = ('cross', 'evaluate', 'costs', 'saliency')
+_AFTER = ('evaluate', 'costs', 'saliency', 'robustness')
+STAGES = ('head', 'bayes', 'refine', 'final', 'cross', *_AFTER, 'all')
+_ALONE = ('cross', *_AFTER)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class ModelPage:
     "One model of a study, and how far to bring it."
 
     model: Model
-    stage: str  # up to which one of `STAGES`; cross, evaluate, costs, saliency: that alone
+    stage: str  # up to which one of `STAGES`; cross and what comes after it: that alone
     seeds: tuple[int, ...]  # of the final runs
     helper: bool  # take only what nobody else is at
     stop: StopRequest = field(default_factory=StopRequest)
@@ -70,7 +72,7 @@ class ModelPage:
 
     def does(self, kind: str) -> bool:
         "Whether a kind of step is part of the work."
-        if self.helper and kind in ('evaluate', 'costs', 'saliency'):
+        if self.helper and kind in _AFTER:
             return False
         kind = 'cross' if kind == 'fold' else kind
         if self.stage in _ALONE:
@@ -243,6 +245,15 @@ def explained_pictures(page: ModelPage) -> list[Path]:
     "The maps of what was explained, a PNG per recording."
     done = [step for step in page.steps('saliency') if is_done(step)]
     return [p for s in done for p in sorted((s.folder / 'saliency').glob('*/maps.png'))]
+
+# %% ../../nbs/95_study/30_notebook.ipynb #92221892
+def robustness_results(page: ModelPage) -> pd.DataFrame:
+    "Macro-F1 on spoilt charts: kind, strength, way, n, f1, refused, f1_strict; empty if not asked."
+    steps = page.do('robustness')
+    if not steps or not is_done(steps[0]):
+        return pd.DataFrame()
+    table = read_table(steps[0].folder / 'robustness' / 'table.parquet')
+    return table[['kind', 'strength', 'way', 'n', 'f1', 'refused', 'f1_strict']]
 
 # %% ../../nbs/95_study/30_notebook.ipynb #0235c950
 def finish_page(page: ModelPage) -> None:

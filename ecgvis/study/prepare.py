@@ -105,9 +105,16 @@ def _classes(
     return choose_classes(index, config.told_apart, merge=config.merge, **rare)
 
 
+_PART = dict(middle='part', cleanest='part', all='windows, each a chart')
+
+
 def _choices(config: DataConfig) -> list[str]:
     "What the user chose about classes, in words for the report."
     told = [f'{a} merged into {b}' for a, b in config.merge.items()]
+    if config.window != 'first':
+        told.append(f'of longer recordings: {config.window} {_PART[config.window]}')
+    if config.pad:
+        told.append('shorter recordings end without a trace')
     if config.labels and not config.label_table:
         told.append('what the machine or a reader stated, by a vocabulary, checked by nobody')
     if config.drop_rare:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import EcgvisError, Stopped, atomic, cores, provenance, read_json, read_table
 from ..data.config import DataConfig
-from ..evaluate.config import CostConfig
+from ..evaluate.config import CostConfig, RobustnessConfig
 from ..locks import check_locks, lease
 from ..models.catalog import architecture
 from ..runs import Step, damaged_files, is_done, note_step, open_study, read_step, write_steps
@@ -198,6 +198,15 @@ def _saliency(study: Study, step: Step, stop: Stop) -> list[Path]:
     return sorted(file for file in found if file.is_file())
 
 
+@_does('robustness')
+def _robustness(study: Study, step: Step, stop: Stop) -> list[Path]:
+    from ecgvis.evaluate.robustness import try_run
+
+    try_run(study.robustness, step.folder, study.dataset, stop)
+    names = ('answers.parquet', 'table.parquet', 'robustness.json')
+    return [step.folder / 'robustness' / name for name in names]
+
+
 @_does('report')
 def _report(study: Study, step: Step, stop: Stop) -> list[Path]:
     from ecgvis.report.assemble import report
@@ -253,7 +262,7 @@ def _clear(step: Step) -> None:
 def _with_group(error: EcgvisError, step: Step) -> EcgvisError:
     "A problem with a setting, under the name that the setting has in a study file."
     groups: dict[str, Any] = dict(data=DataConfig, costs=CostConfig, saliency=SaliencyConfig)
-    groups |= dict(train=TrainConfig, published=TrainConfig)
+    groups |= dict(train=TrainConfig, published=TrainConfig, robustness=RobustnessConfig)
     group = 'data' if step.kind == 'prepare' else step.kind
     if step.kind in _TRAINS:
         group = 'published' if architecture(step.model.split('/')[1]).title else 'train'
@@ -291,7 +300,7 @@ def _check_root(data: DataConfig) -> None:
         remedy = 'ask for permission to read'
         raise EcgvisError('the data cannot be read', root, 'data.root', remedy=remedy)
     try:
-        kind_of(root, data.kind)
+        kind_of(root, data.kind, bool(data.labels))
     except EcgvisError as e:
         raise EcgvisError(e.what, e.file, 'data.root', e.expected, e.remedy) from e
 
@@ -300,7 +309,7 @@ def _check_devices(study: Study, left: set[str]) -> None:
     "Refuse a device that this machine does not have, for work that is left."
     groups = dict(train=study.train, published=study.published)
     asked = {f'{k}.device': v.get('device', 'auto') for k, v in groups.items() if left & _TRAINS}
-    for kind in ('costs', 'saliency'):
+    for kind in ('costs', 'saliency', 'robustness'):
         asked |= {f'{kind}.device': getattr(study, kind).device} if kind in left else {}
     for field, name in asked.items():
         if name in ('auto', 'cpu'):
@@ -395,9 +404,9 @@ def measure_steps(study: Study, kinds: Sequence[str]) -> list[Step]:
 
 def measure_study(
     study: Study,  # trained
-    kinds: Sequence[str] = ('evaluate', 'costs', 'saliency'),
+    kinds: Sequence[str] = ('evaluate', 'costs', 'saliency', 'robustness'),
 ) -> dict[str, str]:
-    "Evaluate, measure and explain what is trained; returns the steps that failed and why."
+    "Evaluate, measure, explain and try what is trained; returns what failed and why."
     steps = measure_steps(study, kinds)
     failed = do_steps(study, steps)
     if any(step.kind == 'evaluate' and is_done(step) for step in steps):

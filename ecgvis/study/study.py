@@ -20,7 +20,7 @@ import yaml
 from ..config import UserPath, read_settings, read_yaml, setting, settings, value_text
 from ..core import FORMATS, EcgvisError, atomic, did_you_mean, digest, read_json, to_plain
 from ..data.config import DataConfig
-from ..evaluate.config import CostConfig, CrossConfig
+from ..evaluate.config import CostConfig, CrossConfig, RobustnessConfig
 from ..locks import is_leased
 from ..models.catalog import Architecture, architecture, list_models
 from ..runs import Step, damaged_files, is_done, left_over, read_step
@@ -121,6 +121,7 @@ class Study:
     costs: CostConfig = setting(CostConfig(), 'how costs are measured')
     saliency: SaliencyConfig = setting(SaliencyConfig(), 'what is explained, and how')
     cross: CrossConfig = setting(CrossConfig(), 'repeated cross-validation, besides the hold-out')
+    robustness: RobustnessConfig = setting(RobustnessConfig(), 'by what charts are spoilt')
 
     @property
     def folder(self) -> Path:
@@ -390,7 +391,7 @@ def result_steps(
     model: Model,
     data: Sequence[Step] = (),  # `data_steps` of the study, where they are at hand
 ) -> list[Step]:
-    "Metrics, costs and explanations of a model."
+    "Metrics, costs, explanations and robustness of a model."
     study = model.study
     finals = [step for step in training_steps(model, data) if step.kind == 'final']
     done = [step for step in finals if is_done(step)]
@@ -402,6 +403,9 @@ def result_steps(
     if model.known.input == 'chart' and study.saliency.recordings:
         others = [(step.asked, is_done(step)) for step in finals]
         out.append(_step(model, 'saliency', first.part, [first], study.saliency, others, people))
+    if study.robustness.tries(model.known.input):
+        facts = study.robustness.asked, people
+        out.append(_step(model, 'robustness', first.part, [first], *facts))
     return out
 
 # %% ../../nbs/95_study/00_study.ipynb #687f3391
