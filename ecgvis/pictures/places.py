@@ -107,7 +107,7 @@ def forms_of(layout: str | Layout | None) -> tuple[Form, ...]:
         )
     return tuple(found)
 
-# %% ../../nbs/25_pictures/35_places.ipynb #7662e301
+# %% ../../nbs/25_pictures/35_places.ipynb #95a61b6b
 class Fit(NamedTuple):
     "How the names on a page suit a form."
 
@@ -158,6 +158,7 @@ def _hypotheses(table: np.ndarray, columns: int) -> np.ndarray:
 
 
 _ASIDE = 5.0  # mm that a name may stand beside its column
+_SURE = 0.6  # score of a name that stands for itself
 
 
 def _agreeing(table: np.ndarray, guess: np.ndarray) -> np.ndarray:
@@ -198,7 +199,7 @@ def _refined(
         tops.append(float(np.median(here)) if here else float(top + row * down))
     found = {form.columns[c][r]: word for (c, r), word in kept.items()}
     rhythm = _below(words, left, tops[-1] + 0.4 * down, tops[-1] + 5 * down)
-    wrong = _wrong(words, [*found.values(), *rhythm], left, across, tops, len(form.columns))
+    wrong = _wrong(words, [*found.values(), *rhythm], tops)
     return Fit(form, score - wrong, float(left), float(across), tuple(tops), found, rhythm)
 
 
@@ -213,24 +214,12 @@ def _below(words: Sequence[Word], left: float, low: float, high: float) -> tuple
     return tuple(sorted(kept, key=lambda w: w.y))
 
 
-def _wrong(
-    words: Sequence[Word],
-    right: Sequence[Word],
-    left: float,
-    across: float,
-    tops: Sequence[float],
-    columns: int,
-) -> float:
-    "How much the names among the strips that are not where they belong count."
-    wide = across * (columns - 1) + 6
-    inside = [
-        w
-        for w in words
-        if left - 6 < w.x / SCALE < left + wide and tops[0] - 6 < w.y / SCALE < tops[-1] + 6
-    ]
+def _wrong(words: Sequence[Word], right: Sequence[Word], tops: Sequence[float]) -> float:
+    "How much the names beside the rows that are not where they belong count."
+    beside = [w for w in words if tops[0] - 6 < w.y / SCALE < tops[-1] + 6]
     spots = {_spot(w) for w in right}
-    first = {_spot(w): w for w in reversed(inside) if w.lead != 'I'}
-    return sum(0.6 * w.score for spot, w in first.items() if spot not in spots)
+    first = {_spot(w): w for w in reversed(beside) if w.lead != 'I'}
+    return sum(0.6 * w.score for at, w in first.items() if at not in spots and w.score > _SURE)
 
 
 def _spot(word: Word) -> tuple[int, int]:
@@ -508,7 +497,7 @@ def _at_once(rows: Sequence[Row], strips: Sequence[Row], columns: Columns, count
         return float(np.mean(once)) > max(0.5, float(np.mean(after)) + 0.1)
     return min(once) > (0.6 if strips else 0.85)
 
-# %% ../../nbs/25_pictures/35_places.ipynb #05967d28
+# %% ../../nbs/25_pictures/35_places.ipynb #f396c7bb
 def _curve(row: Row, left: float, right: float) -> np.ndarray:
     "Upward deflection between two mm, about its median, px at `HALF`; NaN without ink."
     a, b = max(0, round(left * HALF)), max(0, round(right * HALF))
@@ -537,16 +526,20 @@ def _whole(row: Row, columns: Columns, count: int) -> bool:
     return len(seen) > 0 and float((seen > 0.25).mean()) > 0.8
 
 
-def _strips(fit: Fit, rows: Sequence[Row], others: Sequence[Row], columns: Columns) -> list[Row]:
-    "The rows below the others that are as long as they are."
+def _strips(
+    fine: np.ndarray, fit: Fit, rows: Sequence[Row], others: Sequence[Row], columns: Columns
+) -> list[Row]:
+    "The rows below the others that are as long as they are: level ones, and those with a name."
     last = rows[-1].base
     pitch = (last - rows[0].base) / max(1, len(rows) - 1)
     least = 0.35 * float(np.median([row.share for row in rows]))
     below = [row for row in others if row.base > last + 0.45 * pitch and row.share > least]
-    return [row for row in below if _whole(row, columns, len(fit.form.columns))]
-
-
-_SURE = 0.6  # a name that stands for itself
+    shift = last - fit.tops[-1] * HALF
+    named = {w.y * HALF / SCALE + shift for w in fit.rhythm if w.score > _SURE}
+    alone = [y for y in named if all(abs(row.base - y) > 6 * HALF for row in below)]
+    below += rows_at(fine, np.array(alone), np.zeros(len(alone)))
+    whole = [row for row in below if _whole(row, columns, len(fit.form.columns))]
+    return sorted(whole, key=lambda row: row.base)
 
 
 def _lead_of(near: Sequence[Word], match: dict[str, float]) -> str | None:
@@ -631,7 +624,7 @@ def _mirrored(page: Page) -> bool:
             return True
     return False
 
-# %% ../../nbs/25_pictures/35_places.ipynb #e76d0ae1
+# %% ../../nbs/25_pictures/35_places.ipynb #9e6ba99f
 def _spoken(words: Sequence[Word]) -> str:
     "The names that were found, for a message."
     names = [name for name in LEADS if any(w.lead.removeprefix('-') == name for w in words)]
@@ -654,10 +647,20 @@ def best_fit(page: Page, words: Sequence[Word], forms: Sequence[Form]) -> Fit:
 
 def _again(words: Sequence[Word], first: Fit) -> bool:
     "Whether the names that a fit leaves over make another one."
-    used = {_spot(w) for w in (*first.found.values(), *first.rhythm)}
+    used = {_spot(w) for w in first.found.values()}
     rest = [w for w in words if _spot(w) not in used]
     second = fit_form(rest, first.form)
     return second is not None and second.score > 6
+
+
+def _covered(rows: Sequence[Row]) -> float:
+    "The share of columns with ink upon their paths, between the ends of rows."
+    shares = []
+    for row in rows:
+        there = np.flatnonzero(row.seen > 0.25)
+        ends = there[[0, -1]] if len(there) else (0, 0)
+        shares.append(len(there) / max(1, int(ends[1]) - int(ends[0])))
+    return float(np.mean(shares))
 
 
 def _named_rows(page: Page, ink: np.ndarray, names: Fit) -> tuple[np.ndarray, list[Row], list[Row]]:
@@ -668,7 +671,7 @@ def _named_rows(page: Page, ink: np.ndarray, names: Fit) -> tuple[np.ndarray, li
         found = follow_rows(fine)
         if found:
             rows, share = _rows_of(fine, found, tops)
-            if share > 0.9 or (power < 1 and share > 0.7):
+            if (share > 0.9 and _covered(rows) > 0.8) or (power < 1 and share > 0.7):
                 return fine, found, rows
     raise _refuse(page, 'names of leads, but not their rows of traces', 'a row for each name')
 
@@ -690,7 +693,7 @@ def find_places(
         last = names.left + (count - 0.6) * (names.across or 250)
         pulse = find_pulse(fine, rows, last * HALF, fine.shape[1])
     columns = columns_of(names, _signs(fine, rows), pulse[0] if pulse else None)
-    strips = _strips(names, rows, all_rows, columns)
+    strips = _strips(fine, names, rows, all_rows, columns)
     once = _at_once(rows, strips, columns, count)
     rhythm, notes = _rhythm(names, rows, strips, columns, once)
     scales = _gain(words, pulse, gain), _speed(words, pulse, speed, columns.across, count)

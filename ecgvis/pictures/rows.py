@@ -44,7 +44,7 @@ def _bases(fine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # px down; share
     peaks, _ = find_peaks(share, distance=int(8 * HALF), height=0.04)
     return peaks, share[peaks]
 
-# %% ../../nbs/25_pictures/33_rows.ipynb #16cd7090
+# %% ../../nbs/25_pictures/33_rows.ipynb #9597a2ee
 _REACH = int(12 * HALF)  # px that a path may leave its base
 _CLIMB = 0.02  # of a column without ink, to climb a pixel
 _FAR = 0.004  # to be a pixel away from the base
@@ -78,7 +78,8 @@ def fine_ink(ink: np.ndarray, power: float = 1.0) -> np.ndarray:
     darkens faint ones."""
     size = ink.shape[1] // 2, ink.shape[0] // 2
     dark = ink.astype(np.float32) ** power
-    return np.minimum(1, 2 * cv2.resize(dark, size, interpolation=cv2.INTER_AREA))
+    small = cv2.resize(dark, size, interpolation=cv2.INTER_AREA)
+    return np.minimum(1, 2 / power * small)
 
 
 def follow_rows(
