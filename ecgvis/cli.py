@@ -382,9 +382,9 @@ def _reading_options(parser: argparse.ArgumentParser) -> None:
     "What a text file cannot say of itself."
     from ecgvis.data.text import UNITS
 
-    text = 'sampling rate of a CSV or text file that does not say it'
+    text = 'sampling rate of text files and arrays that do not say it'
     parser.add_argument('--fs', type=_rate, metavar='HZ', help=text)
-    text = f'unit of a CSV or text file that does not say it, out of {", ".join(UNITS)}'
+    text = f'unit of text files and arrays that do not say it, out of {", ".join(UNITS)}'
     parser.add_argument('--unit', type=_name('--unit', UNITS), metavar='UNIT', help=text)
 
 

@@ -35,6 +35,8 @@ _LEAST = 1.0  # s that there must be of what is padded
 def _short(recording: Recording, seconds: float, pad: bool) -> list[str]:
     "A note on a recording that is to be padded; it is refused where that is not asked for."
     long = f'{recording.seconds:.5g} s long'
+    if recording.partial and recording.seconds >= 0.9 * seconds:
+        return []  # rows of a page end where the paper does
     if pad and recording.seconds >= _LEAST:
         return [f'padded: it is {long}, the rest of {seconds:g} s is without a trace']
     least = _LEAST if pad else seconds
@@ -57,8 +59,15 @@ def _crop(recording: Recording, seconds: float, pad: bool = False) -> tuple[Reco
     return cropped, [note] if have > keep or have < math.floor(need) else []
 
 # %% ../../nbs/10_data/30_audit.ipynb #27877435
+def _without_gaps(signal: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    "A signal whose gaps are bridged by straight lines."
+    at = np.arange(signal.shape[1])
+    rows = [np.interp(at, at[~g], x[~g]) if not g.all() else x for x, g in zip(signal, gaps)]
+    return np.array(rows)
+
+
 def _resample(
-    signal: np.ndarray,  # [12, T], any unit, no NaN
+    signal: np.ndarray,  # [12, T], any unit; NaN where there is no sample
     fs: float,  # its rate, Hz
     to: float,  # the rate wanted, Hz
     samples: int,  # length wanted
@@ -69,7 +78,13 @@ def _resample(
         from scipy.signal import resample_poly
 
         ratio = Fraction(to / fs).limit_denominator(50_000)
-        signal = resample_poly(signal, ratio.numerator, ratio.denominator, axis=1, padtype='line')
+        how = (ratio.numerator, ratio.denominator)
+        gaps = np.isnan(signal)
+        whole = _without_gaps(signal, gaps) if gaps.any() else signal
+        signal = resample_poly(whole, *how, axis=1, padtype='line')
+        if gaps.any():
+            at = np.minimum(np.arange(signal.shape[1]) * fs / to, gaps.shape[1] - 1)
+            signal[gaps[:, at.astype(int)]] = np.nan
     pad = max(0, samples - signal.shape[1])
     return np.pad(signal, ((0, 0), (0, pad)), mode='edge')[:, :samples].astype(np.float32)
 
@@ -109,11 +124,14 @@ def _names(leads: np.ndarray) -> str:
 def _check_complete(recording: Recording) -> None:
     "Refuse missing samples and flat leads."
     gaps = ~np.isfinite(recording.signal)
-    if gaps.any():
-        where = _names(gaps.any(axis=1))
-        what = f'{gaps.sum()} samples ({gaps.mean():.1%}) missing in {where}'
+    most = recording.signal.shape[1] - recording.fs if recording.partial else 0
+    lost = gaps.sum(axis=1) > most  # of a page: no second of a lead is printed
+    if lost.any():
+        what = f'{gaps.sum()} samples ({gaps.mean():.1%}) missing in {_names(lost)}'
         raise BadRecording(what, recording.id, reason='missing samples')
-    shares = flat_share(recording.signal)
+    shares = flat_share(np.where(gaps, 0, recording.signal) if gaps.any() else recording.signal)
+    if recording.partial:
+        shares = np.where(gaps.any(axis=1), 0, shares)
     flat = shares > _FLAT_SHARE
     if flat.any():
         what = f'{_names(flat)} flat for up to {shares.max() * recording.seconds:.3g} s'
@@ -170,7 +188,8 @@ def signal_hash(
 ) -> str:  # 16 hexadecimal digits
     """A hash of the signal as whole microvolts: equal for equal signals, whatever file and format
     they come from."""
-    whole = np.rint(recorded(signal).astype(np.float64) * 1000).astype('<i4')
+    whole = np.rint(recorded(signal).astype(np.float64) * 1000)
+    whole = np.nan_to_num(whole, nan=-(2.0**31)).astype('<i4')
     return hashlib.sha256(whole.data).hexdigest()[:16]
 
 # %% ../../nbs/10_data/30_audit.ipynb #716044e4
@@ -193,7 +212,7 @@ def tracing_hash(
     signal: np.ndarray,  # [12, T] mV, a standard signal
 ) -> str:  # 32 hexadecimal digits
     "A hash of which few bits differ between two versions of one tracing."
-    whole = np.rint(recorded(signal)[_LEADS].astype(np.float64) * 1000)
+    whole = np.nan_to_num(np.rint(recorded(signal)[_LEADS].astype(np.float64) * 1000))
     starts = np.arange(_BLOCKS) * whole.shape[1] // _BLOCKS
     blocks = np.add.reduceat(whole, starts, axis=1)
     sides = _planes() @ np.diff(blocks, axis=1).ravel() > 0

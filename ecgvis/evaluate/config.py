@@ -74,3 +74,8 @@ class RobustnessConfig:
         "What a result depends on."
         names = ('kinds', 'strengths', 'most', 'ways', 'seed')
         return {name: getattr(self, name) for name in names}
+
+    def tries(self, input: str) -> bool:
+        "Whether networks of this input are tried; those of signals are shown no pictures."
+        shown = input == 'chart' or input != 'features' and 'reading' in self.ways
+        return bool(self.kinds) and shown

@@ -219,7 +219,7 @@ def _of_page(run: FinishedRun, seen: Seen, ways: Sequence[str], k: int) -> dict[
             found['reading'] = dict(refused=e.what)
     return found
 
-# %% ../../nbs/70_evaluate/50_robustness.ipynb #32c709a3
+# %% ../../nbs/70_evaluate/50_robustness.ipynb #2dcce3e3
 UNDAMAGED = ('undamaged', 0.0)  # the chart, or signal, as it is
 _Pages = dict[str, dict[str, Answer]]  # by name of the page and way
 
@@ -237,7 +237,8 @@ class TriedRun:
     @property
     def ways(self) -> tuple[str, ...]:
         "A system that reads signals is shown no pictures."
-        return self.config.ways if self.run.layouts else ('reading',)
+        own = ('picture', 'reading') if self.run.layouts else ('reading',)
+        return tuple(way for way in self.config.ways if way in own)
 
     @property
     def layouts(self) -> tuple[str, ...]:
@@ -260,7 +261,8 @@ class TriedRun:
             found = read_json(self.file(id)) if self.file(id).exists() else {}
         except EcgvisError:  # damaged: to be answered again
             return {}
-        return found['pages'] if found.get('key') == self.key else {}
+        same = isinstance(found, dict) and found.get('key') == self.key
+        return found['pages'] if same else {}
 
 
 def _name(page: tuple[str, float]) -> str:

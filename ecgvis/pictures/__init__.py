@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'pdf': ['Print', 'Stroke'],
         'files': ['PICTURES', 'Picture', 'is_picture', 'load_pictures'],
         'vectors': ['Drawing', 'snap', 'trace_strokes', 'vector_page'],
-        'page': ['SCALE', 'Page'],
+        'page': ['SCALE', 'Page', 'find_page', 'to_page', 'to_picture', 'turned'],
         'names': ['Word'],
         'places': ['Arrangement', 'Place'],
     },

@@ -646,7 +646,7 @@ def best_fit(page: Page, words: Sequence[Word], forms: Sequence[Form]) -> Fit:
 
 def _again(words: Sequence[Word], first: Fit) -> bool:
     "Whether the names that a fit leaves over make another one."
-    used = {_spot(w) for w in (*first.found.values(), *first.rhythm)}
+    used = {_spot(w) for w in first.found.values()}
     rest = [w for w in words if _spot(w) not in used]
     second = fit_form(rest, first.form)
     return second is not None and second.score > 6

@@ -21,7 +21,7 @@ from scipy.interpolate import CubicSpline
 
 from ..data.recording import LEADS
 from .files import Picture
-from .names import Word
+from .names import Word, find_names
 from .page import NODE, SCALE, Page
 from .pdf import Print, Stroke
 from .places import Arrangement, Place
@@ -276,6 +276,7 @@ def _at(word: Print, meaning: str, score: float, scale: np.ndarray) -> Word:
 _MOST = 60e6  # pixels of a page
 _PEN = 2  # pixels
 _SHIFT = 4  # bits of a pixel's fraction
+_FEW_NAMES = 6  # with fewer, the letters are drawn as lines, and have to be seen
 
 
 class Drawing(NamedTuple):
@@ -377,6 +378,8 @@ def vector_page(
         return None
     ink = _draw(traces, page.pixels.shape[:2])
     words = _names(sheet.words, scale)
+    if len({word.lead for word in words} & set(LEADS)) < _FEW_NAMES:
+        words = find_names(page)
     return Drawing(_as_seen(page, picture, quarters), ink, words, traces)
 
 # %% ../../nbs/25_pictures/05_vectors.ipynb #64572634

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from ..core import EcgvisError
-from ..data.padding import recorded
 from ..data.recording import LEADS
 from ecgvis.render.augment import (
     generators,
@@ -263,8 +262,7 @@ class ChartRows(ByPatient):
 def _in_mv(x: np.ndarray, unit: np.ndarray) -> np.ndarray:
     "Stored samples [N, 12, T] as mV, NaN where there are none."
     out = x * unit[:, None, None]
-    for steps, mv in zip(x, out, strict=True):
-        mv[:, recorded(steps, is_none).shape[1] :] = np.nan
+    out[is_none(x)] = np.nan
     return out
 
 
@@ -275,14 +273,14 @@ def _ink_stored(
     layout: Layout,
     out: np.ndarray,  # ink [N, H, W] of zeros, drawn upon
 ) -> None:
-    "Draw stored samples; those that end early one by one, so that no batch changes another chart."
-    early = np.all(is_none(x[:, :, -1]), axis=1)
-    if not early.any():
+    "Draw stored samples; those with gaps one by one, so that no batch changes another chart."
+    gaps = is_none(x.min(axis=(1, 2)))
+    if not gaps.any():
         ink(x, fs, layout, out.shape[1:], unit=unit, out=out)
         return
     for k in range(len(x)):
         one = x[k : k + 1]
-        if early[k]:
+        if gaps[k]:
             ink(_in_mv(one, unit[k : k + 1]), fs, layout, out.shape[1:], out=out[k : k + 1])
         else:
             ink(one, fs, layout, out.shape[1:], unit=unit[k : k + 1], out=out[k : k + 1])

@@ -400,7 +400,10 @@ def _header(name: str, header: Mapping[str, Any], steps: np.ndarray, fs: float) 
     lines = [f'{name} {len(LEADS)} {_number(fs)} {steps.shape[1]}']
     for row, check, lead in zip(steps, sums, LEADS, strict=True):
         lines.append(f'{name}.dat {_bits(steps)} {gain}(0)/mV 16 0 {row[0]} {check} 0 {lead}')
-    return '\n'.join(lines + _comments(name, header)) + '\n'
+    lines += _comments(name, header)
+    if is_none(steps).any():
+        lines.append('# Read from: paper; what is not printed is missing')
+    return '\n'.join(lines) + '\n'
 
 # %% ../../nbs/30_store/30_export.ipynb #7a83bebb
 def _same(path: Path, data: bytes) -> bool:

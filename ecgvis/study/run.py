@@ -300,7 +300,7 @@ def _check_root(data: DataConfig) -> None:
         remedy = 'ask for permission to read'
         raise EcgvisError('the data cannot be read', root, 'data.root', remedy=remedy)
     try:
-        kind_of(root, data.kind)
+        kind_of(root, data.kind, bool(data.labels))
     except EcgvisError as e:
         raise EcgvisError(e.what, e.file, 'data.root', e.expected, e.remedy) from e
 

@@ -403,7 +403,7 @@ def result_steps(
     if model.known.input == 'chart' and study.saliency.recordings:
         others = [(step.asked, is_done(step)) for step in finals]
         out.append(_step(model, 'saliency', first.part, [first], study.saliency, others, people))
-    if model.known.input != 'features' and study.robustness.kinds:
+    if study.robustness.tries(model.known.input):
         facts = study.robustness.asked, people
         out.append(_step(model, 'robustness', first.part, [first], *facts))
     return out
