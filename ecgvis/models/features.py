@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RATIOS', 'ATTRIBUTES', 'RR', 'attributes', 'extrema', 'slopes', 'wave_slopes', 'Histograms', 'rr_statistics',
-           'describe']
+           'recordings_of', 'describe']
 
 # %% ../../nbs/40_models/30_features.ipynb #58f9142e
 from collections.abc import Sequence
@@ -175,6 +175,15 @@ def rr_statistics(
     return np.array([len(peaks), *lengths, rmssd, rr.std() / rr.mean(), near])
 
 # %% ../../nbs/40_models/30_features.ipynb #5274e40f
+def recordings_of(
+    store_path: str | Path,  # a store
+    ids: Sequence[str],  # recordings, or windows of them
+) -> list[str]:
+    "What tables call the recordings that are stored, whole or as windows."
+    store = open_store(store_path)
+    return [str(store.header(id).get('recording', id)) for id in ids]
+
+
 def _described(store_path: str, ids: list[str]) -> list[tuple[np.ndarray, list[np.ndarray]]]:
     "Age and sex with RR statistics, and slopes, of recordings of a store."
     store = open_store(store_path)

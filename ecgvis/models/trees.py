@@ -31,7 +31,7 @@ from ecgvis.core import (
 from ..data.datasets import MEASUREMENTS
 from ..data.split import folds_of
 from .catalog import architecture
-from .features import RATIOS, Histograms, attributes, describe
+from .features import RATIOS, Histograms, attributes, describe, recordings_of
 
 # %% ../../nbs/40_models/35_trees.ipynb #ea11437e
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _features(
     histograms = Histograms.of([w for w, t in zip(waves, train, strict=True) if t], bins)
     parts = [known, np.stack([histograms.count(w) for w in waves])]
     if measured:
-        table = attributes(measured).set_index('id').reindex(ids)
+        table = attributes(measured).set_index('id').reindex(recordings_of(store, ids))
         parts.insert(1, table[[*MEASUREMENTS, *RATIOS]].to_numpy(float))
     return np.hstack(parts)
 

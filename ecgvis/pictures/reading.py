@@ -19,7 +19,7 @@ from .ink import find_ink
 from .page import SCALE, Page, find_page
 from .places import Arrangement, find_places, upright
 from .tracing import trace_places
-from .vectors import trace_strokes, vector_page
+from .vectors import snap, trace_strokes, vector_page
 from .verdict import ReadStrip, Verdict, at_times, judge
 
 # %% ../../nbs/25_pictures/50_reading.ipynb #850c3eea
@@ -70,21 +70,23 @@ class Known:
     gain: float | None = None  # mm/mV
 
 
-def _from_lines(picture: Picture, known: Known) -> tuple[Page, Arrangement, list] | None:
-    "The page, what is where, and the strips of a PDF that draws its traces."
+def _from_lines(picture: Picture, known: Known) -> tuple[Page, Arrangement, list, float] | None:
+    "The page, what is where, the strips of a PDF that draws its traces, and their rate."
     drawn = vector_page(picture)
     if drawn is None:
         return None
     a = find_places(drawn.page, drawn.ink, drawn.words, known.layout, known.speed, known.gain)
-    return drawn.page, a, [trace_strokes(drawn.traces, place, a) for place in a.places]
+    a = snap(a, drawn.traces)
+    step = SCALE * a.speed / RATE
+    return drawn.page, a, [trace_strokes(drawn.traces, place, a, step) for place in a.places], RATE
 
 
-def _from_pixels(picture: Picture, known: Known) -> tuple[Page, Arrangement, list]:
-    "The page, what is where, and the strips of a picture."
+def _from_pixels(picture: Picture, known: Known) -> tuple[Page, Arrangement, list, float]:
+    "The page, what is where, the strips of a picture, and their rate."
     page, words = upright(find_page(picture))
     ink = find_ink(page)
     a = find_places(page, ink, words, known.layout, known.speed, known.gain)
-    return page, a, [traced.mv for traced in trace_places(ink, a)]
+    return page, a, [traced.mv for traced in trace_places(ink, a)], SCALE * a.speed
 
 # %% ../../nbs/25_pictures/50_reading.ipynb #c0063f83
 def _notes(page: Page, a: Arrangement, verdict: Verdict) -> Iterator[str]:
@@ -103,8 +105,7 @@ def _notes(page: Page, a: Arrangement, verdict: Verdict) -> Iterator[str]:
 def read_page(picture: Picture, known: Known = Known()) -> Reading:
     """The recording that one page shows, with a verdict. Raises `BadRecording` where it shows no
     12-lead ECG, or none that can be read."""
-    page, a, traced = _from_lines(picture, known) or _from_pixels(picture, known)
-    fs = SCALE * a.speed
+    page, a, traced, fs = _from_lines(picture, known) or _from_pixels(picture, known)
     strips = [ReadStrip(place, mv, fs) for place, mv in zip(a.places, traced, strict=True)]
     verdict = judge(strips)
     id = picture.source.stem + (f'-{picture.page + 1}' if picture.page else '')
