@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Args', 'study_of', 'run_prepare', 'run_search', 'run_train', 'run_evaluate', 'run_costs', 'run_report', 'run_all',
-           'run_status', 'run_submit', 'run_simulate', 'run_weights', 'run_render', 'run_store_info',
+           'run_status', 'run_submit', 'run_simulate', 'run_weights', 'run_render', 'run_read', 'run_store_info',
            'run_store_verify', 'run_store_export', 'run_store', 'run_predict', 'run_explain', 'parser', 'main']
 
 # %% ../nbs/99_cli.ipynb #3b42bf8b
@@ -512,6 +512,75 @@ def run_render(args: Args) -> int:
         print(f'drawn at the edge of the strip: {", ".join(told)}')
     _print_some([f'note: {note}' for note in _audit_notes(whole, args.pad)])
     return 0
+
+# %% ../nbs/99_cli.ipynb #ddd93063
+def _read_options(parser: argparse.ArgumentParser) -> None:
+    from ecgvis.render.layout import LAYOUTS
+
+    parser.add_argument('picture', help='PNG, JPEG, TIFF, WebP, HEIC, BMP, GIF or PDF')
+    text = f'where it is known, one of {", ".join(LAYOUTS)} (default: found on the page)'
+    parser.add_argument('--layout', type=_name('--layout', LAYOUTS), help=text)
+    known: dict[str, Any] = dict(metavar='X')
+    text = 'where it is known, mm/s (default: found on the page)'
+    parser.add_argument('--speed', type=_scale('--speed'), help=text, **known)
+    text = 'where it is known, mm/mV (default: found on the page)'
+    parser.add_argument('--gain', type=_scale('--gain'), help=text, **known)
+    text = 'of a PDF or TIFF, from 1 (default: all, at most 10)'
+    parser.add_argument('--pages', type=_number('--pages', 1), nargs='+', metavar='N', help=text)
+    text = 'a .hea or .csv file (default: the name of the picture with .hea, here)'
+    parser.add_argument('--out', metavar='FILE', help=text)
+    text = 'write the recording of a reading that fails, too'
+    parser.add_argument('--anyway', action='store_true', help=text)
+
+
+def _scale(flag: str) -> Callable[[str], float]:
+    "Reads a speed or a gain."
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0.5 <= value <= 500:
+            raise EcgvisError(f'{text!r} is not usable', None, flag, 'a number, 0.5 to 500')
+        return value
+
+    return read
+
+# %% ../nbs/99_cli.ipynb #89769f26
+def _write_reading(reading: Any, out: Path, anyway: bool) -> bool:
+    "Write overlay and recording, and tell of them; whether there is a recording."
+    from ecgvis.pictures.overlay import save_overlay
+    from ecgvis.pictures.saving import save_recording
+
+    facts = reading.facts
+    print(f'{reading.recording.id}:')
+    _print_rows(('found', 'value'), [(name, str(value)) for name, value in facts.items()])
+    print(f'verdict: {reading.verdict}')
+    print(f'overlay: {save_overlay(reading, out.with_name(f"{out.stem}-read.png"))}')
+    if not (reading.verdict.passes or anyway):
+        print('recording: none, as the reading fails (--anyway writes it)')
+        return False
+    print(f'recording: {save_recording(reading.recording, out)}')
+    return True
+
+
+@_verb('read', _read_options)
+def run_read(args: Args) -> int:
+    "Read the ECG of a photograph, scan or print back to a recording, with a verdict."
+    from ecgvis.pictures.reading import Known, read_picture
+
+    out = Path(args.out or f'{Path(args.picture).stem}.hea')
+    check_writable(out, is_file=True)
+    known = Known(args.layout, args.speed, args.gain)
+    readings = read_picture(args.picture, known, args.pages)
+    several = len(readings) > 1
+    written = []
+    for reading in readings:
+        page = reading.page.picture.page + 1
+        file = out.with_name(f'{out.stem}-{page}{out.suffix}') if several else out
+        written.append(_write_reading(reading, file, args.anyway))
+    return int(not all(written))
 
 # %% ../nbs/99_cli.ipynb #0d1b6685
 def run_store_info(args: Args) -> int:

@@ -166,7 +166,7 @@ def _scores(samples: _Samples) -> np.ndarray:
     gain = np.where(known, np.clip(rise, -3, 7) - 2, -100)
     return np.cumsum(gain, axis=1).max(axis=1)
 
-# %% ../../nbs/25_pictures/08_lattice.ipynb #0acab81f
+# %% ../../nbs/25_pictures/08_lattice.ipynb #fd6f569f
 class Comb(NamedTuple):
     "Lines in one direction: how often they repeat within a tile."
 
@@ -239,7 +239,8 @@ def steps_of(relief: np.ndarray) -> tuple[list[Comb], list[Comb]]:
     parts = np.concatenate([peaks / n for n in range(1, 11)])
     parts = parts[np.hypot(*parts.T) > 3.5]
     scores = _scores(_sample(relief, parts))
-    first = parts[scores.argmax()]
+    slant = np.abs(np.abs(np.degrees(np.arctan2(*parts.T))) % 90 - 45)  # 0: along a diagonal
+    first = parts[(scores * np.where(slant < 15, 0.6, 1)).argmax()]
     turned = np.degrees(np.arctan2(*parts.T) - np.arctan2(*first))
     away = np.abs((turned + 90) % 180 - 90)
     one, other = (
@@ -248,7 +249,7 @@ def steps_of(relief: np.ndarray) -> tuple[list[Comb], list[Comb]]:
     )
     return one, other
 
-# %% ../../nbs/25_pictures/08_lattice.ipynb #18fe4cad
+# %% ../../nbs/25_pictures/08_lattice.ipynb #ff1e1dcd
 @dataclass(frozen=True)
 class Lattice:
     "Squared paper near one point of a picture."

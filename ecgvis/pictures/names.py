@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['SCALES', 'WORDS', 'WEIGHTS', 'Word', 'darkness', 'name_network', 'name_reader', 'find_names']
 
-# %% ../../nbs/25_pictures/30_names.ipynb #303ee032
+# %% ../../nbs/25_pictures/30_names.ipynb #547fafc5
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,7 +42,7 @@ def darkness(pixels: np.ndarray) -> np.ndarray:  # float32 [2, h / 2, w / 2], 0 
     dark = 1 - np.stack([ratio.mean(2), ratio.max(2)])
     return dark.clip(0, 1).astype(np.float32)
 
-# %% ../../nbs/25_pictures/30_names.ipynb #471c9f40
+# %% ../../nbs/25_pictures/30_names.ipynb #3a7c8295
 _LAYERS = (  # channels in and out, kernel, stride, dilation
     (2, 16, 5, 2, 1),
     (16, 24, 3, 1, 1),
@@ -71,11 +72,11 @@ def name_network(normalised: bool = False) -> Any:
     return nn.Sequential(*steps)
 
 
-WEIGHTS = Path(__file__).parent / 'weights' if '__file__' in globals() else Path('weights')
+WEIGHTS = Path(str(files('ecgvis'))) / 'pictures/weights/names.safetensors'
 
 
 @cache
-def name_reader(file: Path = WEIGHTS / 'names.safetensors') -> Any:
+def name_reader(file: Path = WEIGHTS) -> Any:
     "The network with the weights that come with the package."
     import torch
     from safetensors import SafetensorError

@@ -6,7 +6,7 @@
 __all__ = ['SCALE', 'NODE', 'MARGIN', 'LARGEST', 'BEGINNINGS', 'LEAST', 'SCANS', 'SHEETS', 'BIGGEST', 'Page', 'to_picture',
            'to_page', 'turned', 'find_page']
 
-# %% ../../nbs/25_pictures/10_page.ipynb #b213909a
+# %% ../../nbs/25_pictures/10_page.ipynb #63e13720
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ import numpy as np
 from ..data.recording import BadRecording
 from .files import Picture
 from .lattice import Lattice, colours_of, find_lattices, lines_of, shrink
-from .paper import BLOCK, FINE, Grown, between, grow, lay_flat
+from .paper import BLOCK, FINE, Grown, between, grow, is_diagonal, lay_flat
 
 # %% ../../nbs/25_pictures/10_page.ipynb #e03040fd
 SCALE = 8.0  # pixels to a millimetre of paper, in both directions
@@ -44,7 +44,7 @@ class Page:
     error: float = 0.0  # mm, median distance of its lines from whole millimetres
     notes: tuple[str, ...] = ()
 
-# %% ../../nbs/25_pictures/10_page.ipynb #f1fab938
+# %% ../../nbs/25_pictures/10_page.ipynb #cbfe7071
 def to_picture(page: Page, points: np.ndarray) -> np.ndarray:
     "Where in the picture points [N, 2] of a page lie, px right and down."
     return _carry(page.positions, np.asarray(points, np.float64))
@@ -203,7 +203,7 @@ def _measures(positions: np.ndarray) -> dict:
     away = np.linalg.norm(positions - _flat_part(positions), axis=-1)
     return dict(pitch=pitch, angle=angle, bend=float(away.max()) / min(pitch))
 
-# %% ../../nbs/25_pictures/10_page.ipynb #1edeb9c6
+# %% ../../nbs/25_pictures/10_page.ipynb #905ad79a
 BEGINNINGS = 5
 LEAST = 0.15  # share of the picture in which squares must be followed
 
@@ -225,6 +225,7 @@ def _sheet(lines: np.ndarray) -> tuple[Lattice, Grown] | None:
 
     tried = [(one, grow(lines, one, rounds=4)) for one in find_lattices(lines)[:BEGINNINGS]]
     tried = [(one, grown) for one, grown in tried if _covered(grown) > 0.3]
+    tried = [(one, grown) for one, grown in tried if not is_diagonal(grown)]
     if not tried:
         return None
     lattice, _ = max(tried, key=worth)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Box', 'STIFF', 'SOFT', 'FINE', 'BLOCK', 'Field', 'fit_field', 'Paper', 'fit_flat', 'between', 'lay_flat', 'Phase',
-           'phases_of', 'Grown', 'grow']
+           'phases_of', 'Grown', 'grow', 'is_diagonal']
 
 # %% ../../nbs/25_pictures/09_paper.ipynb #849abb21
 from dataclasses import dataclass, replace
@@ -342,3 +342,18 @@ def grow(lines: np.ndarray, lattice: Lattice, rounds: int = 40) -> Grown:
             break
         reach *= 2 if grown.followed.sum() > 0.9 * grown.inside.sum() else 1.5
     return grown
+
+# %% ../../nbs/25_pictures/09_paper.ipynb #04ce7d0a
+def is_diagonal(grown: Grown) -> bool:
+    "Whether a sheet was followed along the diagonals of its dots."
+    flat = lay_flat(grown.lines, grown.paper, grown.box)
+    height, width = grown.followed.shape
+    blocks = flat.reshape(height, _CELL, width, _CELL).swapaxes(1, 2)[grown.followed]
+    at = 2j * np.pi * (np.arange(_CELL) + 0.5) / FINE
+
+    def size(across: float, down: float) -> float:
+        rows = blocks @ np.exp(across * at).astype(np.complex64)
+        return float(np.abs(rows @ np.exp(down * at).astype(np.complex64)).mean())
+
+    half, beside = size(0.5, 0.5), size(0.7, 0.3)
+    return half > 2 * beside and half > 0.5 * min(size(1, 0), size(0, 1))

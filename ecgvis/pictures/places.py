@@ -432,8 +432,7 @@ def _gain(words: Sequence[Word], pulse: tuple[Pulse, int] | None, gain: float | 
     printed = _printed(words, 'mm/mV')
     if gain is not None:
         return Scale(gain, 'given', True)
-    usual = pulse is not None and pulse[1] > 1 and pulse[0].height == 10.0
-    if pulse is not None and (usual or printed in (None, pulse[0].height)):
+    if pulse is not None and (pulse[1] > 1 or printed in (None, pulse[0].height)):
         rows = f'{pulse[1]} rows' if pulse[1] > 1 else 'one row'
         return Scale(pulse[0].height, f'a pulse of {pulse[0].height:g} mm beside {rows}', True)
     if printed is not None:

@@ -29,6 +29,15 @@ class Row:
     seen: np.ndarray  # float32 [W]: how much ink there is upon the path, 0 to 1
     share: float  # of the width of the page along which it runs level near its base
 
+# %% ../../nbs/25_pictures/33_rows.ipynb #1a6e9eeb
+def fine_ink(ink: np.ndarray, power: float = 1.0) -> np.ndarray:
+    """Ink of a page at `HALF` pixels to the mm, thin lines as dark as thick ones; a power below 1
+    darkens faint ones."""
+    size = ink.shape[1] // 2, ink.shape[0] // 2
+    dark = ink.astype(np.float32) ** power
+    small = cv2.resize(dark, size, interpolation=cv2.INTER_AREA)
+    return np.minimum(1, 2 / power * small)
+
 # %% ../../nbs/25_pictures/33_rows.ipynb #ef9515b9
 def _level(fine: np.ndarray) -> np.ndarray:  # [h, w] 0 to 1
     "Where ink runs level for 5 mm, half a millimetre up and down allowed."
@@ -44,7 +53,7 @@ def _bases(fine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # px down; share
     peaks, _ = find_peaks(share, distance=int(8 * HALF), height=0.04)
     return peaks, share[peaks]
 
-# %% ../../nbs/25_pictures/33_rows.ipynb #9597a2ee
+# %% ../../nbs/25_pictures/33_rows.ipynb #370ecdbd
 _REACH = int(12 * HALF)  # px that a path may leave its base
 _CLIMB = 0.02  # of a column without ink, to climb a pixel
 _FAR = 0.004  # to be a pixel away from the base
@@ -71,15 +80,6 @@ def _follow(fine: np.ndarray, bases: np.ndarray) -> tuple[np.ndarray, np.ndarray
     best = (_sweep(cost) + _sweep(cost[::-1])[::-1] - cost).argmin(2)
     seen = np.take_along_axis(bands, best[..., None], 2)[..., 0]
     return (bases + offsets[best]).T.astype(np.float32), seen.T
-
-
-def fine_ink(ink: np.ndarray, power: float = 1.0) -> np.ndarray:
-    """Ink of a page at `HALF` pixels to the mm, thin lines as dark as thick ones; a power below 1
-    darkens faint ones."""
-    size = ink.shape[1] // 2, ink.shape[0] // 2
-    dark = ink.astype(np.float32) ** power
-    small = cv2.resize(dark, size, interpolation=cv2.INTER_AREA)
-    return np.minimum(1, 2 / power * small)
 
 
 def follow_rows(

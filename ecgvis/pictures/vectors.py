@@ -458,6 +458,25 @@ def snap(
     return replace(arrangement, places=places)
 
 
+_USUAL = 2.5, 5.0  # s of a strip in a row that is one line
+
+
+def _parted(place: Place, own: list[np.ndarray], arrangement: Arrangement) -> Place:
+    "A strip of a row that is one line from end to end, by equal parts where these are usual."
+    if len(own) != 1 or place.rhythm:
+        return place
+    row = [p for p in arrangement.places if _own(own[0], p, arrangement) and not p.rhythm]
+    first, last = float(own[0][0, 0]), float(own[0][-1, 0])
+    wide = (last - first) / max(len(row), 1)
+    seconds = wide / (SCALE * arrangement.speed)
+    order = sorted(p.left for p in row).index(place.left)
+    left = first + order * wide
+    near = abs(left - place.left) < 0.2 * wide
+    if not near or min(abs(seconds / usual - 1) for usual in _USUAL) > 0.01:
+        return place
+    return place._replace(left=left, right=left + wide, start=order * seconds)
+
+
 def _from_whole(place: Place, speed: float) -> Place:
     "A strip from its first whole pixel on, so that its first value has the time of its start."
     left = math.ceil(place.left)
@@ -469,7 +488,7 @@ def _snapped(place: Place, traces: list[np.ndarray], arrangement: Arrangement) -
     "A strip with the ends of its lines, where they lie within it."
     own = [line for line in traces if _own(line, place, arrangement)]
     if not own or min(_shared(line, place)[1] for line in own) < 0.9:
-        return place
+        return _parted(place, own, arrangement)
     left = float(min(line[0, 0] for line in own))
     right = float(max(line[-1, 0] for line in own))
     if left < place.left - _GROWS or right > place.right + _GROWS:
