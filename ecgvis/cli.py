@@ -769,11 +769,40 @@ def _explain_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--draws', type=_number('--draws', 20), default=99, metavar='N', help=text)
 
 # %% ../nbs/99_cli.ipynb #1845e1f9
+def _with_reading(args: Args) -> tuple[Any, Any]:
+    "The recording that is asked about, and how it was read where it is a picture."
+    from ecgvis.data.files import is_picture, read_recording
+
+    if not is_picture(args.recording):
+        return read_recording(args.recording, **_reading(args)), None
+    from ecgvis.pictures.reading import one_reading
+
+    reading = one_reading(args.recording)
+    return reading.recording, reading
+
+
+def _draw_on_picture(reading: Any, told: dict[str, Any], folder: Path) -> list[Path]:
+    "The maps of an explanation, drawn onto the picture that was read."
+    import pandas as pd
+
+    from ecgvis.pictures.overlay import save_attribution
+
+    table = pd.read_csv(folder / 'lead_time.csv')
+    written = []
+    for layout, found in told['layouts'].items():
+        rows = table[table['layout'] == layout]
+        for method in found['methods']:
+            values = rows[['lead', 'time', method]].rename(columns={method: 'value'})
+            title = f'{told["recording"]}: {method} for {told["target"]}, in {layout}'
+            out = folder / f'picture-{layout}-{method}.png'
+            written.append(save_attribution(reading, values, out, title))
+    return written
+
+
 @_verb('explain', _explain_options)
 def run_explain(args: Args) -> int:
     """What a model saw in a recording: saliency maps in lead and time, with what speaks for and
     against each."""
-    from ecgvis.data.files import read_recording
     from ecgvis.saliency.catalog import get_method
     from ecgvis.saliency.explainer import explain
     from ecgvis.train.predict import newest_run
@@ -781,7 +810,7 @@ def run_explain(args: Args) -> int:
     run = Path(args.run) if args.run else newest_run(args.runs, charts=True)
     check_writable(args.out or run)
     how = (args.methods, args.layouts, args.target, args.layer)
-    recording = read_recording(args.recording, **_reading(args))
+    recording, reading = _with_reading(args)
     more = dict(formats=args.formats, draws=args.draws, window=args.window, pad=args.pad)
     told = explain(run, recording, args.out, *how, **more)
     print(f'model: {run}\nclass explained: {told["target"]}')
@@ -792,6 +821,9 @@ def run_explain(args: Args) -> int:
     _print_rows(('layout', 'map', 'verdict'), rows)
     place = Path(told['files'][0]).parent
     print(f'figures, lead_time.csv, waves.csv, curves.csv: {place}')
+    if reading:
+        for file in _draw_on_picture(reading, told, place):
+            print(f'on the picture: {file}')
     return 0
 
 

@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from ..data.recording import LEADS, BadRecording
 from .names import SCALES, Word, find_names
 from .page import SCALE, Page, turned
-from .rows import HALF, Pulse, Row, follow_rows, pulse_beside, rows_at, fine_ink
+from .rows import HALF, Pulse, TraceRow, follow_rows, pulse_beside, rows_at, fine_ink
 from ..render.layout import LAYOUTS, ORDERS, Layout, arrange
 
 # %% ../../nbs/25_pictures/35_places.ipynb #4c734c61
@@ -237,7 +237,9 @@ def _offset(tops: np.ndarray, bases: np.ndarray) -> float:
     return float(shifts[merit.argmax()])
 
 
-def _rows_of(fine: np.ndarray, rows: Sequence[Row], tops: np.ndarray) -> tuple[list[Row], float]:
+def _rows_of(
+    fine: np.ndarray, rows: Sequence[TraceRow], tops: np.ndarray
+) -> tuple[list[TraceRow], float]:
     "The row of each name, and the share of names that have one of their own."
     bases = np.array([row.base / HALF for row in rows])
     wanted = tops + _offset(tops, bases)
@@ -267,7 +269,7 @@ def _mean(values: np.ndarray, first: float, last: float) -> np.ndarray:
     return (sums[:, high] - sums[:, low]) / max(1, b - a)
 
 
-def _signs(fine: np.ndarray, rows: Sequence[Row]) -> Signs:
+def _signs(fine: np.ndarray, rows: Sequence[TraceRow]) -> Signs:
     "The signs of edges, of all rows together."
     seen = np.array([row.seen > 0.25 for row in rows], np.float32)
     start = (_mean(seen, 0.25, 4) * (1 - _mean(seen, -1.25, -0.25))).mean(0)
@@ -281,7 +283,7 @@ def _signs(fine: np.ndarray, rows: Sequence[Row]) -> Signs:
     return Signs(*(gaussian_filter1d(sign, 0.3 * HALF) for sign in spread))
 
 
-def _bar(fine: np.ndarray, row: Row) -> np.ndarray:
+def _bar(fine: np.ndarray, row: TraceRow) -> np.ndarray:
     "How much ink of a bar there is in each column, 3 to 6 mm off the path."
     h, w = fine.shape
     offsets = np.round(np.arange(2.75, 3.6, 0.25) * HALF).astype(int)
@@ -291,7 +293,7 @@ def _bar(fine: np.ndarray, row: Row) -> np.ndarray:
     return np.minimum(above, below)
 
 
-def _jump(rows: Sequence[Row]) -> np.ndarray:
+def _jump(rows: Sequence[TraceRow]) -> np.ndarray:
     "How many rows lie higher or lower right of a column than left of it."
     paths = np.array([row.path for row in rows])
     seen = np.array([row.seen > 0.25 for row in rows], np.float32)
@@ -388,7 +390,7 @@ _FITS = 0.72  # of a pulse that is there
 
 
 def find_pulse(
-    fine: np.ndarray, rows: Sequence[Row], first: float, last: float
+    fine: np.ndarray, rows: Sequence[TraceRow], first: float, last: float
 ) -> tuple[Pulse, int] | None:  # the pulse; beside how many rows
     "The calibration pulse that most rows have between two px at `HALF`."
     each = [pulse_beside(fine, row, first, last) for row in rows]
@@ -462,7 +464,7 @@ def _speed(
     return Scale(25.0, 'assumed: neither a pulse nor words were found', False)
 
 # %% ../../nbs/25_pictures/35_places.ipynb #cf7f8504
-def _activity(rows: Sequence[Row], left: float, right: float) -> np.ndarray:
+def _activity(rows: Sequence[TraceRow], left: float, right: float) -> np.ndarray:
     "How steep the lines of rows are between two mm."
     a, b = max(0, round(left * HALF)), max(0, round(right * HALF))
     steps = [np.minimum(abs(np.diff(row.path[a : b + 1])), 2 * HALF) for row in rows]
@@ -480,7 +482,9 @@ def _agreement(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.mean((a - a.mean()) * (b - b.mean())) / spread) if spread > 0 else 0.0
 
 
-def _at_once(rows: Sequence[Row], strips: Sequence[Row], columns: Columns, count: int) -> bool:
+def _at_once(
+    rows: Sequence[TraceRow], strips: Sequence[TraceRow], columns: Columns, count: int
+) -> bool:
     "Whether all columns begin at the same time."
     wide = columns.across - columns.gap
     lefts = [columns.left + c * columns.across for c in range(count)]
@@ -497,7 +501,7 @@ def _at_once(rows: Sequence[Row], strips: Sequence[Row], columns: Columns, count
     return min(once) > (0.6 if strips else 0.85)
 
 # %% ../../nbs/25_pictures/35_places.ipynb #f396c7bb
-def _curve(row: Row, left: float, right: float) -> np.ndarray:
+def _curve(row: TraceRow, left: float, right: float) -> np.ndarray:
     "Upward deflection between two mm, about its median, px at `HALF`; NaN without ink."
     a, b = max(0, round(left * HALF)), max(0, round(right * HALF))
     curve = np.where(row.seen[a:b] > 0.25, -row.path[a:b], np.nan)
@@ -505,7 +509,7 @@ def _curve(row: Row, left: float, right: float) -> np.ndarray:
 
 
 def _matches(
-    form: Form, rows: Sequence[Row], columns: Columns, strip: Row, once: bool
+    form: Form, rows: Sequence[TraceRow], columns: Columns, strip: TraceRow, once: bool
 ) -> dict[str, float]:
     "How well each short strip agrees with a long one, by name."
     found = {}
@@ -518,7 +522,7 @@ def _matches(
     return found
 
 
-def _whole(row: Row, columns: Columns, count: int) -> bool:
+def _whole(row: TraceRow, columns: Columns, count: int) -> bool:
     "Whether a row has ink as far as the columns reach."
     a, b = columns.left * HALF, (columns.left + count * columns.across) * HALF
     seen = row.seen[max(0, round(a)) : max(0, round(b))]
@@ -526,8 +530,12 @@ def _whole(row: Row, columns: Columns, count: int) -> bool:
 
 
 def _strips(
-    fine: np.ndarray, fit: Fit, rows: Sequence[Row], others: Sequence[Row], columns: Columns
-) -> list[Row]:
+    fine: np.ndarray,
+    fit: Fit,
+    rows: Sequence[TraceRow],
+    others: Sequence[TraceRow],
+    columns: Columns,
+) -> list[TraceRow]:
     "The rows below the others that are as long as they are: level ones, and those with a name."
     last = rows[-1].base
     pitch = (last - rows[0].base) / max(1, len(rows) - 1)
@@ -553,8 +561,8 @@ def _lead_of(near: Sequence[Word], match: dict[str, float]) -> str | None:
 
 
 def _rhythm(
-    fit: Fit, rows: Sequence[Row], strips: Sequence[Row], columns: Columns, once: bool
-) -> tuple[list[tuple[str, Row]], list[str]]:  # names and rows; notes
+    fit: Fit, rows: Sequence[TraceRow], strips: Sequence[TraceRow], columns: Columns, once: bool
+) -> tuple[list[tuple[str, TraceRow]], list[str]]:  # names and rows; notes
     "The leads of the strips below the rows."
     found, notes = [], list[str]()
     shift = rows[-1].base / HALF - fit.tops[-1]
@@ -652,7 +660,7 @@ def _again(words: Sequence[Word], first: Fit) -> bool:
     return second is not None and second.score > 6
 
 
-def _covered(rows: Sequence[Row]) -> float:
+def _covered(rows: Sequence[TraceRow]) -> float:
     "The share of columns with ink upon their paths, between the ends of rows."
     shares = []
     for row in rows:
@@ -662,7 +670,9 @@ def _covered(rows: Sequence[Row]) -> float:
     return float(np.mean(shares))
 
 
-def _named_rows(page: Page, ink: np.ndarray, names: Fit) -> tuple[np.ndarray, list[Row], list[Row]]:
+def _named_rows(
+    page: Page, ink: np.ndarray, names: Fit
+) -> tuple[np.ndarray, list[TraceRow], list[TraceRow]]:
     "Ink at `HALF`, all rows upon it, and those of the names; faint ink is taken where need be."
     tops = np.array(names.tops)
     for power in (1.0, 0.35):
@@ -702,8 +712,8 @@ def find_places(
 def _arranged(
     page: Page,
     names: Fit,
-    rows: Sequence[Row],
-    rhythm: Sequence[tuple[str, Row]],
+    rows: Sequence[TraceRow],
+    rhythm: Sequence[tuple[str, TraceRow]],
     columns: Columns,
     scales: tuple[Scale, Scale],
     once: bool,
@@ -738,7 +748,9 @@ def _arranged(
     )
 
 
-def _place(name: str, row: Row, left: float, right: float, start: float, rhythm: bool) -> Place:
+def _place(
+    name: str, row: TraceRow, left: float, right: float, start: float, rhythm: bool
+) -> Place:
     "The place of a strip between two mm, its base where most of it runs."
     a, b = max(0, round(left * HALF)), max(0, round(right * HALF))
     path = row.path[a:b][row.seen[a:b] > 0.25]
