@@ -390,11 +390,20 @@ _FITS = 0.72  # of a pulse that is there
 
 
 def find_pulse(
-    fine: np.ndarray, rows: Sequence[TraceRow], first: float, last: float
+    fine: np.ndarray,
+    rows: Sequence[TraceRow],
+    first: float,  # px at `HALF` between which it is sought
+    last: float,
+    gain: float | None = None,  # mm/mV that the page prints
+    speed: float | None = None,  # mm/s that the page prints
 ) -> tuple[Pulse, int] | None:  # the pulse; beside how many rows
     "The calibration pulse that most rows have between two px at `HALF`."
     each = [pulse_beside(fine, row, first, last) for row in rows]
     fits = [pulse for pulses in each for pulse in pulses if pulse.score > _FITS]
+    if gain is not None:
+        fits = [pulse for pulse in fits if pulse.height == gain]
+    if speed is not None:
+        fits = [pulse for pulse in fits if pulse.width == speed / 5]
     best: tuple[Pulse, int] | None = None
     merit = 0.0
     for one in fits:
@@ -697,10 +706,11 @@ def find_places(
     names = best_fit(page, _leads(words), forms_of(layout))
     fine, all_rows, rows = _named_rows(page, ink, names)
     count = len(names.form.columns)
-    pulse = find_pulse(fine, rows, 0, (names.left + 22) * HALF)
+    printed = _printed(words, 'mm/mV'), _printed(words, 'mm/s')
+    pulse = find_pulse(fine, rows, 0, (names.left + 22) * HALF, *printed)
     if pulse is None:
         last = names.left + (count - 0.6) * (names.across or 250)
-        pulse = find_pulse(fine, rows, last * HALF, fine.shape[1])
+        pulse = find_pulse(fine, rows, last * HALF, fine.shape[1], *printed)
     columns = columns_of(names, _signs(fine, rows), pulse[0] if pulse else None)
     strips = _strips(fine, names, rows, all_rows, columns)
     once = _at_once(rows, strips, columns, count)

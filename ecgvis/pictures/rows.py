@@ -114,7 +114,7 @@ class Pulse(NamedTuple):
 
 
 _HEIGHTS = (5.0, 10.0, 20.0)
-_WIDTHS = (2.0, 2.5, 5.0, 10.0)
+_WIDTHS = (2.5, 5.0, 10.0)
 
 
 def _box(height: float, width: float) -> tuple[np.ndarray, np.ndarray]:
