@@ -128,6 +128,51 @@ def _add_setting(parser: argparse.ArgumentParser, kind: Any, name: str) -> None:
         more['type'] = _number(flag, int(least) if math.isfinite(least) else None)
     parser.add_argument(flag, nargs='+' if many else None, metavar=name.upper(), help=text, **more)
 
+# %% ../nbs/99_cli.ipynb #30c76b05
+def _reading_options(parser: argparse.ArgumentParser) -> None:
+    "What a text file cannot say of itself."
+    from ecgvis.data.recording import UNITS
+
+    text = 'sampling rate of text files and arrays that do not say it'
+    parser.add_argument('--fs', type=_rate, metavar='HZ', help=text)
+    text = f'unit of text files and arrays that do not say it, out of {", ".join(UNITS)}'
+    parser.add_argument('--unit', type=_name('--unit', UNITS), metavar='UNIT', help=text)
+
+
+def _reading(args: Args) -> dict[str, Any]:
+    "What was said of CSV files."
+    return {k: v for k, v in dict(fs=args.fs, unit=args.unit).items() if v is not None}
+
+
+def _rate(text: str) -> float:
+    "Reads a sampling rate."
+    try:
+        return float(text)
+    except ValueError as e:
+        raise EcgvisError(f'{text!r} is not usable', None, '--fs', 'a number, Hz') from e
+
+
+def _part_options(parser: argparse.ArgumentParser, windows: int = 3) -> None:
+    "What is taken of a recording that is longer or shorter than a chart."
+    from ecgvis.data.config import WINDOWS
+
+    known = WINDOWS[:windows]
+    text = f'which part of a longer recording, out of {", ".join(known)} (default: first)'
+    more: dict[str, Any] = dict(type=_name('--window', known), metavar='PART', help=text)
+    parser.add_argument('--window', default='first', **more)
+    text = 'let a shorter recording end without a trace'
+    parser.add_argument('--pad', action='store_true', help=text)
+
+
+def _audit_notes(recording: Any, pad: bool = False) -> list[str]:
+    "What is doubtful in a recording, and what was or would be changed; or why it cannot be used."
+    from ecgvis.data.audit import standard_signal
+
+    try:
+        return standard_signal(recording, pad=pad)[1]
+    except EcgvisError as e:
+        return [*recording.notes, f'not usable for a study: {e.line}']
+
 # %% ../nbs/99_cli.ipynb #b205c27d
 def _study_options(parser: argparse.ArgumentParser) -> None:
     "The options that describe a study."
@@ -376,51 +421,6 @@ def run_weights(args: Args) -> int:
     table = weights_table()
     print(table[table['architecture'].isin(names)].to_string(index=False))
     return 0
-
-# %% ../nbs/99_cli.ipynb #30c76b05
-def _reading_options(parser: argparse.ArgumentParser) -> None:
-    "What a text file cannot say of itself."
-    from ecgvis.data.text import UNITS
-
-    text = 'sampling rate of text files and arrays that do not say it'
-    parser.add_argument('--fs', type=_rate, metavar='HZ', help=text)
-    text = f'unit of text files and arrays that do not say it, out of {", ".join(UNITS)}'
-    parser.add_argument('--unit', type=_name('--unit', UNITS), metavar='UNIT', help=text)
-
-
-def _reading(args: Args) -> dict[str, Any]:
-    "What was said of CSV files."
-    return {k: v for k, v in dict(fs=args.fs, unit=args.unit).items() if v is not None}
-
-
-def _rate(text: str) -> float:
-    "Reads a sampling rate."
-    try:
-        return float(text)
-    except ValueError as e:
-        raise EcgvisError(f'{text!r} is not usable', None, '--fs', 'a number, Hz') from e
-
-
-def _part_options(parser: argparse.ArgumentParser, windows: int = 3) -> None:
-    "What is taken of a recording that is longer or shorter than a chart."
-    from ecgvis.data.config import WINDOWS
-
-    known = WINDOWS[:windows]
-    text = f'which part of a longer recording, out of {", ".join(known)} (default: first)'
-    more: dict[str, Any] = dict(type=_name('--window', known), metavar='PART', help=text)
-    parser.add_argument('--window', default='first', **more)
-    text = 'let a shorter recording end without a trace'
-    parser.add_argument('--pad', action='store_true', help=text)
-
-
-def _audit_notes(recording: Any, pad: bool = False) -> list[str]:
-    "What is doubtful in a recording, and what was or would be changed; or why it cannot be used."
-    from ecgvis.data.audit import standard_signal
-
-    try:
-        return standard_signal(recording, pad=pad)[1]
-    except EcgvisError as e:
-        return [*recording.notes, f'not usable for a study: {e.line}']
 
 # %% ../nbs/99_cli.ipynb #f6b53771
 _SCALES = {  # option, setting of a layout, unit
