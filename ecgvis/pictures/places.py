@@ -156,7 +156,7 @@ def _hypotheses(table: np.ndarray, columns: int) -> np.ndarray:
     fine &= (pitch[:, 1] >= _DOWN[0]) & (pitch[:, 1] <= _DOWN[1])
     return np.stack([start[:, 0], pitch[:, 0], start[:, 1], pitch[:, 1]], 1)[fine]
 
-
+# %% ../../nbs/25_pictures/35_places.ipynb #41419806
 _ASIDE = 5.0  # mm that a name may stand beside its column
 _SURE = 0.6  # score of a name that stands for itself
 
@@ -183,7 +183,7 @@ def fit_form(words: Sequence[Word], form: Form) -> Fit | None:
     best = int(scores.argmax())
     return _refined(words, form, table[agree[best]], guesses[best], float(scores[best]))
 
-
+# %% ../../nbs/25_pictures/35_places.ipynb #0ab5570d
 def _refined(
     words: Sequence[Word], form: Form, table: np.ndarray, guess: np.ndarray, score: float
 ) -> Fit:
@@ -668,7 +668,7 @@ def _again(words: Sequence[Word], first: Fit) -> bool:
     second = fit_form(rest, first.form)
     return second is not None and second.score > 6
 
-
+# %% ../../nbs/25_pictures/35_places.ipynb #ac52575e
 def _covered(rows: Sequence[TraceRow]) -> float:
     "The share of columns with ink upon their paths, between the ends of rows."
     shares = []
@@ -693,7 +693,7 @@ def _named_rows(
                 return fine, found, rows
     raise _refuse(page, 'names of leads, but not their rows of traces', 'a row for each name')
 
-
+# %% ../../nbs/25_pictures/35_places.ipynb #baec8942
 def find_places(
     page: Page,
     ink: np.ndarray,  # float32 [h, w], of `find_ink`
@@ -757,7 +757,7 @@ def _arranged(
         notes=tuple(notes),
     )
 
-
+# %% ../../nbs/25_pictures/35_places.ipynb #fa5c1a8b
 def _place(
     name: str, row: TraceRow, left: float, right: float, start: float, rhythm: bool
 ) -> Place:

@@ -482,7 +482,7 @@ def _pulses(slots: Sequence[_Slot], style: Style) -> list[np.ndarray]:
         x = max(slot.right for slot in slots) + 2.0
     return [_pulse(x, base, style) for base in rows.values()]
 
-
+# %% ../../nbs/25_pictures/60_sheets.ipynb #59032063
 def _bars(layers: _Layers, slots: Sequence[_Slot], style: Style) -> None:
     "What parts the strips of a row."
     first = min(slot.left for slot in slots)
@@ -501,7 +501,7 @@ def _bars(layers: _Layers, slots: Sequence[_Slot], style: Style) -> None:
             layers.rule(x, slot.base - 6, x, slot.base - 3, 0.5)
             layers.rule(x, slot.base + 2.5, x, slot.base + 5.5, 0.5)
 
-
+# %% ../../nbs/25_pictures/60_sheets.ipynb #26c54f56
 def _names(layers: _Layers, slots: Sequence[_Slot], style: Style) -> list[Word]:
     "The names of the leads."
     found = list[Word]()
@@ -521,7 +521,7 @@ def _names(layers: _Layers, slots: Sequence[_Slot], style: Style) -> list[Word]:
             found.append(Word(minus + slot.lead, *seen, 1.0))
     return found
 
-
+# %% ../../nbs/25_pictures/60_sheets.ipynb #a48f18af
 def _header(layers: _Layers, style: Style, rng: np.random.Generator) -> None:
     "What is written above the traces."
     top = style.margins[1] - style.crop[1]
@@ -763,7 +763,7 @@ def _recorder(rng: np.random.Generator) -> Style:
         crop=tuple(map(float, rng.uniform(0, [10, 4, 12, 4]))) if cropped else (0, 0, 0, 0),
     )
 
-
+# %% ../../nbs/25_pictures/60_sheets.ipynb #2be122ec
 def _thermal(rng: np.random.Generator) -> Style:
     "Thermal paper: the grid is pre-printed to the edges, the head prints grey and coarse."
     grey = float(rng.uniform(20, 90))
@@ -781,7 +781,7 @@ def _thermal(rng: np.random.Generator) -> Style:
         ),
     )
 
-
+# %% ../../nbs/25_pictures/60_sheets.ipynb #21b509fb
 def _kit(rng: np.random.Generator) -> Style:
     "A page of ecg-image-kit: letter paper, strong lines, names below the left end of strips."
     layout = Layout('3x4+II', arrange('standard', 4), rhythm=('II',))
@@ -807,7 +807,7 @@ def _kit(rng: np.random.Generator) -> Style:
         aside=0.4,
     )
 
-
+# %% ../../nbs/25_pictures/60_sheets.ipynb #cc298bf8
 def _ecg_plot(rng: np.random.Generator) -> Style:
     "A page of ecg_plot: pale grid, thin pen, names above."
     layout = _layout(rng)
@@ -855,7 +855,7 @@ def _matplotlib(rng: np.random.Generator) -> Style:
         ticks=bool(rng.random() < 0.7),
     )
 
-
+# %% ../../nbs/25_pictures/60_sheets.ipynb #6d22ba2e
 STYLES = dict(
     recorder=_recorder, thermal=_thermal, kit=_kit, ecg_plot=_ecg_plot, matplotlib=_matplotlib
 )

@@ -483,7 +483,7 @@ def _scan(s: float, rng: np.random.Generator) -> Damage:
         quality=int(96 - rng.uniform(0, 66) * s),
     )
 
-
+# %% ../../nbs/25_pictures/65_spoiling.ipynb #4d51ea63
 def _photo(s: float, rng: np.random.Generator) -> Damage:
     "A phone."
     close = bool(rng.random() < 0.55)
@@ -511,7 +511,7 @@ def _photo(s: float, rng: np.random.Generator) -> Damage:
         quality=int(95 - rng.uniform(5, 60) * s),
     )
 
-
+# %% ../../nbs/25_pictures/65_spoiling.ipynb #1dc16618
 def _fax(s: float, rng: np.random.Generator) -> Damage:
     "One bit a pixel, and a bad line."
     return Damage(
@@ -528,7 +528,7 @@ def _fax(s: float, rng: np.random.Generator) -> Damage:
         dropped=int(rng.integers(0, 12) * s),
     )
 
-
+# %% ../../nbs/25_pictures/65_spoiling.ipynb #f577e408
 def _creased(s: float, rng: np.random.Generator) -> Damage:
     "Folded to fit a pocket, then scanned or photographed."
     base = _scan(0.4 * s, rng) if rng.random() < 0.5 else _photo(0.5 * s, rng)
@@ -557,7 +557,7 @@ def _screenshot(s: float, rng: np.random.Generator) -> Damage:
         quality=int(100 - rng.uniform(0, 55) * s),
     )
 
-
+# %% ../../nbs/25_pictures/65_spoiling.ipynb #52d010b7
 SPOILINGS: dict[str, Callable[[float, np.random.Generator], Damage]] = dict(
     scan=_scan,
     photo=_photo,

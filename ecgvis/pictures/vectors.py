@@ -326,7 +326,7 @@ def _page(picture: Picture, grid: Grid, scale: np.ndarray) -> Page | None:
         covered=1.0,
     )
 
-
+# %% ../../nbs/25_pictures/05_vectors.ipynb #219fca19
 def _leaning(words: tuple[Print, ...]) -> int:
     "By how many quarters most words of a sheet are turned clockwise."
     quarters = [round(word.angle / 90) % 4 for word in words]
@@ -357,7 +357,7 @@ def _as_seen(page: Page, picture: Picture, quarters: int) -> Page:
     angle = (90.0 * quarters + 180) % 360 - 180
     return replace(page, picture=picture, positions=positions, angle=angle)
 
-
+# %% ../../nbs/25_pictures/05_vectors.ipynb #df48ba3d
 def vector_page(
     picture: Picture,  # of a PDF
 ) -> Drawing | None:  # None where it draws no traces on squared paper: it has to be seen then
