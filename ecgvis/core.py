@@ -21,6 +21,7 @@ from . import __version__
 
 if TYPE_CHECKING:  # these take a second to import, and most of what is here needs none of them
     from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing.synchronize import Event
 
     import pandas as pd
     from tqdm import tqdm
@@ -408,8 +409,11 @@ def progress(
     return _bar()(items, desc=what, **counts, **look)
 
 # %% ../nbs/00_core.ipynb #3b7d9d7a
-def _end_with_parent() -> None:
-    "In a worker: end at once when the process that started it is gone."
+def _begin_worker(
+    begun: 'Event',  # set once all workers are begun
+) -> None:
+    """In a worker: end at once when the process that started it is gone, and take no work before
+    all workers are begun."""
     import multiprocessing
 
     parent = multiprocessing.parent_process()
@@ -420,6 +424,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+    begun.wait()
 
 
 @contextmanager
@@ -435,15 +440,26 @@ def _without_script() -> Iterator[None]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    "Block Ctrl-C for this thread, and for processes that start while the block lasts."
+    """Keep Ctrl-C for later while the block lasts; processes that start meanwhile never see it.
+    Another thread may take the signal, for which Python then interrupts the main thread: there it
+    is remembered and sent again."""
     if not hasattr(signal, 'pthread_sigmask'):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread() and callable(handler)
+    if main:
+        signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 # %% ../nbs/00_core.ipynb #a7b99ce1
 def _start_tracker() -> None:
@@ -468,11 +484,14 @@ def workers(
     from concurrent.futures import ProcessPoolExecutor
 
     _start_tracker()  # its own start would unblock the signal again
-    with _uninterrupted(), _without_script():
-        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn'), _end_with_parent)
-        for _ in range(jobs):
-            pool.submit(os.getpid)
+    spawn = multiprocessing.get_context('spawn')
+    begun = spawn.Event()
+    pool = ProcessPoolExecutor(jobs, spawn, _begin_worker, (begun,))
     try:
+        with _uninterrupted(), _without_script():
+            for _ in range(jobs):
+                pool.submit(os.getpid)  # a worker that waits takes none: one more is begun
+            begun.set()
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
