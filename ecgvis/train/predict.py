@@ -32,6 +32,7 @@ from ..render.geometry import strips
 from ..render.raster import ink
 from .config import TrainConfig, run_config
 from .loop import Learner, learner, predict_batch
+from .setup import last_linear
 
 # %% ../../nbs/50_train/50_predict.ipynb #0070bb61
 RUN_FILES = ('config.json', 'run.json', 'model.safetensors')
@@ -44,6 +45,7 @@ class FinishedRun:
     folder: Path
     learner: Learner  # with the weights, in evaluation mode
     record: dict[str, Any]  # run.json
+    question: str = ''  # of a run that answers several
 
     @property
     def config(self) -> TrainConfig:
@@ -113,6 +115,7 @@ def check_finished(run: Path) -> None:
 def open_run(
     run: str | Path,  # folder of a finished run
     device: str = 'auto',  # where it is to compute
+    question: str = '',  # of a run that answers several: groups or rhythms; the first by default
 ) -> FinishedRun:
     "A finished run on a device. Raises EcgvisError for a run or a device that cannot be used."
     run = Path(run)
@@ -124,14 +127,38 @@ def open_run(
     record = read_json(run / 'run.json')
     if not {'fs', 'seconds'} <= set(record.get('signals') or ()):
         raise _broken(run / 'run.json', 'does not say of what signals', 'signals')
+    question = _question(record, question, run)
+    outputs = config.classes
+    asked = record['questions'][question] if question else outputs
+    config = replace(config, classes=tuple(name.split()[-1] for name in asked))
     l = learner(config, 1)
     try:
-        l.model.load_state_dict(load_file(run / 'model.safetensors'))
+        weights = load_file(run / 'model.safetensors')
+        if question:
+            weights |= _rows_of(l.model, weights, [outputs.index(name) for name in asked])
+        l.model.load_state_dict(weights)
     except (SafetensorError, RuntimeError, OSError) as e:
         message = f'the weights cannot be used: {str(e).splitlines()[0]}'
         raise _broken(run / 'model.safetensors', message, 'weights') from e
     l.model.eval()
-    return FinishedRun(run, l, record)
+    return FinishedRun(run, l, record, question)
+
+
+def _question(record: Mapping[str, Any], asked: str, run: Path) -> str:
+    "The question that is put to a run; nothing for a run that answers one only."
+    known = list(record.get('questions', ()))
+    if asked and asked not in known:
+        expected = ', '.join(known) or 'none: the run answers one question'
+        raise EcgvisError(f'the run is not asked for {asked}', run, 'question', expected)
+    return asked or next(iter(known), '')
+
+
+def _rows_of(
+    model: nn.Module, weights: Mapping[str, torch.Tensor], rows: list[int]
+) -> dict[str, torch.Tensor]:
+    "The part of the last layer that answers a question."
+    path = next(name for name, m in model.named_modules() if m is last_linear(model))
+    return {f'{path}.{part}': weights[f'{path}.{part}'][rows] for part in ('weight', 'bias')}
 
 
 def _broken(file: Path, message: str, field: str) -> EcgvisError:

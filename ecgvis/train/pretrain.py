@@ -43,7 +43,7 @@ from ecgvis.train.checkpoints import (
     write_state,
 )
 from .config import LR_SCRATCH, TrainConfig
-from .fresh import GROUP_OF_RHYTHM, OUTPUTS, Batch, fresh_batches
+from .fresh import GROUP_OF_RHYTHM, OUTPUTS, RHYTHM_OUTPUTS, Batch, fresh_batches
 from .loop import Learner, learner, logits, score, step
 from .setup import computing, device_name
 
@@ -188,6 +188,7 @@ def _write(l: Learner, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
         charts=l.done * l.config.batch,
         seconds=sum(row['seconds'] for row in l.history),
         signals=dict(fs=500.0, seconds=10.0),
+        questions=dict(groups=list(GROUPS), rhythms=list(RHYTHM_OUTPUTS)),
         simulated=measured,
         provenance=provenance(device=device, threads=l.config.threads),
     )
