@@ -23,6 +23,7 @@ from torch import nn
 from ..core import EcgvisError, read_json
 from ..data.arrays import part_of
 from ..data.audit import standard_signal
+from ..data.beats import find_qrs
 from ..data.datasets import load_dataset, recognise
 from ..data.files import read_recording
 from ..data.recording import Recording
@@ -46,6 +47,11 @@ class FinishedRun:
     learner: Learner  # with the weights, in evaluation mode
     record: dict[str, Any]  # run.json
     question: str = ''  # of a run that answers several
+
+    @property
+    def known(self) -> dict[str, Any]:
+        "What was measured of its answers on recordings that it never saw; empty where nothing was."
+        return dict(self.record.get('answers', {}).get(self.question, {}))
 
     @property
     def config(self) -> TrainConfig:
@@ -135,7 +141,9 @@ def open_run(
     try:
         weights = load_file(run / 'model.safetensors')
         if question:
-            weights |= _rows_of(l.model, weights, [outputs.index(name) for name in asked])
+            rows = _rows_of(l.model, weights, [outputs.index(name) for name in asked])
+            temperature = record.get('answers', {}).get(question, {}).get('temperature', 1.0)
+            weights |= {k: v.float() / temperature for k, v in rows.items()}
         l.model.load_state_dict(weights)
     except (SafetensorError, RuntimeError, OSError) as e:
         message = f'the weights cannot be used: {str(e).splitlines()[0]}'
@@ -224,6 +232,7 @@ class Prediction:
     id: str
     path: str  # of its file; empty where it came from none
     label: str = ''  # the class of the highest probability; empty where there is a problem
+    unsure: bool = False  # its probability is under the one that the run asks for
     probabilities: np.ndarray | None = None  # float64 [classes]
     problem: str = ''  # why it cannot be used
     notes: tuple[str, ...] = ()  # what is doubtful, and what was changed
@@ -273,7 +282,29 @@ def _answer(run: FinishedRun, read: Recording, id: str, path: str, pad: bool) ->
         return Prediction(id, path, problem=_too_little(run, signal), **same)
     every = _answers(run, signal[None])[:, 0]
     p = (every[whole] if read.partial else every).mean(0)
-    return Prediction(id, path, run.classes[int(p.argmax())], p, **same)
+    same['notes'] += _unlike(run, read, signal)
+    unsure = bool(p.max() < run.known.get('unsure_below', 0))
+    return Prediction(id, path, run.classes[int(p.argmax())], unsure, p, **same)
+
+
+def _unlike(run: FinishedRun, read: Recording, signal: np.ndarray) -> tuple[str, ...]:
+    "In what a recording differs from those that a run was measured on."
+    measured = run.known.get('measured_on')
+    if not measured:
+        return ()
+    low, high = measured['fs']
+    doubts = []
+    if read.partial:
+        doubts.append('it was read from a picture')
+    elif not low <= read.fs <= high:
+        doubts.append(f'it has {read.fs:g} Hz, those had {low:g} to {high:g}')
+    low, high = measured['rate']
+    beats = find_qrs(signal, run.signals['fs'])
+    rate = 60 * run.signals['fs'] / np.median(np.diff(beats)) if len(beats) > 2 else np.nan
+    if not low <= rate <= high:
+        counted = f'{rate:.0f} a minute' if np.isfinite(rate) else 'none'
+        doubts.append(f'beats found: {counted}, those had {low:g} to {high:g}')
+    return tuple(f'not measured on recordings like this one: {doubt}' for doubt in doubts)
 
 # %% ../../nbs/50_train/50_predict.ipynb #aab33d14
 def _answers(run: FinishedRun, x: np.ndarray) -> np.ndarray:  # float64 [layouts, N, classes]
@@ -352,7 +383,8 @@ def answer_table(
     "A row per recording: path, id, answer, problem, notes, and a probability per class."
     rows = []
     for a in answers:
-        row = dict(path=a.path, id=a.id, answer=a.label, problem=a.problem)
+        said = 'unsure' if a.unsure else a.label
+        row = dict(path=a.path, id=a.id, answer=said, problem=a.problem)
         row['notes'] = '; '.join(a.notes)
         p = [np.nan] * len(tuple(classes)) if a.probabilities is None else a.probabilities
         rows.append(row | dict(zip(classes, p, strict=True)))
