@@ -435,6 +435,16 @@ def _is_wfdb(path: Path) -> bool:
     return suffix in ('.mat', '.dat') and _header_of(path).is_file()
 
 
+def _check_packed(path: Path) -> None:
+    "Refuse a file that others are packed in, and a sheet of Excel, which is one."
+    with open(path, 'rb') as f:
+        start = f.read(4)
+    if start.startswith((b'\x1f\x8b', b'PK\3\4', b'BZh', b'\xfd7zX', b'7z\xbc\xaf')):
+        what = 'a packed file, or a sheet of Excel'
+        remedy = 'unpack it, or save the sheet as CSV'
+        raise BadRecording(what, path, expected=_READ, remedy=remedy)
+
+
 def _read_any(path: Path, fs: float | None, unit: str | None) -> Recording:
     "Read a file by what it holds; rate and unit are those of a text or an array."
     if array_kind(part_of(path)[0]):
@@ -447,6 +457,7 @@ def _read_any(path: Path, fs: float | None, unit: str | None) -> Recording:
         raise BadRecording('file not found', path, remedy='check the path', reason='no signal file')
     if is_picture(path):
         return _read_picture(path)
+    _check_packed(path)
     suffix = path.suffix.lower()
     if found := format_of(path):
         return read_format(path, found)
