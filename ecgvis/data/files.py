@@ -57,14 +57,18 @@ class Header:
         return next(filter(None, said), '')
 
 # %% ../../nbs/10_data/10_files.ipynb #3b2fee42
+_AGE = re.compile(r'(\d+(?:[.,]\d*)?)\s*(|y|yrs?|years?|m|months?|w|weeks?|d|days?)\.?')
+_YEARS = {'': 1.0, 'y': 1.0, 'm': 1 / 12, 'w': 7 / 365.25, 'd': 1 / 365.25}
+
+
 def parse_age(
     text: object,  # as in a header or table
 ) -> float:  # years; NaN if not known
     "An age in years; 300, which PTB-XL writes for over 89, becomes 90."
-    try:
-        age = float(str(text))
-    except ValueError:
+    found = _AGE.fullmatch(str(text).strip().lower())
+    if not found:
         return math.nan
+    age = float(found[1].replace(',', '.')) * _YEARS[found[2][:1]]
     if age == 300:
         return 90.0
     return age if 0 <= age <= 130 else math.nan
@@ -72,7 +76,8 @@ def parse_age(
 
 def parse_sex(text: object) -> str:
     "`male`, `female` or empty, from a word or its first letter."
-    words = dict(m='male', f='female', male='male', female='female')
+    words = dict.fromkeys(('m', 'male', 'man', 'männlich', 'mann'), 'male')
+    words |= dict.fromkeys(('f', 'female', 'w', 'woman', 'weiblich', 'frau'), 'female')
     return words.get(str(text).strip().lower(), '')
 
 # %% ../../nbs/10_data/10_files.ipynb #77bd296f
