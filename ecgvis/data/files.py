@@ -57,14 +57,18 @@ class Header:
         return next(filter(None, said), '')
 
 # %% ../../nbs/10_data/10_files.ipynb #3b2fee42
+_AGE = re.compile(r'(\d+(?:[.,]\d*)?)\s*(|y|yrs?|years?|m|months?|w|weeks?|d|days?)\.?')
+_YEARS = {'': 1.0, 'y': 1.0, 'm': 1 / 12, 'w': 7 / 365.25, 'd': 1 / 365.25}
+
+
 def parse_age(
     text: object,  # as in a header or table
 ) -> float:  # years; NaN if not known
     "An age in years; 300, which PTB-XL writes for over 89, becomes 90."
-    try:
-        age = float(str(text))
-    except ValueError:
+    found = _AGE.fullmatch(str(text).strip().lower())
+    if not found:
         return math.nan
+    age = float(found[1].replace(',', '.')) * _YEARS[found[2][:1]]
     if age == 300:
         return 90.0
     return age if 0 <= age <= 130 else math.nan
@@ -72,7 +76,8 @@ def parse_age(
 
 def parse_sex(text: object) -> str:
     "`male`, `female` or empty, from a word or its first letter."
-    words = dict(m='male', f='female', male='male', female='female')
+    words = dict.fromkeys(('m', 'male', 'man', 'männlich', 'mann'), 'male')
+    words |= dict.fromkeys(('f', 'female', 'w', 'woman', 'weiblich', 'frau'), 'female')
     return words.get(str(text).strip().lower(), '')
 
 # %% ../../nbs/10_data/10_files.ipynb #77bd296f
@@ -435,6 +440,16 @@ def _is_wfdb(path: Path) -> bool:
     return suffix in ('.mat', '.dat') and _header_of(path).is_file()
 
 
+def _check_packed(path: Path) -> None:
+    "Refuse a file that others are packed in, and a sheet of Excel, which is one."
+    with open(path, 'rb') as f:
+        start = f.read(4)
+    if start.startswith((b'\x1f\x8b', b'PK\3\4', b'BZh', b'\xfd7zX', b'7z\xbc\xaf')):
+        what = 'a packed file, or a sheet of Excel'
+        remedy = 'unpack it, or save the sheet as CSV'
+        raise BadRecording(what, path, expected=_READ, remedy=remedy)
+
+
 def _read_any(path: Path, fs: float | None, unit: str | None) -> Recording:
     "Read a file by what it holds; rate and unit are those of a text or an array."
     if array_kind(part_of(path)[0]):
@@ -447,6 +462,7 @@ def _read_any(path: Path, fs: float | None, unit: str | None) -> Recording:
         raise BadRecording('file not found', path, remedy='check the path', reason='no signal file')
     if is_picture(path):
         return _read_picture(path)
+    _check_packed(path)
     suffix = path.suffix.lower()
     if found := format_of(path):
         return read_format(path, found)

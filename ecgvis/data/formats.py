@@ -110,6 +110,7 @@ class _Lead:
     samples: np.ndarray  # mV
     fs: float  # Hz
     step: float  # of the converter, mV; NaN where it is not known
+    start: float = 0.0  # in what it counts from, where it is not the first sample
 
 
 @dataclass
@@ -151,7 +152,12 @@ def _leads_of(record: 'ECGRecord', path: Path) -> list[_Lead]:
     for lead in record.leads:
         if not lead.is_raw and lead.units == 'mV':
             step = lead.resolution * _TO_MV.get(lead.resolution_unit.lower(), math.nan)
-            leads.append(_Lead(lead.label, lead.samples, _exact_rate(record, lead), abs(step)))
+            if record.source_format == 'ishne_holter':  # the mark of a fault, by its document
+                lead.samples[np.rint(lead.samples / step) == -32768] = np.nan
+            said = map(lead.annotations.get, ('start_sample', 'LeadTimeOffset'))
+            start = float(next(filter(None, said), 0))
+            rate = _exact_rate(record, lead)
+            leads.append(_Lead(lead.label, lead.samples, rate, abs(step), start))
     if record.raw_metadata.get('scale_warning') or len(leads) < 8 <= len(record.leads):
         raise _no_unit([lead.label for lead in record.leads], path)
     return leads
@@ -237,6 +243,8 @@ def _by_edfio(path: Path, form: str) -> _Stored:
     import edfio
 
     found = edfio.read_bdf(path, header_encoding='latin-1')
+    if found.reserved.startswith('BDF+D'):
+        raise BadRecording('records with gaps between them', path, 'reserved', 'BDF or BDF+C')
     leads = []
     for signal in found.signals:
         factor = _TO_MV.get(signal.physical_dimension.lower(), 0)
@@ -255,27 +263,41 @@ def _by_groups(path: Path, form: str) -> _Stored:
     "What is in a DICOM file, whose leads may be in several groups."
     import pydicom
 
-    first = _by_ecgdatakit(path, form)
     file = pydicom.dcmread(path)
-    groups = list(file.get('WaveformSequence') or [])
-    for k, group in enumerate(groups[:20]):
+    groups = sorted(file.get('WaveformSequence') or [], key=_rank)[:20]
+    for k, group in enumerate(groups):
         _check_amount(group, k, path)
-    try:
-        lead_plan([lead.name for lead in first.leads])
-        return first
-    except BadRecording:
-        if len(groups) < 2:
-            raise
+    if len(groups) < 2:
+        return _by_ecgdatakit(path, form)
     together: dict[tuple[str, ...], list[_Lead]] = {}
     with tempfile.TemporaryDirectory(prefix='ecgvis-') as scratch:
-        for group in groups[:20]:
+        for group in groups:
             file.WaveformSequence = [group]
             file.save_as(Path(scratch) / path.name)
-            if leads := _by_ecgdatakit(Path(scratch) / path.name, form).leads:
-                together.setdefault(_when(group), []).extend(leads)
-    first.leads = _joined(together, path)
-    first.notes += ('joined: leads of several groups that say the same start',)
-    return first
+            found = _by_ecgdatakit(Path(scratch) / path.name, form)
+            if _has_all(found.leads):
+                return found
+            if found.leads:
+                together.setdefault(_when(group), []).extend(found.leads)
+    if together:
+        found.leads = _joined(together, path)
+        found.notes += ('joined: leads of several groups that say the same start',)
+    return found
+
+
+def _rank(group: Any) -> tuple[bool, float]:
+    "What is original before what is derived, the longest first."
+    seconds = float(group.NumberOfWaveformSamples) / float(group.SamplingFrequency)
+    return group.get('WaveformOriginality') == 'DERIVED', -seconds
+
+
+def _has_all(leads: Sequence[_Lead]) -> bool:
+    "Whether these are leads of which twelve follow."
+    try:
+        lead_plan([lead.name for lead in leads])
+    except BadRecording:
+        return False
+    return True
 
 
 def _check_amount(group: Any, place: int, path: Path) -> None:
@@ -298,12 +320,8 @@ def _when(group: Any) -> tuple[str, ...]:
 def _joined(together: dict[tuple[str, ...], list[_Lead]], path: Path) -> list[_Lead]:
     "The leads that were recorded together, refused where twelve were not."
     for (start, _, _), leads in together.items():
-        if start:
-            try:
-                lead_plan([lead.name for lead in leads])
-                return leads
-            except BadRecording:
-                continue
+        if start and _has_all(leads):
+            return leads
     said = []
     for (start, _, samples), leads in together.items():
         when = f'from {start} ms' if start else 'from no time that is said'
@@ -313,10 +331,34 @@ def _joined(together: dict[tuple[str, ...], list[_Lead]], path: Path) -> list[_L
     remedy = 'export the rhythm of all twelve leads in one group'
     raise BadRecording(what, path, 'MultiplexGroupTimeOffset', expected, remedy, 'wrong leads')
 
+# %% ../../nbs/10_data/09_formats.ipynb #ca3ce087
+def _by_series(path: Path, form: str) -> _Stored:
+    "What is in an aECG file, the series with the most samples first."
+    from xml.etree.ElementTree import ElementTree
+
+    from ecgdatakit.parsing.helpers.xml import parse_xml_root
+
+    root = parse_xml_root(path.read_bytes())
+    series = root.findall('component')
+    if len(series) < 2:
+        return _by_ecgdatakit(path, form)
+    for part in series:
+        root.remove(part)
+    root.extend(sorted(series, key=_amount, reverse=True))
+    with tempfile.TemporaryDirectory(prefix='ecgvis-') as scratch:
+        ElementTree(root).write(Path(scratch) / path.name, encoding='utf-8')
+        return _by_ecgdatakit(Path(scratch) / path.name, form)
+
+
+def _amount(series: Any) -> int:
+    "How much is in a series of an aECG itself, in characters."
+    return sum(len(digits.text or '') for digits in series.findall('series/component//digits'))
+
 
 _READERS: dict[str, Callable[[Path, str], _Stored]] = {
     'BDF': _by_edfio,
     'DICOM Waveform': _by_groups,
+    'HL7 aECG': _by_series,
 }
 
 # %% ../../nbs/10_data/09_formats.ipynb #5fa0a951
@@ -325,6 +367,7 @@ def _check_leads(leads: Sequence[_Lead], path: Path) -> None:
     for field, said in (
         ('samples', {lead.name: len(lead.samples) for lead in leads}),
         ('rate', {lead.name: lead.fs for lead in leads}),
+        ('start', {lead.name: lead.start for lead in leads}),
     ):
         if len(set(said.values())) > 1:
             few = Counter(said.values()).most_common()[-1][0]
@@ -365,6 +408,18 @@ _SUMS = re.compile(r'CRC mismatch in: (.+)')
 _OF_SIGNAL = {f'Section {k}' for k in range(2, 7)}  # of SCP-ECG: codes, leads, beats, rhythm
 
 
+_HOLES = re.compile('gaps between|truncated|file contains')  # words of readers of EDF and BDF
+
+
+def _check_whole(told: Sequence[warnings.WarningMessage], path: Path, form: str) -> None:
+    "Refuse EDF and BDF of which a part is not there."
+    said = [str(w.message) for w in told if _HOLES.search(str(w.message))]
+    if said and form in ('EDF/EDF+', 'BDF'):
+        what = f'a part is not there ({said[0][:120]})'
+        remedy = 'fetch the file again, or export a part without a gap'
+        raise BadRecording(what, path, 'data records', 'all of them, one after another', remedy)
+
+
 def _check_sums(told: Sequence[warnings.WarningMessage], path: Path) -> None:
     "Refuse SCP-ECG in which checksums hold, but not that of the signal; else a note is enough."
     found = [m for w in told if (m := _SUMS.search(str(w.message)))]
@@ -386,6 +441,7 @@ def read_format(
         warnings.simplefilter('always')
         stored = _READERS.get(form, _by_ecgdatakit)(path, form)
     _check_sums(told, path)
+    _check_whole(told, path, form)
     plan = lead_plan([lead.name for lead in stored.leads], path)
     used = [stored.leads[k] for k in plan.order if k >= 0]
     _check_leads(used, path)

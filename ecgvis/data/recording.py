@@ -211,7 +211,9 @@ class LeadPlan(NamedTuple):
     notes: tuple[str, ...] = ()  # what was left out or calculated
 
 
-_BEFORE = re.compile(r'^(MDC[\s_]*)?(E[CK]G[\s_]*)?(LEAD[\s_:]*)?')
+_WORDS = 'LEAD|ABLEITUNG|ABL|DERIVATION|DÉRIVATION|DERIVACIÓN|DERIVACION|DERIVAZIONE'
+_BEFORE = re.compile(rf'^(MDC[\s_]*)?(E[CK]G(-|[\s_:]*))?(({_WORDS})(-|[\s_:.]*))?')
+_AFTER = re.compile(r'[\s_-]*(E[CK]G|[\[(]\s*[MUNΜ]?V\s*[\])])$')  # Μ: of both signs of micro
 _SIGN = re.compile(r'^([-−]?)\s*(.*)$')
 _ALSO = {f'C{k}': f'V{k}' for k in range(1, 7)}
 _ALSO |= {f'{d}{n}': lead for d in 'DL' for n, lead in zip(('I', 'II', 'III'), LEADS)}
@@ -222,7 +224,7 @@ _KNOWN = {lead.upper(): lead for lead in LEADS} | _ALSO
 @cache
 def _lead(name: str) -> tuple[str, int]:  # one of `LEADS`, or empty; its sign
     "Which standard lead a name is."
-    plain = _BEFORE.sub('', name.strip().upper())
+    plain = _AFTER.sub('', _BEFORE.sub('', name.strip().upper()))
     sign, rest = _SIGN.findall(plain)[0]
     return _KNOWN.get(rest, ''), -1 if sign else 1
 

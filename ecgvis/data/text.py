@@ -37,7 +37,7 @@ def as_text(
         data.decode()
     except UnicodeDecodeError:
         data = data.decode('latin-1').encode()
-    return data.removeprefix(b'\xef\xbb\xbf')
+    return data.removeprefix(b'\xef\xbb\xbf').replace(b'\r\n', b'\n').replace(b'\r', b'\n')
 
 
 def _check_end(end: str, path: Path) -> None:
@@ -67,14 +67,13 @@ def _whole_text(path: Path) -> bytes:  # UTF-8
     if text is None:
         what = 'binary data, not CSV text (wrong extension, or a damaged file)'
         raise BadRecording(what, path, expected=rows)
-    text = text.replace(b'\r\n', b'\n')
     _check_end(text[-20_000:].decode('utf-8', 'replace'), path)
     return text.rstrip(b'\n')
 
 # %% ../../nbs/10_data/09_text.ipynb #e5a6ba92
 _MARKS: tuple[str | None, ...] = ('\t', ';', '|', None, ',')  # None: blanks
 _VALUE = re.compile(r'[-+]?(\d+([.,]\d+|\.)?|[.,]\d+)([eE][-+]?\d+)?|')
-_MISSING = ('', 'nan', 'na', 'null', '-nan')
+_MISSING = ('', 'nan', 'na', 'null', '-nan', 'none', 'n/a', '#n/a')
 
 
 def _fields(line: str, mark: str | None) -> list[str]:
@@ -101,6 +100,22 @@ def _mark_of(lines: Sequence[str]) -> str | None:
             return mark
     often = {mark: sum(line.count(mark or ' ') for line in lines) for mark in _MARKS}
     return max((',', '\t', ';', '|', None), key=lambda mark: often[mark])
+
+# %% ../../nbs/10_data/09_text.ipynb #68a51f7b
+_CLOCK = re.compile(
+    r'(?m)^(["\' \t]*)(?:\d{1,4}[-./]\d\d?[-./]\d{1,4}[T ]+)?(?:(\d{1,2}):)?(\d{1,2}):(\d\d)'
+    r'(\.\d+|,\d+(?=["\']?[;|\t ]))?(?:Z|[+-]\d\d:?\d\d)?(?=["\']?[;,|\t ])'
+)
+
+
+def _in_seconds(text: str) -> str:
+    "A text in which times by the clock, at the beginning of lines, are seconds."
+
+    def seconds(m: re.Match[str]) -> str:
+        whole = 3600 * int(m[2] or 0) + 60 * int(m[3]) + int(m[4])
+        return f'{m[1]}{whole}{m[5] or ""}'
+
+    return _CLOCK.sub(seconds, text)
 
 # %% ../../nbs/10_data/09_text.ipynb #03199292
 _UNIT_WORD = re.compile(r'(?i)\W*(mv|uv|µv|μv|nv|v|s|ms|us|µs|μs|secs?|seconds)?\W*')
@@ -247,14 +262,16 @@ def _values(text: str, path: Path, table: _Table) -> np.ndarray:
     _check_thousands(body, ',' if comma else '.', path)
     names = [str(i) for i in range(table.width)]
     types = dict.fromkeys(names, pyarrow.float64())
-    missing = ['', 'nan', 'NaN', 'NA', 'na', 'null', 'NULL', 'Nan', '-nan']
+    missing = [form(word) for word in _MISSING for form in (str, str.upper, str.capitalize)]
     try:
         columns = csv.read_csv(
             pyarrow.py_buffer(body.encode()),
             csv.ReadOptions(use_threads=False, column_names=names),
             csv.ParseOptions(delimiter=mark, ignore_empty_lines=False),
             csv.ConvertOptions(
-                column_types=types, null_values=missing, decimal_point=',' if comma else '.'
+                column_types=types,
+                null_values=['NaN', *missing],
+                decimal_point=',' if comma else '.',
             ),
         ).columns
     except pyarrow.ArrowInvalid as e:
@@ -321,13 +338,19 @@ def _named(table: _Table, path: Path) -> _Columns:
     said = {_micro(m[1] or m[2]) for m in found.values() if m}
     units = [_micro(re.sub(r'\W', '', u)) for u in table.units] or [''] * len(names)
     units += [''] * (len(names) - len(units))
-    said |= {units[k] for k in leads if units[k] in ('mv', 'uv', 'nv', 'v')}
+    in_line = {k for k in leads if units[k] in ('mv', 'uv', 'nv', 'v')}
+    said |= {units[k] for k in in_line}
     short = [names[k][: m.start()] if (m := found[k]) else names[k] for k in leads]
     plan = lead_plan(short, path)
+    unit = _one_unit(said, path)
+    used = [leads[k] for k in plan.order if k >= 0]
+    if unit and (bare := [names[k] for k in used if not found[k] and k not in in_line]):
+        what = f'no unit of {", ".join(bare)}, but of other leads'
+        raise BadRecording(what, path, 'line 1', 'one unit', 'write the unit of all leads')
     at = time[0] if time else -1
     tick = _tick(names[at], units[at]) if time else ''
     first = nameless[0] if nameless else -1
-    return _Columns(tuple(leads), plan, at, _one_unit(said, path), tick, first)
+    return _Columns(tuple(leads), plan, at, unit, tick, first)
 
 # %% ../../nbs/10_data/09_text.ipynb #370098f7
 def _no_name(column: int, path: Path) -> BadRecording:
@@ -376,6 +399,7 @@ def _rate_of_times(times: np.ndarray, path: Path, tick: str = '') -> float:
 
 
 _RATE_LINE = re.compile(r'(?i)\b(?:sampl\w*|rate|freq\w*|fs)\b[^\d\n]{0,40}?(\d+(?:[.,]\d+)?)')
+_SAMPLING = re.compile(r'(?i)sampl\w*[\s_]*(rate|freq|per[\s_]*s|/\s*s)|\bfs\b')
 _HERTZ = re.compile(r'(?i)(?<![\d.,-])(\d+(?:[.,]\d+)?)[\s,;]*(k?)hz\b')
 _UNIT_LINE = re.compile(r'(?i)\b(?:units?|einheit\w*)\b\W{0,5}(mv|uv|µv|μv|nv)\b')
 _FILTER = re.compile(r'(?i)filter|pass|cut.?off|notch|bandwidth|mains')
@@ -388,9 +412,7 @@ def _rate_above(above: str) -> float:
     for line in lines:
         if re.search(r'(?i)sampl|rate|freq|\bfs\b', line) and (m := _HERTZ.search(line)):
             found.add(float(m[1].replace(',', '.')) * (1000 if m[2] else 1))
-        elif re.search(r'(?i)sampl\w*[\s_]*(rate|freq)|\bfs\b', line) and (
-            m := _RATE_LINE.search(line)
-        ):
+        elif re.search(_SAMPLING, line) and (m := _RATE_LINE.search(line)):
             found.add(float(m[1].replace(',', '.')))
     found = {rate for rate in found if RATES[0] <= rate <= RATES[1]}
     return found.pop() if len(found) == 1 else 0.0
@@ -483,7 +505,7 @@ def _strip_ends(text: str) -> str:
     for mark in '\t;|,':
         lines = text[:20_000].split('\n')[:-1] or text.split('\n')
         ends = [line.rstrip(' ').endswith(mark) for line in lines if line.count(mark) > 1]
-        if ends and all(ends) and text.rstrip(' ').endswith(mark):
+        if all(ends[1:]) and len(ends) > 1 and text.rstrip(' ').endswith(mark):
             return re.sub(rf'(?m)[{mark}] *$', '', text)
     return text
 
@@ -492,7 +514,8 @@ def is_table(path: Path) -> bool:
     "Whether a file is a text that begins like a table of samples."
     with open(path, 'rb') as f:
         start = as_text(f.read(60_000))
-    rows = [line for line in (start or b'').decode().split('\n')[:300] if line.strip()]
+    lines = _in_seconds((start or b'').decode()).split('\n')[:300]
+    rows = [line for line in lines if line.strip()]
     mark = _mark_of(rows) if rows else None
     found = [_fields(line, mark) for line in rows]
     return sum(len(row) >= 8 and _is_row(row) for row in found) * 2 > len(found)
@@ -510,7 +533,7 @@ def read_text(
     unit: str | None = None,  # a key of `UNITS`; None: what the file says
 ) -> Recording:
     "Read a table of samples in any layout."
-    text = _upright(_strip_ends(_whole_text(path).decode()), path)
+    text = _upright(_strip_ends(_in_seconds(_whole_text(path).decode())), path)
     table = _layout(text, path)
     columns = _columns(table, path)
     values = _values(text, path, table)

@@ -341,5 +341,6 @@ def find_lattices(lines: np.ndarray) -> list[Lattice]:
     rates = [_finest(step) for _, pair in pairs for step in pair if step.score > 4]
     known = [float(np.hypot(*rate)) for rate, sure in rates if sure]
     usual = float(np.median(known)) if len(known) > 3 else 0.0
-    reach = float(np.hypot(*lines.shape))
+    height, width = lines.shape
+    reach = float(np.hypot(width, min(height, 1.3 * width)))  # rows may go on and on
     return _first([_lattice(at, pair, reach, usual) for at, pair in pairs])

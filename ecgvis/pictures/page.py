@@ -15,8 +15,8 @@ import numpy as np
 
 from ..data.recording import BadRecording
 from .files import Picture
-from .lattice import Lattice, colours_of, find_lattices, lines_of, shrink
-from .paper import BLOCK, FINE, Grown, between, grow, is_diagonal, lay_flat
+from .lattice import AREA, Lattice, colours_of, find_lattices, lines_of, shrink
+from .paper import BLOCK, FINE, Grown, between, grow, is_diagonal, lay_flat, stiffen
 
 # %% ../../nbs/25_pictures/10_page.ipynb #e03040fd
 SCALE = 8.0  # pixels to a millimetre of paper, in both directions
@@ -96,7 +96,7 @@ def turned(page: Page, quarters: int) -> Page:
 
 # %% ../../nbs/25_pictures/10_page.ipynb #24add6e3
 MARGIN = 80  # mm beyond the squares, at most
-LARGEST = 600  # mm of paper that is shown, at most
+LARGEST = 600, 1600  # mm of paper that are shown, at most: across, and where it is no wider, down
 
 
 def _extent(grown: Grown) -> tuple[int, int, int, int]:
@@ -110,7 +110,9 @@ def _extent(grown: Grown) -> tuple[int, int, int, int]:
     squares, picture = span(grown.followed), span(grown.inside)
     low = np.maximum(picture[0] - BLOCK, squares[0] - MARGIN)
     high = np.minimum(picture[1] + BLOCK, squares[1] + MARGIN)
-    high = np.minimum(high, low + LARGEST)
+    across = min(high[0] - low[0], LARGEST[0])
+    down = LARGEST[1] if across < LARGEST[0] / 2 else LARGEST[0]
+    high = np.minimum(high, low + [across, down])
     return (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
 
@@ -229,7 +231,7 @@ def _sheet(lines: np.ndarray) -> tuple[Lattice, Grown] | None:
     if not tried:
         return None
     lattice, _ = max(tried, key=worth)
-    grown = grow(lines, lattice)
+    grown = stiffen(grow(lines, lattice))
     return (lattice, grown) if _covered(grown) > LEAST else None
 
 
@@ -316,7 +318,8 @@ BIGGEST = 40e6  # pixels; larger pictures are made smaller first
 def _squared(picture: Picture, pixels: np.ndarray, step: int, by: Callable) -> Page | None:
     """The page by its squares, which are seen `by` their darkness or colour; `pixels` are those
     of the picture, `step` of them to one."""
-    small, factor = shrink(pixels)
+    longer = pixels.shape[0] / pixels.shape[1] / 1.5  # than a sheet is high
+    small, factor = shrink(pixels, AREA * max(1.0, longer))
     lines, top = by(small)
     found = _sheet(lines)
     if found is None:

@@ -139,7 +139,7 @@ class Fit(NamedTuple):
 
 
 _ACROSS = {4: (20, 140), 3: (25, 180), 2: (40, 270), 1: (0, 0)}  # mm from column to column
-_DOWN = (7, 60)  # mm from row to row
+_DOWN = (7, 140)  # mm from row to row
 
 
 def _table(words: Sequence[Word], form: Form) -> np.ndarray:
@@ -248,7 +248,7 @@ def _spot(word: Word) -> tuple[int, int]:
 def _offset(tops: np.ndarray, bases: np.ndarray) -> float:
     "mm from names down to their baselines."
     pitch = np.diff(tops).min() if len(tops) > 1 else 20.0
-    reach = min(22.0, 0.7 * pitch)
+    reach = max(min(22.0, 0.7 * pitch), 0.6 * pitch)
     shifts = np.arange(-reach, reach + 0.1, 0.25)
     near = abs(tops[None, :, None] + shifts[:, None, None] - bases).min(2)
     merit = np.exp(-((near / 1.5) ** 2)).sum(1) - 0.01 * abs(shifts)
