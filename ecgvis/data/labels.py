@@ -101,7 +101,16 @@ def _by_place(table: pd.DataFrame, columns: Sequence[str], ids: Sequence[str]) -
     return pd.Series(ids, table.index)
 
 # %% ../../nbs/10_data/18_labels.ipynb #b0138d5a
-_LABEL = ('label', 'labels', 'class', 'classes', 'classname', 'diagnosis', 'target', 'rhythm')
+_LABEL: tuple[str, ...] = (
+    'label',
+    'labels',
+    'class',
+    'classes',
+    'classname',
+    'diagnosis',
+    'target',
+    'rhythm',
+)
 _LABEL += ('category', 'dx', 'y', 'outcome', 'befund', 'klasse')
 _LIKE_LABEL = re.compile('label|class|diagnos|categor')
 _OF_FILE: tuple[str, ...] = ('unreadable', 'no signal file', 'no header file', 'wrong leads')
