@@ -31,6 +31,7 @@ setup(
             '*.css',
             'py.typed',
             'pictures/weights/*.safetensors',
+            'simulate/*.safetensors',
         ]
     },
     python_requires='>=' + cfg['min_python'],

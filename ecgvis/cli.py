@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['Args', 'study_of', 'run_prepare', 'run_search', 'run_train', 'run_evaluate', 'run_costs', 'run_report', 'run_all',
-           'run_status', 'run_submit', 'run_simulate', 'run_weights', 'run_render', 'run_read', 'run_store_info',
-           'run_store_verify', 'run_store_export', 'run_store', 'run_predict', 'run_explain', 'parser', 'main']
+           'run_status', 'run_submit', 'run_simulate', 'run_pretrain', 'run_weights', 'run_render', 'run_read',
+           'run_store_info', 'run_store_verify', 'run_store_export', 'run_store', 'run_predict', 'run_explain',
+           'parser', 'main']
 
 # %% ../nbs/99_cli.ipynb #3b42bf8b
 import argparse, math, os, re, sys
@@ -399,6 +400,35 @@ def run_simulate(args: Args) -> int:
     check_writable(args.folder)
     write_dataset(args.folder, args.n, seed=args.seed, rhythms=args.rhythms, jobs=args.jobs)
     print(f'{args.n} recordings in {args.folder}')
+    return 0
+
+# %% ../nbs/99_cli.ipynb #68cf56cf
+def _pretrain_options(parser: argparse.ArgumentParser) -> None:
+    from ecgvis.models.catalog import list_models
+
+    parser.add_argument('folder', help='folder of the run; a stopped one goes on')
+    known = list_models()
+    text = f'out of {", ".join(known)} (default: {known[0]})'
+    parser.add_argument('--architecture', type=_name('--architecture', known), help=text)
+    for flag, what in (('epochs', 'of so many steps'), ('steps', 'of an epoch'), ('size', 'px')):
+        parser.add_argument(f'--{flag}', type=_number(f'--{flag}', 1), metavar='N', help=what)
+    parser.add_argument('--seed', type=_number('--seed', 0), metavar='N', help='of all chance')
+
+
+@_verb('pretrain', _pretrain_options)
+def run_pretrain(args: Args) -> int:
+    "Train first weights on simulated charts that are never shown twice."
+    from ecgvis.train.pretrain import PRETRAIN, pretrain
+
+    check_writable(args.folder)
+    names = ('architecture', 'epochs', 'steps', 'size', 'seed')
+    asked = {name: getattr(args, name) for name in names}
+    config = replace(PRETRAIN, **{k: v for k, v in asked.items() if v is not None})
+    record = pretrain(args.folder, config)
+    f1 = record['simulated']
+    both = f'groups {f1["groups_f1"]:.3f}, rhythms {f1["rhythms_f1"]:.3f}'
+    print(f'macro-F1 on simulated charts: {both}')
+    print(f'weights: {Path(args.folder) / "model.safetensors"}')
     return 0
 
 # %% ../nbs/99_cli.ipynb #d970e8da

@@ -325,6 +325,7 @@ FORMATS = dict(
     saliency=2,
     robustness=1,
     report=1,
+    pretrain=1,
 )
 
 # %% ../nbs/00_core.ipynb #cfeb13cd

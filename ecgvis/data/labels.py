@@ -40,18 +40,45 @@ def _by_name(dataset: pd.DataFrame, root: Path) -> dict[str, str]:
     return own | {id: id for id in dataset['id']}
 
 
+_SAYS_ID = re.compile(
+    r'^id|id$|file|path|record|ecg|exam|name|number|nummer|^n[or]$|case|study|datei'
+)
+_COUNTS = re.compile(r'|index|unnamed\d+')  # columns in which a program numbered the rows
+_OF_PERSON = re.compile(r'(patient)?age(in\w+|at\w+|y\w+)?|sex|gender|split|\w*fold|source')
+
+
+def _meant(column: pd.Series, known: Mapping[str, str]) -> pd.Series:
+    "The id that each value of a column names, empty where none."
+    ways = column.map(lambda v: [known.get(s, '') for s in _spellings(whole_text(v)) if v])
+    whole = ways.map(lambda ids: next(filter(None, ids[:2]), ''))
+    last = ways.map(lambda ids: next(filter(None, ids), ''))
+    return whole.where((whole != '') | last.isin({*whole} - {''}), last)
+
+
+def _numbered(column: pd.Series, known: Mapping[str, str]) -> pd.Series:
+    "The same, where numbers may lack the zeros before them."
+    ids: dict[int, set[str]] = {}
+    for name, id in known.items():
+        if name.isdecimal():
+            ids.setdefault(int(name), set()).add(id)
+    own = {n: min(of) for n, of in ids.items() if len(of) == 1}
+    found = _meant(column, known)
+    more = column.map(whole_text).map(lambda v: own.get(int(v), '') if v.isdecimal() else '')
+    return found.where((found != '') | more.isin({*found}), more)
+
+
 def _which(
     table: pd.DataFrame, columns: Sequence[str], known: Mapping[str, str]
 ) -> tuple[pd.Series, pd.Series]:  # the id that each row names, empty where none; what it says
     "Which recordings a table is about, by the column that names most of them."
-    best, names = pd.Series('', table.index), pd.Series('', table.index)
-    for c in columns:
-        said = table[c].map(
-            lambda v: next((known[s] for s in _spellings(v) if v and s in known), '')
-        )
-        if (said != '').sum() > (best != '').sum():
-            best, names = said, table[c]
-    return best, names
+    plain = {c: plain_name(c) for c in columns if not _OF_PERSON.fullmatch(plain_name(c))}
+    counts = [c for c in plain if _COUNTS.fullmatch(plain[c])]
+    named = [c for c in plain if _SAYS_ID.search(plain[c])]
+    own = [c for c in named if not is_patient_name(c)] or named
+    among = [*named, *(c for c in plain if c not in (*named, *counts))] or counts
+    found = [((_numbered if c in own else _meant)(table[c], known), table[c]) for c in among]
+    none = pd.Series('', table.index)
+    return max(found, key=lambda pair: pair[0][pair[0] != ''].nunique(), default=(none, none))
 
 # %% ../../nbs/10_data/18_labels.ipynb #fbe1baf1
 def _places(dataset: pd.DataFrame) -> list[str]:
@@ -74,7 +101,18 @@ def _by_place(table: pd.DataFrame, columns: Sequence[str], ids: Sequence[str]) -
     return pd.Series(ids, table.index)
 
 # %% ../../nbs/10_data/18_labels.ipynb #b0138d5a
-_LABEL = ('label', 'labels', 'class', 'classes', 'classname', 'diagnosis', 'target', 'rhythm')
+_LABEL: tuple[str, ...] = (
+    'label',
+    'labels',
+    'class',
+    'classes',
+    'classname',
+    'diagnosis',
+    'target',
+    'rhythm',
+)
+_LABEL += ('category', 'dx', 'y', 'outcome', 'befund', 'klasse')
+_LIKE_LABEL = re.compile('label|class|diagnos|categor')
 _OF_FILE: tuple[str, ...] = ('unreadable', 'no signal file', 'no header file', 'wrong leads')
 _OF_FILE += ('unknown rate', 'unknown unit')
 
@@ -84,6 +122,9 @@ def _read(file: str | Path) -> tuple[pd.DataFrame, str]:
     table = read_texts(file)
     named = {plain_name(c): str(c) for c in table.columns}
     column = next((named[word] for word in _LABEL if word in named), '')
+    like = [c for name, c in named.items() if _LIKE_LABEL.search(name)]
+    if not column and len(like) == 1:
+        column = like[0]
     if not column:
         there = ', '.join(map(str, table.columns[:12]))
         expected = f'columns id (or file) and label; there are {there}'
@@ -91,7 +132,8 @@ def _read(file: str | Path) -> tuple[pd.DataFrame, str]:
     if odd := [name for name in table[column] if '+' in name]:
         what = f'class {odd[0]!r} has a + in its name'
         raise EcgvisError(what, file, column, 'one class of each', 'choose another name')
-    return table, column
+    words = table[column].map(whole_text)
+    return table.assign(**{column: words.mask(words.str.lower() == 'nan', '')}), column
 
 
 def _judge(labels: Sequence[str], name: str) -> tuple[str, str, str]:  # label, reason, detail
@@ -108,9 +150,13 @@ def _judge(labels: Sequence[str], name: str) -> tuple[str, str, str]:  # label, 
     return different[0], '', f'{many}, with one label' if len(labels) > 1 else ''
 
 # %% ../../nbs/10_data/18_labels.ipynb #e7b3f7e5
+_FIELDS = dict.fromkeys(('gender', 'patientsex', 'patientgender', 'geschlecht'), 'sex')
+_FIELDS |= dict.fromkeys(('ageyears', 'ageinyears', 'patientage', 'ageatecg', 'alter'), 'age')
+
+
 def _person(row: Mapping[str, str]) -> dict[str, Any]:
     "What a row of the table says of the person, and where the recording is from."
-    named = {plain_name(c): value for c, value in row.items()}
+    named = {_FIELDS.get(plain_name(c), plain_name(c)): value for c, value in row.items()}
     said: dict[str, Any] = {}
     whose = [patient_of(value) for c, value in row.items() if is_patient_name(c)]
     if whose and whose[0]:
@@ -170,12 +216,13 @@ def with_labels(
     for id, record in zip(ids, records):
         rows.setdefault(id, []).append(record)
     found = [_labelled(row, rows.get(row['id'], []), column, name) for row in _rows(dataset)]
-    kept = [c for c in keep if c in table]
+    there = {plain_name(c): c for c in table.columns}
+    kept = {c: there[plain_name(c)] for c in keep if plain_name(c) in there}
     for row in found if by_place else ():
         note = f'place: its row in {name} is known by its place alone'
         row['detail'] = '; '.join(filter(None, (row['detail'], note)))
     for row in found:
-        row |= {c: rows[row['id']][0][c] for c in kept if row['id'] in rows}
+        row |= {c: rows[row['id']][0][kept[c]] for c in kept if row['id'] in rows}
     lost = [k for k, id in enumerate(ids) if not id and any(records[k].values())]
     seen: dict[str, int] = {}
     for k in lost:

@@ -16,6 +16,7 @@ import openpyxl
 import pandas as pd
 
 from ..core import EcgvisError
+from .text import as_text
 
 # %% ../../nbs/10_data/07_tables.ipynb #56138b9e
 def _text(value: object) -> str:
@@ -57,12 +58,11 @@ def _read_xlsx(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    "A CSV table, its values separated by commas, semicolons or tabs."
-    data = path.read_bytes()
-    first = data.split(b'\n', 1)[0]
-    mark = max(',;\t', key=lambda m: first.count(m.encode()))
+    "A CSV table, its values separated by commas, semicolons, tabs or bars."
+    text = (as_text(path.read_bytes()) or b'').decode()
+    text = re.sub(r'\A(\s*\n|sep=.\n|#[^,;\t|\n]*\n)*', '', text)  # before the names
+    mark = max(',;\t|', key=text.partition('\n')[0].count)
     try:
-        text = data.decode('utf-8-sig')
         kept: dict[str, Any] = dict(sep=mark, dtype=str, keep_default_na=False)
         return pd.read_csv(io.StringIO(text), index_col=False, **kept).map(str.strip)
     except ValueError as e:

@@ -79,7 +79,7 @@ def _read(source: Weights) -> dict[str, torch.Tensor]:
     "The state dict of a weights file; a broken file is named."
     assert source.file is not None
     try:
-        if source.kind == 'file':
+        if source.kind in ('file', 'simulated'):
             return load_file(source.file)
         return torch.load(source.file, map_location='cpu', weights_only=True)
     except Exception as e:
@@ -102,6 +102,13 @@ def _load(model: nn.Module, state: dict[str, torch.Tensor], file: Path | None) -
         )
     model.load_state_dict(state)
 
+
+def _load_body(model: nn.Module, state: dict[str, torch.Tensor], file: Path | None) -> None:
+    "Load all but the head, which stays as it is."
+    path = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)][-1]
+    own = {k: v for k, v in model.state_dict().items() if k.startswith(f'{path}.')}
+    _load(model, {k: v for k, v in state.items() if not k.startswith(f'{path}.')} | own, file)
+
 # %% ../../nbs/40_models/25_registry.ipynb #2af9f110
 def create(
     name: str,  # an architecture
@@ -121,6 +128,8 @@ def create(
     setattr(parent, attribute, new_head(old.in_features, num_classes))
     if source.kind == 'file':
         _load(model, _read(source), source.file)
+    if source.kind == 'simulated':
+        _load_body(model, _read(source), source.file)
     return model
 
 

@@ -96,7 +96,7 @@ def _notes(page: Page, a: Arrangement, verdict: ReadingVerdict) -> Iterator[str]
     scale = f'{a.speed:g} mm/s, {a.gain:g} mm/mV'
     yield f'read from a picture: {a.layout}, {scale}, {page.pitch[0]:.1f} pixels per mm{turned}'
     for name, how in a.evidence.items():
-        if 'assumed' in how:
+        if name in (*a.assumed, *a.doubtful):
             yield f'{name} is {how}'
     yield from a.notes
     yield from page.picture.notes
@@ -108,7 +108,7 @@ def read_page(picture: Picture, known: Known = Known()) -> Reading:
     12-lead ECG, or none that can be read."""
     page, a, traced, fs = _from_lines(picture, known) or _from_pixels(picture, known)
     strips = [ReadStrip(place, mv, fs) for place, mv in zip(a.places, traced, strict=True)]
-    verdict = judge(strips)
+    verdict = judge(strips, a, page.pitch)
     id = picture.source.stem + (f'-{picture.page + 1}' if picture.page else '')
     recording = Recording(
         id,

@@ -22,6 +22,7 @@ from ..models.weights import resolve_weights
 from ..render.raster import ink
 from .methods import InkNet
 from ecgvis.simulate.heart import (
+    DIRECTIONS,
     ELECTRODES,
     at,
     electrode_noise,
@@ -43,7 +44,7 @@ def _beat_rows(
     qt = heart.qtc * np.cbrt(np.clip(np.median(rr), 0.28, 1.6))
     stretch = qt / 0.4
     peak = times + extent(heart.qrs)[0] + qt - 2 * stretch * heart.t[-1, 1]
-    centre = times + extent(heart.qrs)[0] - min(heart.pr, 0.2) + 2.9 * heart.p[-1, 1]
+    centre = times + extent(heart.qrs)[0] - min(heart.pr, 0.2) - extent(heart.p)[0]
     qrs = at(heart.qrs, times)
     rows = [qrs, at(heart.st, peak, 1.0, stretch), at(heart.t, peak, 1.0, stretch)]
     if p:
@@ -73,7 +74,7 @@ def make_ecg(
         rr = 60 / rate * (1 + rng.normal(0, 0.01, 60))
     times = np.cumsum(rr) - 2
     heart, rows, waves = _beat_rows(rng, times[times < 11], p, tall)
-    vector = fibrillation(rng, t)[0] * 2 if f else np.zeros((3, len(t)))
+    vector = fibrillation(rng, t)[0] * 2 if f else np.zeros((DIRECTIONS, len(t)))
     vector = vector.astype(np.float32)
     paint(vector, rows, 500)
     weights, sources = electrode_noise(rng, t, 500, 0.5)

@@ -13,6 +13,7 @@ from ..core import make_callable
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        'people': ['real_part'],
         'recordings': ['PATTERNS', 'SimulateConfig', 'Truth', 'shares', 'simulate'],
         'dataset': ['write_dataset'],
     },

@@ -7,7 +7,7 @@ __all__ = ['PATTERNS', 'Pattern', 'Truth', 'SimulateConfig', 'one_recording', 's
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #84c3499c
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -16,57 +16,55 @@ from ..config import one_of, setting, settings
 from ..core import EcgvisError
 from ..data.recording import GROUP_OF, GROUPS, RHYTHMS, Recording
 from . import heart as _heart
-from .heart import ELECTRODES, Heart, at, extent, turn
+from . import people as _people
+from .heart import DIRECTIONS, ELECTRODES, Heart, at, extent, turn
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #136be466
 class Pattern(NamedTuple):
-    """A rhythm: ventricular rate, intervals, atria, and whom it befalls. `swing` is how far RR
-    moves: with breathing in sinus rhythms, as coefficient of variation in fibrillation."""
+    """A rhythm: intervals and atria. `swing` is how far RR moves: with breathing in sinus rhythms,
+    as coefficient of variation in fibrillation."""
 
-    rate: tuple[float, float, float, float]  # lowest, highest, 1/min; beta distribution between
-    swing: tuple[float, float]  # lowest and highest
+    swing: tuple[float, float]  # median, and spread of its logarithm
     intervals: str  # `sinus`, `random` or `flutter`
     atria: str  # `sinus`, `ectopic`, `wandering`, `retrograde`, `early`, `hidden`, `f` or `F`
     kind: str  # what its beats are called
-    age: tuple[float, float]  # mean and standard deviation, years
     recordings: int  # in the Chapman-Shaoxing database (Zheng et al. 2020)
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #97ad9b3b
 PATTERNS = dict(
-    AFIB=Pattern((52, 168, 2.2, 3.0), (0.17, 0.28), 'random', 'f', 'conducted', (73, 11), 1780),
-    AF=Pattern((250, 350, 2.0, 2.0), (0.0, 0.0), 'flutter', 'F', 'conducted', (71, 12), 445),
-    ST=Pattern((102, 172, 1.2, 4.0), (0.002, 0.02), 'sinus', 'sinus', 'sinus', (55, 20), 1568),
-    SVT=Pattern(
-        (150, 220, 2.0, 2.5), (0.0, 0.006), 'sinus', 'hidden', 'supraventricular', (56, 18), 587
-    ),
-    AT=Pattern((112, 198, 1.8, 2.8), (0.002, 0.02), 'sinus', 'ectopic', 'atrial', (65, 17), 121),
-    AVNRT=Pattern(
-        (140, 215, 2.0, 2.5), (0.0, 0.006), 'sinus', 'early', 'supraventricular', (58, 17), 16
-    ),
-    AVRT=Pattern(
-        (150, 225, 2.0, 2.5), (0.0, 0.006), 'sinus', 'retrograde', 'supraventricular', (50, 17), 8
-    ),
-    SAAWR=Pattern((62, 108, 2.0, 2.0), (0.02, 0.06), 'sinus', 'wandering', 'atrial', (52, 18), 7),
-    SB=Pattern((38, 58.6, 4.5, 1.6), (0.005, 0.05), 'sinus', 'sinus', 'sinus', (58, 14), 3889),
-    SR=Pattern((61.4, 98, 1.8, 2.6), (0.004, 0.035), 'sinus', 'sinus', 'sinus', (54, 16), 1826),
-    SI=Pattern((63, 92, 2.0, 2.5), (0.09, 0.16), 'sinus', 'sinus', 'sinus', (38, 18), 399),
+    AFIB=Pattern((0.21, 0.22), 'random', 'f', 'conducted', 1780),
+    AF=Pattern((0.0, 0.0), 'flutter', 'F', 'conducted', 445),
+    ST=Pattern((0.018, 0.9), 'sinus', 'sinus', 'sinus', 1568),
+    SVT=Pattern((0.003, 0.6), 'sinus', 'hidden', 'supraventricular', 587),
+    AT=Pattern((0.012, 0.6), 'sinus', 'ectopic', 'atrial', 121),
+    AVNRT=Pattern((0.003, 0.6), 'sinus', 'early', 'supraventricular', 16),
+    AVRT=Pattern((0.003, 0.6), 'sinus', 'retrograde', 'supraventricular', 8),
+    SAAWR=Pattern((0.04, 0.4), 'sinus', 'wandering', 'atrial', 7),
+    SB=Pattern((0.024, 0.7), 'sinus', 'sinus', 'sinus', 3889),
+    SR=Pattern((0.04, 0.6), 'sinus', 'sinus', 'sinus', 1826),
+    SI=Pattern((0.12, 0.25), 'sinus', 'sinus', 'sinus', 399),
 )
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #ef832826
 def _sinus(rng: np.random.Generator, rate: float, swing: float, end: float) -> np.ndarray:
-    "Beat times from -2 s to `end`: respiratory arrhythmia, a wave near 0.1 Hz and a little chance."
+    """Beat times from -2 s to `end`: respiratory arrhythmia, a wave near 0.1 Hz, a little chance;
+    the mean interval from 0 s to a second before the end is that of `rate`."""
     breath = rng.uniform(0.14, 0.33)
     slow = rng.uniform(0.07, 0.12)
     phase = rng.random(2) * 2 * np.pi
-    wobble = rng.normal(0, 0.004, int(end * 5) + 20)
+    wobble = rng.normal(0, 0.004, int(end * 5) + 30)
     times = []
     t = -2 - rng.random() * 60 / rate
-    while t < end:
+    while t < end + 1:
         times.append(t)
         wave = np.sin(2 * np.pi * breath * t + phase[0])
         wave += 0.5 * np.sin(2 * np.pi * slow * t + phase[1])
         t += 60 / rate * (1 + swing * wave + wobble[len(times)])
-    return np.array(times)
+    inside = [t for t in times if 0 <= t < end - 1]
+    found = np.array(times)
+    if len(inside) > 1:
+        found *= 60 / rate * (len(inside) - 1) / (inside[-1] - inside[0])
+    return found[found < end]
 
 
 def _random(rng: np.random.Generator, rate: float, swing: float, end: float) -> np.ndarray:
@@ -77,13 +75,26 @@ def _random(rng: np.random.Generator, rate: float, swing: float, end: float) -> 
     return times[times < end]
 
 
-def _flutter(rng: np.random.Generator, rate: float, swing: float, end: float) -> np.ndarray:
-    "Beat times of flutter at `rate` atrial waves a minute: conduction 2:1, 3:1, 4:1 or variable."
+def _flutter(rng: np.random.Generator, rate: float, atrial: float, end: float) -> np.ndarray:
+    "Beat times of flutter: 2:1, 3:1, 4:1 ... of `atrial` waves a minute, or varying about that."
     n = int(end * 4) + 20
-    mode = rng.choice(4, p=(0.40, 0.08, 0.20, 0.32))
-    ratio = rng.choice((2, 3, 4), n, p=(0.4, 0.25, 0.35)) if mode == 3 else np.full(n, mode + 2)
-    times = np.cumsum(ratio) * 60 / rate - 3 + rng.normal(0, 0.004, n)
+    ratio = atrial / rate
+    if abs(ratio - round(ratio)) < 1e-6:
+        steps = np.full(n, ratio)
+    else:
+        low = max(2, int(ratio) - (rng.random() < 0.5))
+        high = int(ratio) + 1 + (rng.random() < 0.5)
+        steps = np.where(rng.random(n) < (high - ratio) / (high - low), low, high)
+    times = np.cumsum(steps) * 60 / atrial - 3 + rng.normal(0, 0.004, n)
     return times[times < end]
+
+
+def _atrial_rate(rng: np.random.Generator, rate: float) -> float:
+    "Atrial waves a minute of flutter with this ventricular rate: a fixed ratio in six of ten."
+    fixed = [r for r in range(1, 8) if 210 <= r * rate <= 350] or [2]
+    if rate > 170 or rng.random() < 0.6:
+        return float(rate * fixed[0])
+    return float(np.clip(rng.normal(285, 30), max(220, 2.05 * rate), 350))
 
 
 _Intervals = Callable[[np.random.Generator, float, float, float], np.ndarray]
@@ -100,9 +111,9 @@ class _Beats(NamedTuple):
 
 
 def _ectopics(
-    rng: np.random.Generator, times: np.ndarray, kind: np.ndarray, seconds: float, atrial: bool
+    rng: np.random.Generator, times: np.ndarray, kind: np.ndarray, seconds: float, name: str
 ) -> np.ndarray:
-    "Make some beats premature; changes `kind`, returns the times."
+    "Make some beats premature, `PVC` or `PAC`; changes `kind`, returns the times."
     times = times.copy()
     for _ in range(rng.choice((1, 2, 3), p=(0.55, 0.3, 0.15))):
         inside = [j for j in range(2, len(times) - 2) if 0.3 < times[j] < seconds - 0.8]
@@ -114,7 +125,7 @@ def _ectopics(
         rr = times[j] - times[j - 1]
         if early * rr < 0.3:
             break
-        kind[j] = 'PAC' if atrial and rng.random() < 0.5 else 'PVC'
+        kind[j] = name
         times[j] = times[j - 1] + early * rr
         if kind[j] == 'PAC':
             times[j + 1 :] += times[j] + rr * rng.uniform(1.02, 1.15) - times[j + 1]
@@ -124,20 +135,23 @@ def _ectopics(
 def _beats(
     rng: np.random.Generator, rhythm: str, heart: Heart, seconds: float
 ) -> tuple[_Beats, float]:
-    """The beats of a recording, from 2 s before it to 1 s after, and the rate drawn (flutter:
-    atrial)."""
+    """The beats of a recording, from 2 s before it to 1 s after, and the atrial rate (of flutter,
+    otherwise the ventricular one)."""
     pattern = PATTERNS[rhythm]
-    low, high, a, b = pattern.rate
-    rate = low + (high - low) * rng.beta(a, b)
-    swing = rng.uniform(*pattern.swing)
+    atrial = rate = _people.value(rhythm, 'rate', heart.pace)
+    swing = min(0.4, pattern.swing[0] * rng.lognormal(0, pattern.swing[1]))
+    if pattern.atria == 'F':
+        swing = atrial = _atrial_rate(rng, rate)
     time = _INTERVALS[pattern.intervals](rng, rate, swing, seconds + 1)
     kind = np.full(len(time), pattern.kind, dtype='U16')
-    if rng.random() < 0.12 and pattern.atria in ('sinus', 'f'):
-        time = _ectopics(rng, time, kind, seconds, pattern.atria == 'sinus')
+    for name in ('PVC', 'PAC'):
+        there = rng.random() < _people.share(rhythm, name)
+        if there and pattern.atria in ('sinus', 'f')[: 2 if name == 'PVC' else 1]:
+            time = _ectopics(rng, time, kind, seconds, name)
     p, form = _p_times(rng, pattern.atria, heart, time)
     p[kind == 'PVC'] = np.nan
     form[kind == 'PAC'] = 1
-    return _Beats(time, kind, p, form), rate
+    return _Beats(time, kind, p, form), atrial
 
 
 def _p_times(
@@ -149,7 +163,7 @@ def _p_times(
     lead_in = heart.pr * np.clip(0.6 + 0.4 * rr, 0.7, 1.1)
     if atria == 'ectopic':
         lead_in = rng.uniform(0.10, 0.15)
-    centre = extent(heart.qrs)[0] - min(lead_in, 0.5 * rr) + 2.9 * heart.p[-1, 1]
+    centre = extent(heart.qrs)[0] - min(lead_in, 0.5 * rr) - extent(heart.p)[0]
     p = np.full(len(time), centre)
     if atria == 'wandering':
         turns = 1.7 * np.sin(2 * np.pi * time / rng.uniform(5, 9) + rng.random() * 6)
@@ -168,7 +182,7 @@ def _p_waves(rng: np.random.Generator, atria: str, heart: Heart) -> list[np.ndar
     """The P waves that `form` chooses from: the usual one first, then that of premature
     atrial beats or of the wandering pacemaker."""
     size = np.sqrt((heart.p[:, 2:] ** 2).sum() / (_heart.P_WAVES['sinus'][:, 2:] ** 2).sum())
-    scale = np.array((1, 1, size, size, size))
+    scale = np.r_[1, 1, np.full(DIRECTIONS, size)]
     origin = _heart.P_WAVES['left' if rng.random() < 0.4 else 'low']
     ectopic = turn(origin * scale, rng.normal(0, 15), rng.normal(0, 15))
     if atria == 'ectopic':
@@ -204,6 +218,7 @@ class Truth:
     atrial_spans: np.ndarray  # [K, 2] onset and offset of f or F waves, s
     atrial_hz: float  # their frequency, NaN for none
     atrial_mv: float  # their size, NaN for none
+    blocked: np.ndarray  # [K, 3] P waves without a beat
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #8b18ca53
 def _ventricular_rows(
@@ -214,14 +229,16 @@ def _ventricular_rows(
     odd = beats.kind == 'PVC'
     qt = heart.qtc * np.cbrt(np.clip(0.5 * rr + 0.5 * np.median(rr), 0.28, 1.6))  # Fridericia
     stretch = qt / 0.4
-    gain = rng.normal(1, 0.02, len(rr)) * (1 + 0.03 * np.sin(2 * np.pi * 0.25 * beats.time))
+    breath = np.sin(2 * np.pi * rng.uniform(0.15, 0.33) * beats.time)
+    sway = 1 + np.outer(breath, rng.normal(0, 0.07 * rng.lognormal(0, 0.7), DIRECTIONS))
+    gain = rng.normal(1, 0.03, len(rr)) * (1 + 0.06 * rng.lognormal(0, 0.7) * breath)
     begin = extent(heart.qrs)
-    wide = np.ptp(begin[[0, 2]]) - 0.085
+    wide = max(0, np.ptp(begin[[0, 2]]) - 0.11)
     peak = beats.time + begin[0] + wide + qt - 2 * stretch * heart.t[-1, 1] + 0.06 * odd
     pvc, pvc_t = _pvc_waves(rng)
     gain_t = gain * np.clip(stretch, 0.6, 1.1)
     rows = [
-        at(heart.qrs, beats.time[~odd], gain[~odd]),
+        _swayed(at(heart.qrs, beats.time[~odd], gain[~odd]), sway[~odd]),
         at(heart.st, peak[~odd], gain_t[~odd], stretch[~odd]),
         at(heart.t, peak[~odd], gain_t[~odd], stretch[~odd]),
         at(pvc, beats.time[odd]),
@@ -231,27 +248,46 @@ def _ventricular_rows(
     return np.concatenate(rows), qrs, peak[:, None] + stretch[:, None] * extent(heart.t)
 
 
+def _swayed(rows: np.ndarray, sway: np.ndarray) -> np.ndarray:
+    "Rows of B beats, the directions of each weighted by `sway` [B, 8], as breathing turns a heart."
+    out = rows.reshape(len(sway), -1, 2 + DIRECTIONS)
+    out[:, :, 2:] *= sway[:, None]
+    return out.reshape(-1, 2 + DIRECTIONS)
+
+
 def _pvc_waves(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     "QRS and T of premature ventricular beats, which come from one place in a recording."
     way = rng.normal(20, 50)
     side = rng.choice((-50, 130)) + rng.normal(0, 25)
     size = np.clip(rng.lognormal(0, 0.2), 0.7, 1.5)
-    pvc = turn(_heart.QRS_WAVES['PVC'], way, side) * (1, 1, size, size, size)
-    return pvc, turn(_heart.T_WAVE * (1, 1, -0.45, 0, 0), way, side)
+    pvc = turn(_heart.QRS_WAVES['PVC'], way, side)
+    pvc[:, 2:] *= size
+    t = _heart.T_WAVE.copy()
+    t[:, 2:] *= -0.45
+    return pvc, turn(t, way, side)
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #507787b2
+_TWO_TO_ONE = 0.6  # s: with longer intervals the atria of tachycardia beat twice as often
+
+
 def _atrial_rows(
     rng: np.random.Generator, rhythm: str, heart: Heart, beats: _Beats
-) -> tuple[np.ndarray, np.ndarray]:
-    "Gaussians of the P waves and their intervals [B, 3]."
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    "Gaussians of the P waves, their intervals [B, 3], and those of P waves without a beat [K, 3]."
     intervals = np.full((len(beats.time), 3), np.nan)
-    rows = [np.zeros((0, 5))]
-    for k, wave in enumerate(_p_waves(rng, PATTERNS[rhythm].atria, heart)):
+    rows = [np.zeros((0, 2 + DIRECTIONS))]
+    waves = _p_waves(rng, PATTERNS[rhythm].atria, heart)
+    for k, wave in enumerate(waves):
         mine = (beats.form == k) & np.isfinite(beats.p)
         centre = (beats.time + beats.p)[mine]
         rows.append(at(wave, centre, rng.normal(1, 0.05, len(centre))))
         intervals[mine] = centre[:, None] + extent(wave)
-    return np.concatenate(rows), intervals
+    rr = np.diff(beats.time)
+    blocked = np.zeros(0)
+    if PATTERNS[rhythm].atria == 'ectopic' and np.median(rr) > _TWO_TO_ONE:
+        blocked = (beats.time + beats.p)[:-1] + rr / 2
+        rows.append(at(waves[0], blocked))
+    return np.concatenate(rows), intervals, blocked[:, None] + extent(waves[0])
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #427b8c20
 _BALANCES = ('natural', 'groups', 'rhythms')
@@ -276,26 +312,28 @@ def one_recording(
     """Recording number `i` of the patient whose first is number `first`: int16 [12, T] in µV, and
     the truth."""
     of_patient = np.random.SeedSequence((config.seed, first, 0))
-    heart = _heart.patient(np.random.default_rng(of_patient), PATTERNS[first_rhythm].age)
+    heart = _heart.patient(np.random.default_rng(of_patient), first_rhythm)
     rng = np.random.default_rng(np.random.SeedSequence((config.seed, i, 1)))
+    if i != first:
+        heart = replace(heart, pace=0.8 * heart.pace + 0.6 * rng.standard_normal())
     t = np.arange(round(config.seconds * config.fs)) / config.fs
     beats, rate = _beats(rng, rhythm, heart, config.seconds)
     rows, qrs, tw = _ventricular_rows(rng, heart, beats)
-    p_rows, p = _atrial_rows(rng, rhythm, heart, beats)
+    p_rows, p, blocked = _atrial_rows(rng, rhythm, heart, beats)
     vector, hz, size = _atrial_waves(rng, PATTERNS[rhythm].atria, t, rate)
     _heart.paint(vector, np.concatenate([rows, p_rows]), config.fs)
     weights, noise = _heart.electrode_noise(rng, t, config.fs, config.noise)
     seen = np.concatenate([heart.leads, ELECTRODES @ weights], 1).astype(np.float32)
     signal = _heart.project(seen, np.concatenate([vector, noise]))
     names = (f'S{i + 1:06d}', f'P{first + 1:06d}', rhythm)
-    return signal, _truth(names, heart, beats, (p, qrs, tw), (hz, size), config)
+    return signal, _truth(names, heart, beats, (p, qrs, tw, blocked), (hz, size), config)
 
 
 def _atrial_waves(
     rng: np.random.Generator, atria: str, t: np.ndarray, rate: float
 ) -> tuple[np.ndarray, float, float]:
-    "Fibrillation or flutter waves float32 [3, T] mV, their frequency and size; else zeros and NaN."
-    vector = np.zeros((3, len(t)))
+    "Fibrillation or flutter waves float32 [8, T] mV, their frequency and size; else zeros and NaN."
+    vector = np.zeros((DIRECTIONS, len(t)))
     hz = size = np.nan
     if atria == 'f':
         vector, hz, size = _heart.fibrillation(rng, t)
@@ -308,12 +346,12 @@ def _truth(
     names: tuple[str, str, str],  # id, patient and rhythm
     heart: Heart,
     beats: _Beats,
-    waves: tuple[np.ndarray, np.ndarray, np.ndarray],  # P, QRS and T, each [B, 3]
+    waves: tuple[np.ndarray, ...],  # P, QRS and T, each [B, 3]; P without a beat [K, 3]
     atrial: tuple[float, float],  # frequency and size of f or F waves
     config: SimulateConfig,
 ) -> Truth:
     "What is known of a recording."
-    p, qrs, tw = waves
+    p, qrs, tw, blocked = waves
     atria = PATTERNS[names[2]].atria
     last = (round(config.seconds * config.fs) - 1) / config.fs
     inside = (qrs[:, 1] >= 0) & (qrs[:, 1] < last)
@@ -336,6 +374,7 @@ def _truth(
         atria if atria in 'fF' else '',
         np.array([(0, config.seconds)] if atria in 'fF' else np.zeros((0, 2))),
         *atrial,
+        blocked[(blocked[:, 1] >= 0) & (blocked[:, 1] < last)],
     )
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #491f9cb1

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'setup': ['device_name', 'pick_device'],
         'parts': ['load_parts', 'split_by_fold'],
         'loop': ['Learner', 'fit', 'learner'],
+        'pretrain': ['PRETRAIN', 'pretrain'],
         'predict': [
             'FinishedRun',
             'Prediction',

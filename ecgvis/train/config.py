@@ -67,12 +67,12 @@ def _is_file(name: str) -> bool:
 
 def _is_source(name: str) -> bool:
     "Where first weights come from."
-    return name in ('auto', 'imagenet', 'none') or _is_file(name)
+    return name in ('auto', 'imagenet', 'simulated', 'none') or _is_file(name)
 
 
 _pixels = rule(lambda size: not 0 < size < 32, 'at least 32 px, or 0')
 _rates = rule(lambda rates: all(r > 0 for r in rates), 'rates over 0')
-_first = rule(_is_source, 'auto, imagenet, none, a .safetensors file')
+_first = rule(_is_source, 'auto, imagenet, simulated, none, a .safetensors file')
 _start = rule(lambda name: not name or _is_file(name), 'a .safetensors file, or nothing')
 _Pixels = Annotated[int, Field(ge=0, le=100_000), _pixels]
 _Rates = Annotated[tuple[float, ...], _rates]
@@ -90,7 +90,7 @@ class TrainConfig:
         ('4x2.5+II',), 'every recording appears once per layout', min_length=1
     )
     size: _Pixels = setting(0, "side of the chart, px; 0 takes the architecture's own")
-    weights: _Weights = setting('auto', 'auto, imagenet, none or a .safetensors file')
+    weights: _Weights = setting('auto', 'auto, imagenet, simulated, none or a .safetensors file')
     epochs: _Positive = setting(12, 'epochs at most')
     batch: int = setting(32, 'charts per step', ge=2, le=_MANY)
     steps: _Positive = setting(40, 'fewest steps of an epoch: few charts are passed several times')

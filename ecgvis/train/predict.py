@@ -23,6 +23,7 @@ from torch import nn
 from ..core import EcgvisError, read_json
 from ..data.arrays import part_of
 from ..data.audit import standard_signal
+from ..data.beats import find_qrs
 from ..data.datasets import load_dataset, recognise
 from ..data.files import read_recording
 from ..data.recording import Recording
@@ -32,6 +33,7 @@ from ..render.geometry import strips
 from ..render.raster import ink
 from .config import TrainConfig, run_config
 from .loop import Learner, learner, predict_batch
+from .setup import last_linear
 
 # %% ../../nbs/50_train/50_predict.ipynb #0070bb61
 RUN_FILES = ('config.json', 'run.json', 'model.safetensors')
@@ -44,6 +46,12 @@ class FinishedRun:
     folder: Path
     learner: Learner  # with the weights, in evaluation mode
     record: dict[str, Any]  # run.json
+    question: str = ''  # of a run that answers several
+
+    @property
+    def known(self) -> dict[str, Any]:
+        "What was measured of its answers on recordings that it never saw; empty where nothing was."
+        return dict(self.record.get('answers', {}).get(self.question, {}))
 
     @property
     def config(self) -> TrainConfig:
@@ -113,6 +121,7 @@ def check_finished(run: Path) -> None:
 def open_run(
     run: str | Path,  # folder of a finished run
     device: str = 'auto',  # where it is to compute
+    question: str = '',  # of a run that answers several: groups or rhythms; the first by default
 ) -> FinishedRun:
     "A finished run on a device. Raises EcgvisError for a run or a device that cannot be used."
     run = Path(run)
@@ -124,14 +133,40 @@ def open_run(
     record = read_json(run / 'run.json')
     if not {'fs', 'seconds'} <= set(record.get('signals') or ()):
         raise _broken(run / 'run.json', 'does not say of what signals', 'signals')
+    question = _question(record, question, run)
+    outputs = config.classes
+    asked = record['questions'][question] if question else outputs
+    config = replace(config, classes=tuple(name.split()[-1] for name in asked))
     l = learner(config, 1)
     try:
-        l.model.load_state_dict(load_file(run / 'model.safetensors'))
+        weights = load_file(run / 'model.safetensors')
+        if question:
+            rows = _rows_of(l.model, weights, [outputs.index(name) for name in asked])
+            temperature = record.get('answers', {}).get(question, {}).get('temperature', 1.0)
+            weights |= {k: v.float() / temperature for k, v in rows.items()}
+        l.model.load_state_dict(weights)
     except (SafetensorError, RuntimeError, OSError) as e:
         message = f'the weights cannot be used: {str(e).splitlines()[0]}'
         raise _broken(run / 'model.safetensors', message, 'weights') from e
     l.model.eval()
-    return FinishedRun(run, l, record)
+    return FinishedRun(run, l, record, question)
+
+
+def _question(record: Mapping[str, Any], asked: str, run: Path) -> str:
+    "The question that is put to a run; nothing for a run that answers one only."
+    known = list(record.get('questions', ()))
+    if asked and asked not in known:
+        expected = ', '.join(known) or 'none: the run answers one question'
+        raise EcgvisError(f'the run is not asked for {asked}', run, 'question', expected)
+    return asked or next(iter(known), '')
+
+
+def _rows_of(
+    model: nn.Module, weights: Mapping[str, torch.Tensor], rows: list[int]
+) -> dict[str, torch.Tensor]:
+    "The part of the last layer that answers a question."
+    path = next(name for name, m in model.named_modules() if m is last_linear(model))
+    return {f'{path}.{part}': weights[f'{path}.{part}'][rows] for part in ('weight', 'bias')}
 
 
 def _broken(file: Path, message: str, field: str) -> EcgvisError:
@@ -197,6 +232,7 @@ class Prediction:
     id: str
     path: str  # of its file; empty where it came from none
     label: str = ''  # the class of the highest probability; empty where there is a problem
+    unsure: bool = False  # its probability is under the one that the run asks for
     probabilities: np.ndarray | None = None  # float64 [classes]
     problem: str = ''  # why it cannot be used
     notes: tuple[str, ...] = ()  # what is doubtful, and what was changed
@@ -246,7 +282,29 @@ def _answer(run: FinishedRun, read: Recording, id: str, path: str, pad: bool) ->
         return Prediction(id, path, problem=_too_little(run, signal), **same)
     every = _answers(run, signal[None])[:, 0]
     p = (every[whole] if read.partial else every).mean(0)
-    return Prediction(id, path, run.classes[int(p.argmax())], p, **same)
+    same['notes'] += _unlike(run, read, signal)
+    unsure = bool(p.max() < run.known.get('unsure_below', 0))
+    return Prediction(id, path, run.classes[int(p.argmax())], unsure, p, **same)
+
+
+def _unlike(run: FinishedRun, read: Recording, signal: np.ndarray) -> tuple[str, ...]:
+    "In what a recording differs from those that a run was measured on."
+    measured = run.known.get('measured_on')
+    if not measured:
+        return ()
+    low, high = measured['fs']
+    doubts = []
+    if read.partial:
+        doubts.append('it was read from a picture')
+    elif not low <= read.fs <= high:
+        doubts.append(f'it has {read.fs:g} Hz, those had {low:g} to {high:g}')
+    low, high = measured['rate']
+    beats = find_qrs(signal, run.signals['fs'])
+    rate = 60 * run.signals['fs'] / np.median(np.diff(beats)) if len(beats) > 2 else np.nan
+    if not low <= rate <= high:
+        counted = f'{rate:.0f} a minute' if np.isfinite(rate) else 'none'
+        doubts.append(f'beats found: {counted}, those had {low:g} to {high:g}')
+    return tuple(f'not measured on recordings like this one: {doubt}' for doubt in doubts)
 
 # %% ../../nbs/50_train/50_predict.ipynb #aab33d14
 def _answers(run: FinishedRun, x: np.ndarray) -> np.ndarray:  # float64 [layouts, N, classes]
@@ -325,7 +383,8 @@ def answer_table(
     "A row per recording: path, id, answer, problem, notes, and a probability per class."
     rows = []
     for a in answers:
-        row = dict(path=a.path, id=a.id, answer=a.label, problem=a.problem)
+        said = 'unsure' if a.unsure else a.label
+        row = dict(path=a.path, id=a.id, answer=said, problem=a.problem)
         row['notes'] = '; '.join(a.notes)
         p = [np.nan] * len(tuple(classes)) if a.probabilities is None else a.probabilities
         rows.append(row | dict(zip(classes, p, strict=True)))
