@@ -177,6 +177,7 @@ def _hypotheses(table: np.ndarray, columns: int) -> np.ndarray:
 # %% ../../nbs/25_pictures/35_places.ipynb #41419806
 _ASIDE = 5.0  # mm that a name may stand beside its column
 _SURE = 0.6  # score of a name that stands for itself
+_TRIED = 40  # names of which every two are tried
 
 
 def _agreeing(table: np.ndarray, guess: np.ndarray) -> np.ndarray:
@@ -190,7 +191,8 @@ def _agreeing(table: np.ndarray, guess: np.ndarray) -> np.ndarray:
 def fit_form(words: Sequence[Word], form: Form) -> Fit | None:
     "Lay names on a form."
     table = _table(words, form)
-    guesses = _hypotheses(table, len(form.columns)) if len(table) > 1 else np.zeros((0, 4))
+    surest = table[np.argsort(-table[:, 4])[:_TRIED]]
+    guesses = _hypotheses(surest, len(form.columns)) if len(table) > 1 else np.zeros((0, 4))
     if not len(guesses):
         return None
     agree = _agreeing(table, guesses)
