@@ -22,11 +22,10 @@ import pandas as pd
 
 from ..core import compiled, progress, read_json
 from .checks import check_amplitude, glance, without_offset
-from .files import read_recording
 from .padding import recorded
 from .recording import GROUPS, LEADS, REASONS, RHYTHMS, BadRecording, Recording
 from .tables import patients_note, patients_text
-from .windows import Window, cut_windows, list_windows, said_of, windows_of
+from .windows import Window, list_windows, read_windows, said_of
 
 # %% ../../nbs/10_data/30_audit.ipynb #7a237f2b
 _LEAST = 1.0  # s that there must be of what is padded
@@ -283,8 +282,7 @@ def examine(
 ) -> Examined:
     "Read and check one file; a bad one becomes a reason, not an exception."
     try:
-        recording = read_recording(path, rate, unit, check=False)
-        found = next(windows_of(recording, seconds, window))
+        found = next(read_windows(path, seconds, window, fs=rate, unit=unit, check=False))
     except BadRecording as e:
         return Examined(None, e.reason, e.line)
     return _examined(found, seconds, fs, pad)
@@ -300,15 +298,13 @@ def examine_windows(
     pad: bool = False,  # let a shorter one end without a trace
 ) -> Iterator[Examined]:  # one for each window
     "Read one file, and check each of its windows."
+    done = 0
     try:
-        recording = read_recording(path, rate, unit, check=False)
+        for part in read_windows(path, seconds, 'all', starts, fs=rate, unit=unit, check=False):
+            yield _examined(part, seconds, fs, pad)
+            done += 1
     except BadRecording as e:
-        yield from [Examined(None, e.reason, e.line, start=start) for start in starts]
-        return
-    whole = len(starts) == 1 and recording.seconds <= seconds
-    parts = [Window(0.0, recording)] if whole else cut_windows(recording, starts, seconds)
-    for part in parts:
-        yield _examined(part, seconds, fs, pad)
+        yield from [Examined(None, e.reason, e.line, start=start) for start in starts[done:]]
 
 # %% ../../nbs/10_data/30_audit.ipynb #6372bf03
 def record(

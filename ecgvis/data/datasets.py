@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..core import EcgvisError, progress
 from .arrays import array_kind, list_array
-from .files import is_picture, parse_age, parse_sex, read_header
+from .files import is_picture, long_file, parse_age, parse_sex, read_header
 from .formats import format_of, read_format
 from .labels import with_labels
 from .recording import GROUP_OF, REASONS, RHYTHMS, BadRecording
@@ -404,11 +404,13 @@ def _loose_row(path: Path, keep: Sequence[str]) -> dict[str, Any]:
     form = format_of(path)
     if not form:
         return _row(path.stem, path, [], 'csv')
+    samples, fs = long_file(path)
     try:
-        r = read_format(path, form)
+        r = read_format(path, form, (0.0, 10.0) if samples else None)
     except BadRecording as e:
         return _row(path.stem, path, [], form, e.reason, e.line)
-    known: dict[str, Any] = dict(age=r.age, sex=r.sex, fs=r.fs, samples=r.signal.shape[1])
+    samples = round(samples / fs * r.fs) if samples else r.signal.shape[1]
+    known: dict[str, Any] = dict(age=r.age, sex=r.sex, fs=r.fs, samples=samples)
     known |= dict(patient=r.patient if r.patient != path.stem else '')
     more = dict(statements='; '.join(r.statements), device=r.device)
     known |= {c: more[c] for c in keep if c in more}

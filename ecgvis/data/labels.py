@@ -15,43 +15,20 @@ import pandas as pd
 
 from ..core import EcgvisError
 from .files import parse_age, parse_sex
-from .tables import is_patient_name, patient_of, plain_name, read_texts, whole_text
+from .tables import is_patient_name, patient_of, plain_name, read_texts, rows_of
+from .tables import spellings, whole_text
 
 # %% ../../nbs/10_data/18_labels.ipynb #cb4e369f
-_END = re.compile(r'\.[A-Za-z]\w{1,4}$')  # of the name of a file
-
-
-def _spellings(text: str) -> list[str]:
-    "The names that a value could mean, the longest first."
-    whole = text.replace('\\', '/').removeprefix('./')
-    last = whole.rsplit('/', 1)[-1]
-    return list(dict.fromkeys((whole, _END.sub('', whole), last, _END.sub('', last))))
-
-
 def _by_name(dataset: pd.DataFrame, root: Path) -> dict[str, str]:
     "The id of each recording by every name that is its own."
     found: dict[str, set[str]] = {}
     for id, path in zip(dataset['id'], dataset['path']):
         place = Path(path)
         inside = place.relative_to(root).as_posix() if place.is_relative_to(root) else place.name
-        for name in _spellings(inside):
+        for name in spellings(inside):
             found.setdefault(name, set()).add(id)
     own = {name: min(ids) for name, ids in found.items() if len(ids) == 1}
     return own | {id: id for id in dataset['id']}
-
-
-def _which(
-    table: pd.DataFrame, columns: Sequence[str], known: Mapping[str, str]
-) -> tuple[pd.Series, pd.Series]:  # the id that each row names, empty where none; what it says
-    "Which recordings a table is about, by the column that names most of them."
-    best, names = pd.Series('', table.index), pd.Series('', table.index)
-    for c in columns:
-        said = table[c].map(
-            lambda v: next((known[s] for s in _spellings(v) if v and s in known), '')
-        )
-        if (said != '').sum() > (best != '').sum():
-            best, names = said, table[c]
-    return best, names
 
 # %% ../../nbs/10_data/18_labels.ipynb #fbe1baf1
 def _places(dataset: pd.DataFrame) -> list[str]:
@@ -74,7 +51,18 @@ def _by_place(table: pd.DataFrame, columns: Sequence[str], ids: Sequence[str]) -
     return pd.Series(ids, table.index)
 
 # %% ../../nbs/10_data/18_labels.ipynb #b0138d5a
-_LABEL = ('label', 'labels', 'class', 'classes', 'classname', 'diagnosis', 'target', 'rhythm')
+_LABEL: tuple[str, ...] = (
+    'label',
+    'labels',
+    'class',
+    'classes',
+    'classname',
+    'diagnosis',
+    'target',
+    'rhythm',
+)
+_LABEL += ('category', 'dx', 'y', 'outcome', 'befund', 'klasse')
+_LIKE_LABEL = re.compile('label|class|diagnos|categor')
 _OF_FILE: tuple[str, ...] = ('unreadable', 'no signal file', 'no header file', 'wrong leads')
 _OF_FILE += ('unknown rate', 'unknown unit')
 
@@ -84,6 +72,9 @@ def _read(file: str | Path) -> tuple[pd.DataFrame, str]:
     table = read_texts(file)
     named = {plain_name(c): str(c) for c in table.columns}
     column = next((named[word] for word in _LABEL if word in named), '')
+    like = [c for name, c in named.items() if _LIKE_LABEL.search(name)]
+    if not column and len(like) == 1:
+        column = like[0]
     if not column:
         there = ', '.join(map(str, table.columns[:12]))
         expected = f'columns id (or file) and label; there are {there}'
@@ -91,7 +82,8 @@ def _read(file: str | Path) -> tuple[pd.DataFrame, str]:
     if odd := [name for name in table[column] if '+' in name]:
         what = f'class {odd[0]!r} has a + in its name'
         raise EcgvisError(what, file, column, 'one class of each', 'choose another name')
-    return table, column
+    words = table[column].map(whole_text)
+    return table.assign(**{column: words.mask(words.str.lower() == 'nan', '')}), column
 
 
 def _judge(labels: Sequence[str], name: str) -> tuple[str, str, str]:  # label, reason, detail
@@ -108,9 +100,13 @@ def _judge(labels: Sequence[str], name: str) -> tuple[str, str, str]:  # label, 
     return different[0], '', f'{many}, with one label' if len(labels) > 1 else ''
 
 # %% ../../nbs/10_data/18_labels.ipynb #e7b3f7e5
+_FIELDS = dict.fromkeys(('gender', 'patientsex', 'patientgender', 'geschlecht'), 'sex')
+_FIELDS |= dict.fromkeys(('ageyears', 'ageinyears', 'patientage', 'ageatecg', 'alter'), 'age')
+
+
 def _person(row: Mapping[str, str]) -> dict[str, Any]:
     "What a row of the table says of the person, and where the recording is from."
-    named = {plain_name(c): value for c, value in row.items()}
+    named = {_FIELDS.get(plain_name(c), plain_name(c)): value for c, value in row.items()}
     said: dict[str, Any] = {}
     whose = [patient_of(value) for c, value in row.items() if is_patient_name(c)]
     if whose and whose[0]:
@@ -158,7 +154,7 @@ def with_labels(
     table, column = _read(file)
     root, name = Path(root).absolute(), Path(file).name
     others = [c for c in table.columns if c != column]
-    ids, named = _which(table, others, _by_name(dataset, root))
+    ids, named = rows_of(table, others, _by_name(dataset, root))
     by_place = not (ids != '').any()
     if by_place:
         ids = named = _by_place(table, others, _places(dataset))
@@ -170,12 +166,13 @@ def with_labels(
     for id, record in zip(ids, records):
         rows.setdefault(id, []).append(record)
     found = [_labelled(row, rows.get(row['id'], []), column, name) for row in _rows(dataset)]
-    kept = [c for c in keep if c in table]
+    there = {plain_name(c): c for c in table.columns}
+    kept = {c: there[plain_name(c)] for c in keep if plain_name(c) in there}
     for row in found if by_place else ():
         note = f'place: its row in {name} is known by its place alone'
         row['detail'] = '; '.join(filter(None, (row['detail'], note)))
     for row in found:
-        row |= {c: rows[row['id']][0][c] for c in kept if row['id'] in rows}
+        row |= {c: rows[row['id']][0][kept[c]] for c in kept if row['id'] in rows}
     lost = [k for k, id in enumerate(ids) if not id and any(records[k].values())]
     seen: dict[str, int] = {}
     for k in lost:

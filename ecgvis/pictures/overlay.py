@@ -26,7 +26,8 @@ def on_page(
 ) -> np.ndarray:  # float64 [W, 2] px right and down, NaN where nothing was traced
     "Where a strip was traced on the page."
     place = strip.place
-    x = np.ceil(place.left) + np.arange(len(strip.mv))
+    step = SCALE * reading.arrangement.speed / strip.fs  # px from value to value
+    x = np.ceil(place.left) + step * np.arange(len(strip.mv))
     y = place.base - place.sign * strip.mv.astype(float) * SCALE * reading.arrangement.gain
     return np.column_stack([x, y])
 
@@ -60,10 +61,19 @@ def _draw_strips(ax: Axes, reading: Reading) -> None:
             ax.annotate(sign + strip.place.lead, spot, color=colour, fontsize=7, bbox=box)
 
 
+def _scale(reading: Reading) -> str:
+    "Speed and gain, and whether they were assumed."
+    found = dict(speed='mm/s', gain='mm/mV')
+    said = {name: f'{reading.facts[name]:g} {unit}' for name, unit in found.items()}
+    for name in reading.verdict.assumed:
+        said[name] += f' ({name} assumed)'
+    return ', '.join(said.values())
+
+
 def _heading(reading: Reading) -> str:
     "What was found, and the verdict, in a few lines."
     facts = reading.facts
-    found = f'{facts["layout"]}, {facts["speed"]:g} mm/s, {facts["gain"]:g} mm/mV'
+    found = f'{facts["layout"]}, {_scale(reading)}'
     across, down = facts['px_per_mm']
     found += f', {across:g} x {down:g} pixels per mm, turned by {facts["turned"]:g} degrees'
     said = [str(check) for check in reading.verdict.fails]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCALE', 'NODE', 'MARGIN', 'LARGEST', 'BEGINNINGS', 'LEAST', 'SCANS', 'SHEETS', 'BIGGEST', 'Page', 'to_picture',
-           'to_page', 'turned', 'find_page']
+           'to_page', 'turned', 'evenly_white', 'white_page', 'find_page']
 
 # %% ../../nbs/25_pictures/10_page.ipynb #63e13720
 from collections.abc import Callable, Sequence
@@ -258,15 +258,20 @@ SCANS = 100, 1300  # dots per inch of a scanner; 72 and 96 are what programs wri
 SHEETS = 90, 450  # mm of a sheet's longer side
 
 
+def evenly_white(picture: Picture) -> bool:
+    "Whether a picture is that of an evenly white sheet, as scanners see it."
+    light = cv2.resize(picture.pixels.min(axis=2), (240, 240), interpolation=cv2.INTER_AREA)
+    ground = cv2.dilate(light, np.ones((25, 25), np.uint8))[::20, ::20]
+    even = np.percentile(ground, 10) > 0.94 * np.percentile(ground, 90)
+    return bool(even and np.median(ground) > 150)
+
+
 def _scanned(picture: Picture) -> bool:
     "Whether a picture is that of an evenly white sheet at a resolution that its file knows."
     if not SCANS[0] <= picture.dpi <= SCANS[1]:
         return False
     longer = max(picture.pixels.shape[:2]) / picture.dpi * 25.4
-    light = cv2.resize(picture.pixels.min(axis=2), (240, 240), interpolation=cv2.INTER_AREA)
-    ground = cv2.dilate(light, np.ones((25, 25), np.uint8))[::20, ::20]
-    even = np.percentile(ground, 10) > 0.94 * np.percentile(ground, 90)
-    return bool(SHEETS[0] <= longer <= SHEETS[1] and even and np.median(ground) > 150)
+    return SHEETS[0] <= longer <= SHEETS[1] and evenly_white(picture)
 
 
 def _skew(pixels: np.ndarray, most: float = 12.0) -> float:
@@ -286,10 +291,14 @@ def _skew(pixels: np.ndarray, most: float = 12.0) -> float:
     return float(max(best + np.arange(-0.5, 0.51, 0.1), key=sharp))
 
 
-def _white(picture: Picture) -> Page:
-    "A page whose scale is that which the file states."
+def white_page(
+    picture: Picture,
+    pitch: float,  # px per mm of the picture
+    note: str,  # how that is known
+) -> Page:
+    "A page without squares, of a known scale."
     height, width = picture.pixels.shape[:2]
-    pitch, angle = picture.dpi / 25.4, _skew(picture.pixels)
+    angle = _skew(picture.pixels)
     c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ [[c, -s], [s, c]]
     low, size = corners.min(0), np.ptp(corners, axis=0)
@@ -308,7 +317,7 @@ def _white(picture: Picture) -> Page:
         bend=0.0,
         contrast=0.0,
         picture=picture,
-        notes=(f'no squares were found; the scale is that of the file, {picture.dpi:.0f} dpi',),
+        notes=(f'no squares were found; the scale is {note}',),
     )
 
 # %% ../../nbs/25_pictures/10_page.ipynb #37b8dd95
@@ -355,7 +364,7 @@ def find_page(picture: Picture) -> Page:
             return page
         pages.append(page)
     if _scanned(picture):
-        return _white(picture)
+        return white_page(picture, picture.dpi / 25.4, f'that of the file, {picture.dpi:.0f} dpi')
     if any(pages):
         raise _refused(picture, 'the squares in the picture are too unclear to tell their size')
     raise _refused(picture, 'no squares of 1 mm or 5 mm were found in the picture')

@@ -18,7 +18,15 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from ..data.recording import LEADS, BadRecording
 from .names import SCALES, Word, find_names
 from .page import SCALE, Page, turned
-from .rows import HALF, Pulse, TraceRow, follow_rows, pulse_beside, rows_at, fine_ink
+from ecgvis.pictures.rows import (
+    HALF,
+    Pulse,
+    TraceRow,
+    follow_rows,
+    pulses_beside,
+    rows_at,
+    fine_ink,
+)
 from ..render.layout import LAYOUTS, ORDERS, Layout, arrange
 
 # %% ../../nbs/25_pictures/35_places.ipynb #4c734c61
@@ -45,6 +53,16 @@ class Arrangement:
     score: float  # 0 to 1, how sure
     evidence: dict[str, str]  # what speaks for each fact: printed words, pulse, names, lengths
     notes: tuple[str, ...] = ()
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        "Which of speed and gain the page does not say."
+        return tuple(name for name, how in self.evidence.items() if how.startswith('assumed'))
+
+    @property
+    def doubtful(self) -> tuple[str, ...]:
+        "Which of them the page says in two ways."
+        return tuple(name for name, how in self.evidence.items() if how.startswith('doubtful'))
 
 # %% ../../nbs/25_pictures/35_places.ipynb #25f273b4
 class Form(NamedTuple):
@@ -159,6 +177,7 @@ def _hypotheses(table: np.ndarray, columns: int) -> np.ndarray:
 # %% ../../nbs/25_pictures/35_places.ipynb #41419806
 _ASIDE = 5.0  # mm that a name may stand beside its column
 _SURE = 0.6  # score of a name that stands for itself
+_TRIED = 40  # names of which every two are tried
 
 
 def _agreeing(table: np.ndarray, guess: np.ndarray) -> np.ndarray:
@@ -172,7 +191,8 @@ def _agreeing(table: np.ndarray, guess: np.ndarray) -> np.ndarray:
 def fit_form(words: Sequence[Word], form: Form) -> Fit | None:
     "Lay names on a form."
     table = _table(words, form)
-    guesses = _hypotheses(table, len(form.columns)) if len(table) > 1 else np.zeros((0, 4))
+    surest = table[np.argsort(-table[:, 4])[:_TRIED]]
+    guesses = _hypotheses(surest, len(form.columns)) if len(table) > 1 else np.zeros((0, 4))
     if not len(guesses):
         return None
     agree = _agreeing(table, guesses)
@@ -386,36 +406,32 @@ def columns_of(fit: Fit, signs: Signs, pulse: Pulse | None) -> Columns:
     return _find_columns(signs, lefts, lengths, prior, count)
 
 # %% ../../nbs/25_pictures/35_places.ipynb #de0916cb
-_FITS = 0.72  # of a pulse that is there
-
-
 def find_pulse(
     fine: np.ndarray,
     rows: Sequence[TraceRow],
     first: float,  # px at `HALF` between which it is sought
     last: float,
-    gain: float | None = None,  # mm/mV that the page prints
-    speed: float | None = None,  # mm/s that the page prints
-) -> tuple[Pulse, int] | None:  # the pulse; beside how many rows
-    "The calibration pulse that most rows have between two px at `HALF`."
-    each = [pulse_beside(fine, row, first, last) for row in rows]
-    fits = [pulse for pulses in each for pulse in pulses if pulse.score > _FITS]
-    if gain is not None:
-        fits = [pulse for pulse in fits if pulse.height == gain]
-    if speed is not None:
-        fits = [pulse for pulse in fits if pulse.width == speed / 5]
-    best: tuple[Pulse, int] | None = None
-    merit = 0.0
-    for one in fits:
-        same = [p for p in fits if p[:2] == one[:2] and abs(p.left - one.left) < HALF]
-        total = sum(p.score**2 for p in same) * (1 + 0.02 * one.height)
-        if total > merit:
-            best, merit = (one, len(same)), total
-    if best is None:
-        return None
-    usual = best[0][:2] == (10.0, 5.0)
-    clear = usual and best[0].score > 0.93
-    return best if clear or best[1] >= (0.6 if usual else 0.8) * len(rows) else None
+) -> Pulse | None:
+    "The calibration pulse that rows have between two px at `HALF`."
+    fits = [p for p in pulses_beside(fine, rows, first, last) if _is_clear(p, len(rows))]
+    return max(fits, key=_merit, default=None)
+
+
+def _is_clear(pulse: Pulse, rows: int) -> bool:
+    "Whether a pulse stands beside most rows, or the usual one clearly beside one."
+    if pulse.height < 10:
+        return pulse.score > 0.9
+    if pulse[:2] == (10.0, 5.0):
+        return pulse.rows >= 0.6 * rows or pulse.best > 0.93
+    return pulse.rows >= 0.8 * rows or (rows > 5 and pulse.score > 0.75)
+
+
+_PRIOR = {5.0: 0.85, 10.0: 1.0, 20.0: 1.02}  # of pulses of these heights, mm
+
+
+def _merit(pulse: Pulse) -> float:
+    "How likely a pulse is: the upper half of a usual one looks like a low one."
+    return pulse.best * _PRIOR[pulse.height]
 
 # %% ../../nbs/25_pictures/35_places.ipynb #cfd36b04
 class Scale(NamedTuple):
@@ -438,24 +454,33 @@ def _printed(words: Sequence[Word], unit: str) -> float | None:
     return float(found[0].lead.split()[0])
 
 
-def _gain(words: Sequence[Word], pulse: tuple[Pulse, int] | None, gain: float | None) -> Scale:
+_ASSUMED = 'assumed: neither a pulse nor words were found'
+
+
+def _gain(words: Sequence[Word], pulse: Pulse | None, gain: float | None) -> Scale:
     "mm to a mV."
     printed = _printed(words, 'mm/mV')
     if gain is not None:
         return Scale(gain, 'given', True)
-    if pulse is not None and (pulse[1] > 1 or printed in (None, pulse[0].height)):
-        rows = f'{pulse[1]} rows' if pulse[1] > 1 else 'one row'
-        return Scale(pulse[0].height, f'a pulse of {pulse[0].height:g} mm beside {rows}', True)
+    if pulse is not None and (pulse.rows > 1 or printed in (None, pulse.height)):
+        rows = f'{pulse.rows} rows' if pulse.rows > 1 else 'one row'
+        found = f'a pulse of {pulse.height:g} mm beside {rows}'
+        if printed in (None, pulse.height):
+            return Scale(pulse.height, found, True)
+        return Scale(pulse.height, f'doubtful: {found}, but {printed:g} mm/mV is printed', False)
     if printed is not None:
         return Scale(printed, f'printed: {printed:g} mm/mV', True)
-    return Scale(10.0, 'assumed: neither a pulse nor words were found', False)
+    return Scale(10.0, _ASSUMED, False)
+
+
+_COLUMN = (57.0, 85.0)  # mm of a column at 25 mm/s, of three or four
 
 
 def _speed(
     words: Sequence[Word],
-    pulse: tuple[Pulse, int] | None,
+    pulse: Pulse | None,
     speed: float | None,
-    across: float,
+    wide: float,  # mm of a column
     count: int,
 ) -> Scale:
     "mm to a second."
@@ -464,13 +489,18 @@ def _speed(
     printed = _printed(words, 'mm/s')
     if printed is not None:
         return Scale(printed, f'printed: {printed:g} mm/s', True)
-    if pulse is not None and pulse[1] > 1 and pulse[0].width in (5.0, 10.0):
-        wide = pulse[0].width
-        return Scale(5 * wide, f'a pulse {wide:g} mm wide beside {pulse[1]} rows', True)
-    whole = across * count
-    if abs(whole - 250) < 6:
-        return Scale(25.0, f'rows of {whole:.0f} mm, 10 s at 25 mm/s', True)
-    return Scale(25.0, 'assumed: neither a pulse nor words were found', False)
+    if pulse is not None and pulse.rows > 1 and pulse.width in (5.0, 10.0):
+        found = f'a pulse {pulse.width:g} mm wide beside {pulse.rows} rows'
+        return Scale(5 * pulse.width, found, True)
+    if count < 3:
+        return Scale(25.0, _ASSUMED, False)
+    if _COLUMN[0] < wide < _COLUMN[1]:
+        found = f'columns of {wide:.0f} mm: {wide / 25:.1f} s at 25 mm/s, few show less'
+        return Scale(25.0, found, True)
+    if _COLUMN[0] < wide / 2 < _COLUMN[1]:
+        found = f'assumed: columns of {wide:.0f} mm are usual at 50 mm/s'
+        return Scale(50.0, found, False)
+    return Scale(25.0, _ASSUMED, False)
 
 # %% ../../nbs/25_pictures/35_places.ipynb #cf7f8504
 def _activity(rows: Sequence[TraceRow], left: float, right: float) -> np.ndarray:
@@ -558,9 +588,16 @@ def _strips(
     return sorted(whole, key=lambda row: row.base)
 
 
+_CLEAR = 0.8  # score of a name that no waves overrule
+
+
 def _lead_of(near: Sequence[Word], match: dict[str, float]) -> str | None:
-    "Which lead a long strip shows, by its name and by the short strip that agrees with it."
+    """Which lead a long strip shows: what is printed clearly beside it, else what its name and the
+    short strip that agrees with it speak for."""
     named = {word.lead: word.score for word in near}
+    clear = [name for name, score in named.items() if score > _CLEAR]
+    if len(clear) == 1:
+        return clear[0]
     merit = {name: 3 * match[name] + named.get(name, 0.0) for name in match}
     best, second = sorted(merit, key=merit.__getitem__)[-1:-3:-1]
     if match[best] > 0.85 and merit[best] > merit[second] + 0.1:
@@ -609,7 +646,7 @@ def _refuse(page: Page, what: str, expected: str, remedy: str | None = None) -> 
         file=page.picture.source,
         field='layout',
         expected=expected,
-        remedy=remedy or 'say which it is with layout=, or crop the picture to one ECG',
+        remedy=remedy or 'say it (--layout, in Python layout=), or crop the picture to one ECG',
         reason='illegible',
     )
 
@@ -706,16 +743,16 @@ def find_places(
     names = best_fit(page, _leads(words), forms_of(layout))
     fine, all_rows, rows = _named_rows(page, ink, names)
     count = len(names.form.columns)
-    printed = _printed(words, 'mm/mV'), _printed(words, 'mm/s')
-    pulse = find_pulse(fine, rows, 0, (names.left + 22) * HALF, *printed)
+    pulse = find_pulse(fine, rows, 0, (names.left + 22) * HALF)
     if pulse is None:
         last = names.left + (count - 0.6) * (names.across or 250)
-        pulse = find_pulse(fine, rows, last * HALF, fine.shape[1], *printed)
-    columns = columns_of(names, _signs(fine, rows), pulse[0] if pulse else None)
+        pulse = find_pulse(fine, rows, last * HALF, fine.shape[1])
+    columns = columns_of(names, _signs(fine, rows), pulse)
     strips = _strips(fine, names, rows, all_rows, columns)
     once = _at_once(rows, strips, columns, count)
     rhythm, notes = _rhythm(names, rows, strips, columns, once)
-    scales = _gain(words, pulse, gain), _speed(words, pulse, speed, columns.across, count)
+    wide = columns.across - columns.gap
+    scales = _gain(words, pulse, gain), _speed(words, pulse, speed, wide, count)
     return _arranged(page, names, rows, rhythm, columns, scales, once, notes)
 
 

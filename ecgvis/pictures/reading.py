@@ -16,9 +16,10 @@ import numpy as np
 from ..data.recording import LEADS, BadRecording, Recording
 from .files import Picture, load_pictures
 from .ink import find_ink
-from .page import SCALE, Page, find_page
+from .page import SCALE, Page
 from .places import Arrangement, find_places, upright
 from .tracing import trace_places
+from .unruled import find_sheet
 from .vectors import snap, trace_strokes, vector_page
 from .verdict import ReadStrip, ReadingVerdict, at_times, judge
 
@@ -83,7 +84,7 @@ def _from_lines(picture: Picture, known: Known) -> tuple[Page, Arrangement, list
 
 def _from_pixels(picture: Picture, known: Known) -> tuple[Page, Arrangement, list, float]:
     "The page, what is where, the strips of a picture, and their rate."
-    page, words = upright(find_page(picture))
+    page, words = upright(find_sheet(picture))
     ink = find_ink(page)
     a = find_places(page, ink, words, known.layout, known.speed, known.gain)
     return page, a, [traced.mv for traced in trace_places(ink, a)], SCALE * a.speed
@@ -95,7 +96,7 @@ def _notes(page: Page, a: Arrangement, verdict: ReadingVerdict) -> Iterator[str]
     scale = f'{a.speed:g} mm/s, {a.gain:g} mm/mV'
     yield f'read from a picture: {a.layout}, {scale}, {page.pitch[0]:.1f} pixels per mm{turned}'
     for name, how in a.evidence.items():
-        if 'assumed' in how:
+        if name in (*a.assumed, *a.doubtful):
             yield f'{name} is {how}'
     yield from a.notes
     yield from page.picture.notes
@@ -107,7 +108,7 @@ def read_page(picture: Picture, known: Known = Known()) -> Reading:
     12-lead ECG, or none that can be read."""
     page, a, traced, fs = _from_lines(picture, known) or _from_pixels(picture, known)
     strips = [ReadStrip(place, mv, fs) for place, mv in zip(a.places, traced, strict=True)]
-    verdict = judge(strips)
+    verdict = judge(strips, a, page.pitch)
     id = picture.source.stem + (f'-{picture.page + 1}' if picture.page else '')
     recording = Recording(
         id,

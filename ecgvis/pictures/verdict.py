@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Check', 'ReadingVerdict', 'ReadStrip', 'at_times', 'cancels', 'relations', 'rhythm_check', 'beat_times',
-           'beats_check', 'judge']
+           'beats_check', 'pace', 'scale_checks', 'judge']
 
 # %% ../../nbs/25_pictures/45_verdict.ipynb #a3b02804
 from collections.abc import Iterator, Sequence
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.beats import find_qrs
-from .places import Place
+from ..data.beats import detect_beats, find_qrs
+from .places import Arrangement, Place
 
 # %% ../../nbs/25_pictures/45_verdict.ipynb #2305ff67
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class ReadingVerdict:
     "What was measured on a reading, and whether it can be trusted."
 
     checks: tuple[Check, ...]
+    assumed: tuple[str, ...] = ()  # speed, gain, where the page does not say them
 
     @property
     def fails(self) -> tuple[Check, ...]:
@@ -56,7 +57,8 @@ class ReadingVerdict:
         return not self.fails
 
     def __str__(self) -> str:
-        return 'passes' if self.passes else '; '.join(map(str, self.fails))
+        said = 'passes' if self.passes else '; '.join(map(str, self.fails))
+        return f'{said}; {" and ".join(self.assumed)} assumed' if self.assumed else said
 
 # %% ../../nbs/25_pictures/45_verdict.ipynb #5c607358
 @dataclass(frozen=True, eq=False)
@@ -161,18 +163,21 @@ def rhythm_check(strips: Sequence[ReadStrip]) -> Check:
     return Check('rhythm strip', value, 0.8, True, about)
 
 # %% ../../nbs/25_pictures/45_verdict.ipynb #9a63cdf1
-def beat_times(strips: Sequence[ReadStrip]) -> np.ndarray:
-    "Seconds of the QRS complexes that strips of the same time show together."
+def _together(strips: Sequence[ReadStrip]) -> np.ndarray:  # [leads, T] mV about their medians
+    "What strips show from the first second of any to the last of any; 0 where one shows nothing."
     fs = strips[0].fs
-    start = min(s.first for s in strips)
     end = max(s.first + s.seconds for s in strips)
-    times = np.arange(start, end, 1 / fs)
+    times = np.arange(min(s.first for s in strips), end, 1 / fs)
     mv = np.array([at_times(s, times) for s in strips])
     mv = mv[np.isfinite(mv).any(axis=1)]
-    if not len(mv):
-        return np.zeros(0)
-    level = np.nanmedian(mv, axis=1, keepdims=True)
-    return start + find_qrs(np.nan_to_num(mv - level), fs) / fs
+    return np.nan_to_num(mv - np.nanmedian(mv, axis=1, keepdims=True))
+
+
+def beat_times(strips: Sequence[ReadStrip]) -> np.ndarray:
+    "Seconds of the QRS complexes that strips of the same time show together."
+    mv, fs = _together(strips), strips[0].fs
+    start = min(s.first for s in strips)
+    return start + find_qrs(mv, fs) / fs if len(mv) else np.zeros(0)
 
 
 def _columns(strips: Sequence[ReadStrip]) -> list[list[ReadStrip]]:
@@ -222,6 +227,9 @@ def _ink_checks(strips: Sequence[ReadStrip]) -> Iterator[Check]:
     yield Check('least ink', float(min(shares)), 0.6, True, f'{about}the emptiest strip')
 
 
+_MIDDLE = 'mV of the median strip, peak to peak'
+
+
 def _amplitudes(strips: Sequence[ReadStrip]) -> np.ndarray:
     "Of each strip, mV from its 0.5 to its 99.5 percentile."
     spans = [
@@ -234,12 +242,17 @@ def _size_checks(strips: Sequence[ReadStrip]) -> Iterator[Check]:
     spans = _amplitudes(strips)
     largest = float(spans.max()) if len(spans) else 0.0
     middle = float(np.median(spans)) if len(spans) else 0.0
-    yield Check('amplitude', middle, 0.15, True, 'mV of the median strip, peak to peak')
+    yield Check('amplitude', middle, 0.15, True, _MIDDLE)
     yield Check('largest amplitude', largest, 9.0, False, 'mV of the largest strip, peak to peak')
 
 
+def _longest(strips: Sequence[ReadStrip]) -> list[ReadStrip]:
+    "The rhythm strips, or else the longest column."
+    return [s for s in strips if s.place.rhythm] or max(_columns(strips), key=_span, default=[])
+
+
 def _rate_checks(strips: Sequence[ReadStrip]) -> Iterator[Check]:
-    long = [s for s in strips if s.place.rhythm] or max(_columns(strips), key=_span, default=[])
+    long = _longest(strips)
     beats = beat_times(long) if long else np.zeros(0)
     rate = 60 / float(np.median(np.diff(beats))) if len(beats) > 2 else float('nan')
     yield Check('least heart rate', rate, 20, True, 'a minute')
@@ -249,13 +262,62 @@ def _rate_checks(strips: Sequence[ReadStrip]) -> Iterator[Check]:
 def _span(column: Sequence[ReadStrip]) -> float:
     return max(s.seconds for s in column)
 
+# %% ../../nbs/25_pictures/45_verdict.ipynb #61501596
+def pace(strips: Sequence[ReadStrip]) -> float:
+    "QRS width, s, times the root of the time between two, s; NaN where too few are seen."
+    long = _longest(strips)
+    beats = beat_times(long) if long else np.zeros(0)
+    fs = strips[0].fs
+    widths = list[float]()
+    for column in [*_columns(strips), long]:
+        qrs = detect_beats(_together(column), fs).qrs if column else np.zeros((0, 2))
+        widths += list(qrs[:, 1] - qrs[:, 0])
+    if len(beats) < 3 or len(widths) < 3:
+        return float('nan')
+    return float(np.median(widths) * np.sqrt(np.median(np.diff(beats))))
+
+
+def scale_checks(strips: Sequence[ReadStrip], arrangement: Arrangement) -> Iterator[Check]:
+    "What strips must look like at a speed or a gain that the page does not say."
+    for name in arrangement.doubtful:
+        about = f'{arrangement.evidence[name]}; say it: {_SAY[name]}'
+        yield Check(f'agreement on the {name}', 0, 1, True, about)
+    how = arrangement.evidence['speed']
+    if how.startswith(('assumed', 'a pulse')):
+        about = f's^1.5, {_PACE}; say the speed: {_SAY["speed"]}'
+        value = pace(strips)
+        yield Check('least QRS for its rate', value, 0.06, True, about)
+        bound = 0.14 if 'speed' in arrangement.assumed else 0.17
+        yield Check('QRS for its rate', value, bound, False, about)
+    if 'gain' in arrangement.assumed:
+        about = f'{_MIDDLE}, at the usual gain; say it: {_SAY["gain"]}'
+        spans = _amplitudes(strips)
+        middle = float(np.median(spans)) if len(spans) else float('nan')
+        yield Check('least usual amplitude', middle, 0.48, True, about)
+        yield Check('usual amplitude', middle, 1.7, False, about)
+
+
+_PACE = 'QRS width times the root of the time between two'
+_SAY = dict(speed='--speed, in Python Known(speed=)', gain='--gain, in Python Known(gain=)')
+
 # %% ../../nbs/25_pictures/45_verdict.ipynb #407b791a
+def _shape_check(pitch: tuple[float, float]) -> Check:
+    "A millimetre that is twice as long as high is half of another one."
+    about = 'a millimetre of the grid across to one down, or the other way round'
+    return Check('squares', max(pitch) / min(pitch), 1.6, False, about)
+
+
 def judge(
     strips: Sequence[ReadStrip],  # of one page
+    arrangement: Arrangement | None = None,  # says what of speed and gain was assumed
+    pitch: tuple[float, float] = (1.0, 1.0),  # px per mm of the picture, across and down
 ) -> ReadingVerdict:
     "The verdict on what was read from a page."
     ink = tuple(_ink_checks(strips))
     if not any(len(s.mv) for s in strips):
         return ReadingVerdict(ink)
     checks = [*relations(strips), rhythm_check(strips), beats_check(strips)]
-    return ReadingVerdict((*ink, *checks, *_size_checks(strips), *_rate_checks(strips)))
+    checks += [*_size_checks(strips), *_rate_checks(strips), _shape_check(pitch)]
+    if arrangement is None:
+        return ReadingVerdict((*ink, *checks))
+    return ReadingVerdict((*ink, *checks, *scale_checks(strips, arrangement)), arrangement.assumed)

@@ -111,6 +111,11 @@ def _ptbxl(root: Path, index: pd.DataFrame) -> _Pairs:
     return found
 
 
+def _nothing(root: Path, index: pd.DataFrame) -> _Pairs:
+    "None: the tables of other data sets say none."
+    return []
+
+
 _READ_CONDITIONS: dict[str, Callable[[Path, pd.DataFrame], _Pairs]] = dict(
     chapman=_chapman, wfdb=_wfdb, ptbxl=_ptbxl
 )
@@ -124,7 +129,7 @@ class Explored:
     "A data set as it is found."
 
     root: Path
-    kind: str  # chapman, wfdb or ptbxl
+    kind: str  # of `load_dataset`
     index: pd.DataFrame  # as of `data.load_dataset`
     conditions: pd.DataFrame  # id, condition: a row for each of a recording
     measured: pd.DataFrame  # Chapman-Shaoxing: what the machine measured, a row per recording
@@ -137,7 +142,7 @@ class Explored:
 
 def open_set(
     root: str | Path = '',  # folder of the data set; empty: sixty simulated recordings
-    kind: str = 'auto',  # chapman, wfdb, ptbxl
+    kind: str = 'auto',  # of `load_dataset`
     signal: str = 'auto',  # Chapman-Shaoxing: raw or denoised
 ) -> Explored:
     "Read the tables of a data set. Raises EcgvisError where there is none."
@@ -146,7 +151,7 @@ def open_set(
     root = Path(root)
     kind = recognise(root) if kind == 'auto' else kind
     index = load_dataset(root, kind, signal)
-    pairs = _READ_CONDITIONS[kind](root, index)
+    pairs = _READ_CONDITIONS.get(kind, _nothing)(root, index)
     conditions = pd.DataFrame(pairs, columns=['id', 'condition']).drop_duplicates()
     measured = pd.DataFrame()
     if kind == 'chapman':

@@ -469,6 +469,7 @@ def compact(path: Path) -> None:
                 txn.put(b'meta', txn.get(b'meta', b''))
             _fill_up(env)
     except lmdb.Error as e:
+        clear_copy(path)
         raise _write_error(key, data_file(path).stat().st_size, e) from e
     close(key)
     os.replace(copy / 'data.mdb', path / 'data.mdb')

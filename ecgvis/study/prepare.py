@@ -27,6 +27,7 @@ from ..data import audit
 from ..data.classes import choose_classes
 from ..data.datasets import kind_of, load_dataset
 from ..data.split import keep_split, split_recordings
+from ..data.tables import plain_name
 from ..simulate.dataset import write_dataset
 from ..store.ingest import keep_only, write
 from ..store.signals import open_store
@@ -80,16 +81,22 @@ def _columns(config: DataConfig) -> list[str]:
     return own + [config.ids_column] + ['split'] * bool(config.label_table)
 
 
+_SIDES = dict.fromkeys(('train', 'training', 'trn', 'fit'), 'train')
+_SIDES |= dict.fromkeys(('val', 'valid', 'validation', 'validate', 'dev'), 'validation')
+_SIDES |= dict.fromkeys(('test', 'testing', 'holdout'), 'test')
+
+
 def _own_split(config: DataConfig, listing: pd.DataFrame) -> DataConfig:
     "The settings with the split of a table of labels, where it has a column `split`."
     own = config.label_table and 'split' in listing
     if not own or config.train_ids or config.split.test_folds:
         return config
     said = sorted(set(listing['split'].fillna('')) - {''})
-    tests = tuple(x for x in said if x.lower() == 'test')
-    validates = tuple(x for x in said if x.lower() in ('val', 'valid', 'validation'))
-    if not tests:
-        what = f'no recording tests: there are {", ".join(said[:9])}'
+    side = {x: _SIDES.get(plain_name(x), '') for x in said}
+    tests, validates = (tuple(x for x in said if side[x] == of) for of in ('test', 'validation'))
+    if not tests or '' in side.values():
+        there = ', '.join(said[:9])
+        what = f'no recording tests: there are {there}' if not tests else f'parts are {there}'
         raise EcgvisError(what, config.labels, 'split', 'train, validation, test')
     return replace(config, split=SplitConfig('split', tests, validates))
 

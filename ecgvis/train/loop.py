@@ -663,6 +663,8 @@ def _record(learner: Learner, data: dict[str, Data]) -> dict[str, Any]:
         parameters=sum(p.numel() for p in learner.model.parameters()),
         recordings={part: len(d.ids) for part, d in data.items()},
         signals={k: data['train'].store.meta[k] for k in ('fs', 'seconds')},
+        window=data['train'].store.meta.get('window', 'first'),
+        pad=data['train'].store.meta.get('pad', False),
         versions=dict(
             python=platform.python_version(),
             torch=torch.__version__,
