@@ -15,70 +15,20 @@ import pandas as pd
 
 from ..core import EcgvisError
 from .files import parse_age, parse_sex
-from .tables import is_patient_name, patient_of, plain_name, read_texts, whole_text
+from .tables import is_patient_name, patient_of, plain_name, read_texts, rows_of
+from .tables import spellings, whole_text
 
 # %% ../../nbs/10_data/18_labels.ipynb #cb4e369f
-_END = re.compile(r'\.[A-Za-z]\w{1,4}$')  # of the name of a file
-
-
-def _spellings(text: str) -> list[str]:
-    "The names that a value could mean, the longest first."
-    whole = text.replace('\\', '/').removeprefix('./')
-    last = whole.rsplit('/', 1)[-1]
-    return list(dict.fromkeys((whole, _END.sub('', whole), last, _END.sub('', last))))
-
-
 def _by_name(dataset: pd.DataFrame, root: Path) -> dict[str, str]:
     "The id of each recording by every name that is its own."
     found: dict[str, set[str]] = {}
     for id, path in zip(dataset['id'], dataset['path']):
         place = Path(path)
         inside = place.relative_to(root).as_posix() if place.is_relative_to(root) else place.name
-        for name in _spellings(inside):
+        for name in spellings(inside):
             found.setdefault(name, set()).add(id)
     own = {name: min(ids) for name, ids in found.items() if len(ids) == 1}
     return own | {id: id for id in dataset['id']}
-
-
-_SAYS_ID = re.compile(
-    r'^id|id$|file|path|record|ecg|exam|name|number|nummer|^n[or]$|case|study|datei'
-)
-_COUNTS = re.compile(r'|index|unnamed\d+')  # columns in which a program numbered the rows
-_OF_PERSON = re.compile(r'(patient)?age(in\w+|at\w+|y\w+)?|sex|gender|split|\w*fold|source')
-
-
-def _meant(column: pd.Series, known: Mapping[str, str]) -> pd.Series:
-    "The id that each value of a column names, empty where none."
-    ways = column.map(lambda v: [known.get(s, '') for s in _spellings(whole_text(v)) if v])
-    whole = ways.map(lambda ids: next(filter(None, ids[:2]), ''))
-    last = ways.map(lambda ids: next(filter(None, ids), ''))
-    return whole.where((whole != '') | last.isin({*whole} - {''}), last)
-
-
-def _numbered(column: pd.Series, known: Mapping[str, str]) -> pd.Series:
-    "The same, where numbers may lack the zeros before them."
-    ids: dict[int, set[str]] = {}
-    for name, id in known.items():
-        if name.isdecimal():
-            ids.setdefault(int(name), set()).add(id)
-    own = {n: min(of) for n, of in ids.items() if len(of) == 1}
-    found = _meant(column, known)
-    more = column.map(whole_text).map(lambda v: own.get(int(v), '') if v.isdecimal() else '')
-    return found.where((found != '') | more.isin({*found}), more)
-
-
-def _which(
-    table: pd.DataFrame, columns: Sequence[str], known: Mapping[str, str]
-) -> tuple[pd.Series, pd.Series]:  # the id that each row names, empty where none; what it says
-    "Which recordings a table is about, by the column that names most of them."
-    plain = {c: plain_name(c) for c in columns if not _OF_PERSON.fullmatch(plain_name(c))}
-    counts = [c for c in plain if _COUNTS.fullmatch(plain[c])]
-    named = [c for c in plain if _SAYS_ID.search(plain[c])]
-    own = [c for c in named if not is_patient_name(c)] or named
-    among = [*named, *(c for c in plain if c not in (*named, *counts))] or counts
-    found = [((_numbered if c in own else _meant)(table[c], known), table[c]) for c in among]
-    none = pd.Series('', table.index)
-    return max(found, key=lambda pair: pair[0][pair[0] != ''].nunique(), default=(none, none))
 
 # %% ../../nbs/10_data/18_labels.ipynb #fbe1baf1
 def _places(dataset: pd.DataFrame) -> list[str]:
@@ -204,7 +154,7 @@ def with_labels(
     table, column = _read(file)
     root, name = Path(root).absolute(), Path(file).name
     others = [c for c in table.columns if c != column]
-    ids, named = _which(table, others, _by_name(dataset, root))
+    ids, named = rows_of(table, others, _by_name(dataset, root))
     by_place = not (ids != '').any()
     if by_place:
         ids = named = _by_place(table, others, _places(dataset))

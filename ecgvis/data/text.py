@@ -558,6 +558,7 @@ def read_text(
         rate,
         patient=path.stem,
         source=source,
+        partial='# read from:' in table.above.lower(),
         notes=(*columns.plan.notes, *([] if published else notes)),
         step=_step_of(signal) if table.start else math.nan,
     )

@@ -26,7 +26,8 @@ def on_page(
 ) -> np.ndarray:  # float64 [W, 2] px right and down, NaN where nothing was traced
     "Where a strip was traced on the page."
     place = strip.place
-    x = np.ceil(place.left) + np.arange(len(strip.mv))
+    step = SCALE * reading.arrangement.speed / strip.fs  # px from value to value
+    x = np.ceil(place.left) + step * np.arange(len(strip.mv))
     y = place.base - place.sign * strip.mv.astype(float) * SCALE * reading.arrangement.gain
     return np.column_stack([x, y])
 

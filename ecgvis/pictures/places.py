@@ -420,14 +420,19 @@ def find_pulse(
 
 def _is_clear(pulse: Pulse, rows: int) -> bool:
     "Whether a pulse stands beside most rows, or the usual one clearly beside one."
+    if pulse.height < 10:
+        return pulse.score > 0.9
     if pulse[:2] == (10.0, 5.0):
         return pulse.rows >= 0.6 * rows or pulse.best > 0.93
     return pulse.rows >= 0.8 * rows or (rows > 5 and pulse.score > 0.75)
 
 
+_PRIOR = {5.0: 0.85, 10.0: 1.0, 20.0: 1.02}  # of pulses of these heights, mm
+
+
 def _merit(pulse: Pulse) -> float:
-    "The top of a high pulse is a lower one: of two that fit as well, the higher one counts."
-    return pulse.score * (1 + 0.004 * pulse.height)
+    "How likely a pulse is: the upper half of a usual one looks like a low one."
+    return pulse.best * _PRIOR[pulse.height]
 
 # %% ../../nbs/25_pictures/35_places.ipynb #cfd36b04
 class Scale(NamedTuple):
@@ -584,9 +589,16 @@ def _strips(
     return sorted(whole, key=lambda row: row.base)
 
 
+_CLEAR = 0.8  # score of a name that no waves overrule
+
+
 def _lead_of(near: Sequence[Word], match: dict[str, float]) -> str | None:
-    "Which lead a long strip shows, by its name and by the short strip that agrees with it."
+    """Which lead a long strip shows: what is printed clearly beside it, else what its name and the
+    short strip that agrees with it speak for."""
     named = {word.lead: word.score for word in near}
+    clear = [name for name, score in named.items() if score > _CLEAR]
+    if len(clear) == 1:
+        return clear[0]
     merit = {name: 3 * match[name] + named.get(name, 0.0) for name in match}
     best, second = sorted(merit, key=merit.__getitem__)[-1:-3:-1]
     if match[best] > 0.85 and merit[best] > merit[second] + 0.1:

@@ -120,8 +120,8 @@ class Pulse(NamedTuple):
 _HEIGHTS = (5.0, 10.0, 20.0)
 _WIDTHS = (2.5, 5.0, 10.0)
 _FITS = 0.72  # of a pulse that is there
-_ABOVE = 3.0  # mm that a pulse reaches above its row at least
-_BELOW = 7.0  # mm that its feet may stand below its row
+_ABOVE = 2.0  # mm that a pulse reaches above its row at least
+_BELOW = 8.0  # mm that its feet may stand below its row
 
 
 def _box(height: float, width: float) -> tuple[np.ndarray, np.ndarray]:

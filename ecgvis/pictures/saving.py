@@ -32,15 +32,21 @@ def save_recording(
     return path
 
 
+def _about(recording: Recording) -> str:
+    "What says that samples without a value are not damaged."
+    return f'Read from: {recording.id}, a picture; what is not printed is missing'
+
+
 def _write_csv(recording: Recording, path: Path) -> None:
     columns = {'time [s]': np.arange(recording.signal.shape[1]) / recording.fs}
     columns |= {f'{lead} [mV]': mv.round(4) for lead, mv in zip(LEADS, recording.signal)}
-    with atomic(path) as new:
-        pd.DataFrame(columns).to_csv(new, index=False)
+    with atomic(path) as new, open(new, 'w', encoding='utf-8', newline='') as file:
+        file.write(f'# {_about(recording)}\n')
+        pd.DataFrame(columns).to_csv(file, index=False)
 
 
 def _write_wfdb(recording: Recording, path: Path) -> None:
-    about = [f'Read from: {recording.id}, a picture; what is not printed is missing']
+    about = [_about(recording)]
     about += [f'Note: {note}' for note in recording.notes]
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         wfdb.wrsamp(
