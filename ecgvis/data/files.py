@@ -489,7 +489,8 @@ def _read_any(path: Path, fs: float | None, unit: str | None, part: _Part = None
         return read_text(path, fs, unit)
     if suffix in ('.mat', '.dat'):
         return _read_wfdb(path)
-    raise BadRecording(f'unknown type of file {path.suffix!r}', path, expected=_READ)
+    remedy = 'export it as one of these'
+    raise BadRecording(f'unknown type of file {path.suffix!r}', path, None, _READ, remedy)
 
 # %% ../../nbs/10_data/10_files.ipynb #866dee64
 _LONG = 120.0  # s

@@ -212,7 +212,8 @@ class LeadPlan(NamedTuple):
 
 
 _WORDS = 'LEAD|ABLEITUNG|ABL|DERIVATION|DÉRIVATION|DERIVACIÓN|DERIVACION|DERIVAZIONE'
-_BEFORE = re.compile(rf'^(MDC[\s_]*)?(E[CK]G(-|[\s_:]*))?(({_WORDS})(-|[\s_:.]*))?')
+_PARTS = r'(\s*-\s+|-|[\s_:.]*)'  # a hyphen behind a word parts, one before a name is a sign
+_BEFORE = re.compile(rf'^(MDC[\s_]*)?(E[CK]G{_PARTS})?(({_WORDS}){_PARTS})?')
 _AFTER = re.compile(r'[\s_-]*(E[CK]G|[\[(]\s*[MUNΜ]?V\s*[\])])$')  # Μ: of both signs of micro
 _SIGN = re.compile(r'^([-−]?)\s*(.*)$')
 _ALSO = {f'C{k}': f'V{k}' for k in range(1, 7)}

@@ -259,7 +259,9 @@ def _values(text: str, path: Path, table: _Table) -> np.ndarray:
     if table.mark is None:
         body = re.sub(r'[ \t]+', '\t', re.sub(r'(?m)^[ \t]+|[ \t]+$', '', body))
     comma = mark != ',' and ',' in body and '.' not in body
-    _check_thousands(body, ',' if comma else '.', path)
+    first = rf'(?m)^[^{re.escape(mark)}\n]*{re.escape(mark)}'  # times may have decimals
+    samples = re.sub(first, '', body) if table.width > 12 else body
+    _check_thousands(samples, ',' if comma else '.', path)
     names = [str(i) for i in range(table.width)]
     types = dict.fromkeys(names, pyarrow.float64())
     missing = [form(word) for word in _MISSING for form in (str, str.upper, str.capitalize)]

@@ -193,6 +193,7 @@ def read_windows(
         how = (starts, seconds) if known else (seconds, window)
         yield from (cut_windows if known else windows_of)(recording, *how)
         return
+    reading['check'] = False  # of each part, by who uses it
     starts = starts or window_starts(samples, fs, seconds, window)
     why = _WHY.get(window, f', the cleanest of {len(starts)} windows')
     if window == 'cleanest':

@@ -41,11 +41,12 @@ _CODES = {r: code for code, r in SNOMED.items()} | dict(
     PVC='427172004',
     PAC='284470004',
 )
+_CODES['low voltage'] = '251146004'
 
 
 def _header(signal: np.ndarray, truth: Truth, fs: float, note: str) -> str:
     "The WFDB header of int16 [12, T]: checksums are the sums of samples as signed 16-bit numbers."
-    findings = [truth.rhythm, truth.conduction] + ['long_pr'] * (truth.pr > 0.2)
+    findings = [truth.rhythm, truth.conduction, truth.fault] + ['long_pr'] * (truth.pr > 0.2)
     findings += [k for k in ('PVC', 'PAC') if k in truth.kind]
     codes = ','.join(_CODES[k] for k in findings if k in _CODES)
     sums = signal.sum(1, dtype=np.int64).astype(np.int16)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DIRECTIONS', 'QRS_WAVES', 'P_WAVES', 'T_WAVE', 'ELECTRODES', 'paint', 'wave', 'turn', 'at', 'extent', 'Heart',
-           'patient', 'axis', 'fibrillation', 'flutter_waves', 'electrode_noise', 'project']
+           'left_loop', 'patient', 'axis', 'fibrillation', 'flutter_waves', 'electrode_noise', 'project']
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #34185d04
 from collections.abc import Sequence
@@ -101,9 +101,9 @@ QRS_WAVES = dict(
 )
 P_WAVES = dict(
     sinus=wave(
-        (-18, 15.5, 0.11, 0.090, 0.07),
-        (18, 16.5, 0.145, 0.047, 0.02),
-        (62, 22, -0.014, -0.012, -0.006),
+        (-18, 16.2, 0.117, 0.083, 0.074),
+        (18, 17.2, 0.157, 0.043, 0.024),
+        (62, 22, -0.025, -0.017, -0.011),
     ),
     low=wave((-15, 16, 0.07, -0.10, 0.03), (15, 16, 0.05, -0.09, 0.0), (60, 22, -0.008, 0.012, 0)),
     left=wave(
@@ -168,7 +168,10 @@ def _late_right(rng: np.random.Generator, qrs: np.ndarray, axis: float) -> np.nd
     return np.concatenate([early, late])
 
 
-def _left_loop(rng: np.random.Generator, axis: float) -> np.ndarray:
+def left_loop(
+    rng: np.random.Generator,  # where chance comes from
+    axis: float,  # degrees
+) -> np.ndarray:  # [7, 10]
     "The slow loop of left bundle branch block, roughened."
     qrs = QRS_WAVES['LBBB'].copy()
     qrs[:, 2:] *= rng.lognormal(0.03, 0.3) * rng.lognormal(0, 0.15, (len(qrs), 1))
@@ -194,7 +197,7 @@ def _ventricles(
     if conduction == 'RBBB':
         qrs = _late_right(rng, qrs, axis)
     if conduction == 'LBBB':
-        qrs = _left_loop(rng, axis)
+        qrs = left_loop(rng, axis)
         late = -1.0
         rest[:, 2] = -abs(rest[:, 2]) - 0.02 * (rest[:, 0] > -0.15)
     if conduction in ('LBBB', 'RBBB'):
@@ -231,7 +234,7 @@ def patient(
     qrs, st, t = _ventricles(rng, conduction, *axes)
     p = turn(P_WAVES['sinus'], rng.normal(0, 10), rng.normal(0, 10))
     p[:, :2] *= rng.normal(1, 0.1)
-    p[:, 2:] *= np.clip(rng.lognormal(-0.05, 0.28), 0.5, 1.8)
+    p[:, 2:] *= np.clip(rng.lognormal(-0.08, 0.22), 0.5, 1.8)
     leads = _LEADS * np.exp(rng.normal(0, 0.05, (8, 1)))
     sex = _people.sex_of(rhythm, place['sex'])
     qtc = _people.value(rhythm, 'qtc', place['qtc'])
@@ -315,18 +318,21 @@ def _muscle(noise: np.ndarray, fs: float, size: np.ndarray, burst: np.ndarray) -
     `burst` (centre s, width s, gain)."""
     fast = 1 - np.exp(-2 * np.pi * 38 / fs)
     last = 1 - np.exp(-2 * np.pi * 90 / fs)
+    once = 1 - np.exp(-2 * np.pi * 9 / fs)
     slow = 1 - np.exp(-2 * np.pi * 4 / fs)
     still = 1 - np.exp(-2 * np.pi * 0.7 / fs)
     scale = 1 / np.sqrt(fast / (2 - fast))
     for e in range(noise.shape[0]):
-        a = b = c = d = 0.0
+        a = b = c = d = low = 0.0
         for i in range(noise.shape[1]):
             white = noise[e, i]
             a += fast * (white - a)
             b += slow * (white - b)
             c += still * (white - c)
             d += last * (a - d)
-            noise[e, i] = (d + 8 * (b - c)) * scale * size[e] + 0.0005 * white
+            low += once * (b - c - low)
+            noise[e, i] = (2.2 * d + 9 * low) * scale * size[e]
+            noise[e, i] += 0.0005 * white + 0.014 * low
             if burst[2] > 0:
                 noise[e, i] *= 1 + burst[2] * np.exp(-0.5 * ((i / fs - burst[0]) / burst[1]) ** 2)
 
@@ -359,12 +365,11 @@ def electrode_noise(
     ranges = ((0.18, 0.33), (0.04, 0.1), (0.1, 0.2), (0.3, 0.7))
     hz = np.array([rng.uniform(*r) for r in ranges] + [mains])
     size = np.array((0.5, 1, 0.6, 0.2, 0)) * np.clip(rng.lognormal(-3.65, 0.75), 0, 0.3)
-    size[4] = np.clip(rng.lognormal(-7.4, 1.2), 0, 0.03)
+    size[4] = np.clip(rng.lognormal(-7.75, 1.25), 0, 0.03)
     weights = np.concatenate([rng.normal(0, 1, (9, 10)) * np.tile(size, 2), np.eye(9)], 1)
     noise = rng.standard_normal((9, len(t)), dtype=np.float32)
-    each = np.clip(np.exp(rng.normal(-6.86, 0.3) + rng.exponential(0.75)), 0, 0.03) * rng.lognormal(
-        0, 0.4, 9
-    )
+    each = min(0.03, np.exp(rng.normal(-6.86, 0.3) + rng.exponential(0.75)))
+    each = each * rng.lognormal(0, 0.4, 9)
     centre = rng.uniform(0, t[-1])
     width = rng.uniform(0.3, 1.5)
     gain = rng.exponential(2) * (rng.random() < 0.12)

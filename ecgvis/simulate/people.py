@@ -76,7 +76,7 @@ def share(
     "How many of the people with this rhythm have the finding too."
     return float(people()['findings'][RHYTHMS.index(rhythm), FINDINGS.index(finding)])
 
-# %% ../../nbs/15_simulate/00_people.ipynb #351809a1
+# %% ../../nbs/15_simulate/00_people.ipynb #f6c2e297
 QRS_TIMES = np.arange(-60, 82, 6) * 1e-3  # s, from the largest of the spatial R
 QRS_WIDTH = 4.2e-3
 T_TIMES = np.arange(-9, 1) * 34e-3  # s at QT 0.4 s, up to two widths before the end of T
@@ -114,7 +114,7 @@ def draw_beat(
     far = abs(_turned(_axes()[0, tried], axis)) + 0.4 * abs(_turned(_axes()[1, tried], t_axis))
     one = tried[far.argmin()]
     other = rng.integers(tables['qrs'].shape[0])
-    near = rng.uniform(0.93, 1)
+    near = rng.uniform(0.95, 1)
     size = rng.lognormal(0, 0.08)
     found = []
     for name in ('qrs', 'st_t'):

@@ -25,9 +25,8 @@ from ..data.arrays import part_of
 from ..data.audit import standard_signal
 from ..data.beats import find_qrs
 from ..data.datasets import load_dataset, recognise
-from ..data.files import read_recording
 from ..data.recording import Recording
-from ..data.windows import check_window, windows_of
+from ..data.windows import check_window, read_windows, windows_of
 from ..models.inputs import InputTransform, input_transform
 from ..render.geometry import strips
 from ..render.raster import ink
@@ -253,12 +252,19 @@ def _answers_to(
         id, path = id or source.id, ''
     else:
         id, path = id or Path(source).stem, str(source)
-    try:
-        read = source if isinstance(source, Recording) else read_recording(source, **reading)
-    except EcgvisError as e:
-        yield Prediction(id, path, problem=e.line)
-        return
-    for start, part in windows_of(read, run.signals['seconds'], window):
+    how = (run.signals['seconds'], window)
+    if isinstance(source, Recording):
+        parts = windows_of(source, *how)
+    else:
+        parts = read_windows(source, *how, **reading)
+    while True:
+        try:
+            start, part = next(parts)
+        except StopIteration:
+            return
+        except EcgvisError as e:
+            yield Prediction(id, path, problem=e.line)
+            return
         if window == 'all':
             part = replace(part, id=f'{id}@{start:.10g}')
         yield _answer(run, part, part.id if window == 'all' else id, path, pad)
