@@ -8,15 +8,16 @@ __all__ = ['Place', 'Arrangement', 'Form', 'all_forms', 'forms_of', 'Fit', 'fit_
 
 # %% ../../nbs/25_pictures/35_places.ipynb #0ee144ef
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from ..data.recording import LEADS, BadRecording
-from .names import SCALES, Word, find_names
+from .names import SCALES, Word, darkness, read_names
 from .page import SCALE, Page, turned
 from ecgvis.pictures.rows import (
     HALF,
@@ -651,31 +652,34 @@ def _refuse(page: Page, what: str, expected: str, remedy: str | None = None) -> 
     )
 
 
-def upright(page: Page) -> tuple[Page, list[Word]]:
-    "A page turned so that its names can be read, and they."
-    best, merit = (page, list[Word]()), -1.0
-    for quarters in (0, 2, 1, 3):
-        this = turned(page, quarters)
-        words = find_names(this)
-        fits = _names_fit(words)
-        if fits > merit:
-            best, merit = (this, words), fits
+def _quarters(dark: np.ndarray) -> tuple[int, ...]:
+    "Quarters by which a page may have to be turned, those first that its rows speak for."
+    level = cv2.blur(dark[1], (41, 1)) > 0.3  # where ink runs along rows
+    steep = cv2.blur(dark[1], (1, 41)) > 0.3
+    return (0, 2, 1, 3) if level.sum() >= steep.sum() else (1, 3, 0, 2)
+
+
+def _turned_names(dark: np.ndarray) -> tuple[float, int, list[Word]]:
+    "How well names suit a form, by how many quarters a page must be turned for that, and they."
+    best = -1.0, 0, list[Word]()
+    for quarters in _quarters(dark):
+        words = read_names(np.ascontiguousarray(np.rot90(dark, -quarters, (1, 2))))
+        merit = _names_fit(words)
+        if merit > best[0]:
+            best = merit, quarters, words
         if merit > _ENOUGH:
-            return best
-    if merit < _LEAST and _mirrored(page):
-        expected = 'a page that is not mirrored'
-        raise _refuse(page, 'the page is mirrored', expected, 'mirror the picture')
+            break
     return best
 
 
-def _mirrored(page: Page) -> bool:
-    "Whether names can be read in the mirror."
-    for quarters in (0, 2, 1, 3):
-        this = turned(page, quarters)
-        mirror = replace(this, pixels=np.ascontiguousarray(this.pixels[:, ::-1]))
-        if _names_fit(find_names(mirror)) > _ENOUGH:
-            return True
-    return False
+def upright(page: Page) -> tuple[Page, list[Word]]:
+    "A page turned so that its names can be read, and they."
+    dark = darkness(page.pixels)
+    merit, quarters, words = _turned_names(dark)
+    if merit < _LEAST and _turned_names(dark[:, :, ::-1])[0] > _ENOUGH:
+        expected = 'a page that is not mirrored'
+        raise _refuse(page, 'the page is mirrored', expected, 'mirror the picture')
+    return turned(page, quarters), words
 
 # %% ../../nbs/25_pictures/35_places.ipynb #9e6ba99f
 def _spoken(words: Sequence[Word]) -> str:
@@ -690,20 +694,19 @@ def best_fit(page: Page, words: Sequence[Word], forms: Sequence[Form]) -> Fit:
     fits.sort(key=lambda one: -one.score)
     if not fits or fits[0].score < _LEAST:
         raise _refuse(page, _spoken(words), 'twelve leads by their names')
+    if _again(words, fits[0]):
+        raise _refuse(page, 'several ECGs are on the page', 'one', 'crop the picture to one ECG')
     if len(fits) > 1 and fits[1].score > fits[0].score - _MARGIN:
         two = ' and '.join(one.form.named(()) for one in fits[:2])
         raise _refuse(page, f'the names suit {two}', 'names that suit one layout')
-    if _again(words, fits[0]):
-        raise _refuse(page, 'several ECGs are on the page', 'one', 'crop the picture to one ECG')
     return fits[0]
 
 
 def _again(words: Sequence[Word], first: Fit) -> bool:
-    "Whether the names that a fit leaves over make another one."
-    used = {_spot(w) for w in first.found.values()}
+    "Whether the names that a fit leaves over make another one, of the same form or of another."
+    used = {_spot(w) for w in (*first.found.values(), *first.rhythm)}
     rest = [w for w in words if _spot(w) not in used]
-    second = fit_form(rest, first.form)
-    return second is not None and second.score > 6
+    return _names_fit(rest) > _ENOUGH
 
 # %% ../../nbs/25_pictures/35_places.ipynb #ac52575e
 def _covered(rows: Sequence[TraceRow]) -> float:
