@@ -694,20 +694,19 @@ def best_fit(page: Page, words: Sequence[Word], forms: Sequence[Form]) -> Fit:
     fits.sort(key=lambda one: -one.score)
     if not fits or fits[0].score < _LEAST:
         raise _refuse(page, _spoken(words), 'twelve leads by their names')
+    if _again(words, fits[0]):
+        raise _refuse(page, 'several ECGs are on the page', 'one', 'crop the picture to one ECG')
     if len(fits) > 1 and fits[1].score > fits[0].score - _MARGIN:
         two = ' and '.join(one.form.named(()) for one in fits[:2])
         raise _refuse(page, f'the names suit {two}', 'names that suit one layout')
-    if _again(words, fits[0]):
-        raise _refuse(page, 'several ECGs are on the page', 'one', 'crop the picture to one ECG')
     return fits[0]
 
 
 def _again(words: Sequence[Word], first: Fit) -> bool:
-    "Whether the names that a fit leaves over make another one."
-    used = {_spot(w) for w in first.found.values()}
+    "Whether the names that a fit leaves over make another one, of the same form or of another."
+    used = {_spot(w) for w in (*first.found.values(), *first.rhythm)}
     rest = [w for w in words if _spot(w) not in used]
-    second = fit_form(rest, first.form)
-    return second is not None and second.score > 6
+    return _names_fit(rest) > _ENOUGH
 
 # %% ../../nbs/25_pictures/35_places.ipynb #ac52575e
 def _covered(rows: Sequence[TraceRow]) -> float:

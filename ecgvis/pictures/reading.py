@@ -7,7 +7,7 @@ __all__ = ['RATE', 'Reading', 'join', 'Known', 'read_page', 'read_picture', 'one
 
 # %% ../../nbs/25_pictures/50_reading.ipynb #da2bc76b
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,9 @@ class Reading:
         "What was found on the page, for tables and messages."
         a, page = self.arrangement, self.page
         found: dict[str, Any] = dict(layout=a.layout, speed=a.speed, gain=a.gain)
-        found |= dict(px_per_mm=[round(x, 2) for x in page.pitch], turned=round(page.angle, 1))
+        found |= dict(
+            px_per_mm=[round(x, 2) for x in page.pitch], turned=round(page.angle, 1) + 0.0
+        )
         found |= dict(bend=round(page.bend, 1), strips=len(a.places))
         return found | {f'{name}, from': how for name, how in a.evidence.items()}
 
@@ -82,9 +84,21 @@ def _from_lines(picture: Picture, known: Known) -> tuple[Page, Arrangement, list
     return drawn.page, a, [trace_strokes(drawn.traces, place, a, step) for place in a.places], RATE
 
 
+def _is_dark(picture: Picture) -> bool:
+    "Whether lines are lighter than what they are drawn on."
+    tall, wide = picture.pixels.shape[:2]
+    middle = picture.pixels[tall // 4 : -tall // 4 : 2, wide // 4 : -wide // 4 : 2].mean(2)
+    if not middle.size:
+        return False
+    low, ground, high = np.quantile(middle, (0.01, 0.5, 0.99))
+    return bool(ground < 90 and high - ground > 2 * (ground - low))
+
+
 def _from_pixels(picture: Picture, known: Known) -> tuple[Page, Arrangement, list, float]:
     "The page, what is where, the strips of a picture, and their rate."
-    page, words = upright(find_sheet(picture))
+    light = replace(picture, pixels=255 - picture.pixels) if _is_dark(picture) else picture
+    page, words = upright(find_sheet(light))
+    page = replace(page, picture=picture)
     ink = find_ink(page)
     a = find_places(page, ink, words, known.layout, known.speed, known.gain)
     return page, a, [traced.mv for traced in trace_places(ink, a)], SCALE * a.speed
