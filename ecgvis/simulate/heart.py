@@ -227,7 +227,7 @@ def patient(
     rhythm: str = 'SR',  # one of `RHYTHMS`
 ) -> Heart:
     "A patient drawn at random, of those with this rhythm."
-    place = dict(zip(_people.ATTRIBUTES, _people.draw(rng, rhythm)))
+    place = dict(zip(_people.TRAITS, _people.draw(rng, rhythm)))
     age = round(_people.value(rhythm, 'age', place['age']))
     conduction = _conduction(rng, rhythm)
     axes = [_people.value(rhythm, name, place[name]) for name in ('axis', 't_axis')]
