@@ -15,8 +15,15 @@ import pandas as pd
 
 from ..core import EcgvisError
 from .files import parse_age, parse_sex
-from .tables import is_patient_name, patient_of, plain_name, read_texts, rows_of
-from .tables import spellings, whole_text
+from ecgvis.data.tables import (
+    is_patient_name,
+    matched_rows,
+    patient_of,
+    plain_name,
+    read_texts,
+    spellings,
+    whole_text,
+)
 
 # %% ../../nbs/10_data/18_labels.ipynb #cb4e369f
 def _by_name(dataset: pd.DataFrame, root: Path) -> dict[str, str]:
@@ -154,7 +161,7 @@ def with_labels(
     table, column = _read(file)
     root, name = Path(root).absolute(), Path(file).name
     others = [c for c in table.columns if c != column]
-    ids, named = rows_of(table, others, _by_name(dataset, root))
+    ids, named = matched_rows(table, others, _by_name(dataset, root))
     by_place = not (ids != '').any()
     if by_place:
         ids = named = _by_place(table, others, _places(dataset))

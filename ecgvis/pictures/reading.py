@@ -42,7 +42,9 @@ class Reading:
         "What was found on the page, for tables and messages."
         a, page = self.arrangement, self.page
         found: dict[str, Any] = dict(layout=a.layout, speed=a.speed, gain=a.gain)
-        found |= dict(px_per_mm=[round(x, 2) for x in page.pitch], turned=round(page.angle, 1))
+        found |= dict(
+            px_per_mm=[round(x, 2) for x in page.pitch], turned=round(page.angle, 1) + 0.0
+        )
         found |= dict(bend=round(page.bend, 1), strips=len(a.places))
         return found | {f'{name}, from': how for name, how in a.evidence.items()}
 

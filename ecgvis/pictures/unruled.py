@@ -6,13 +6,15 @@
 __all__ = ['LONGER', 'NAMED', 'STRIPS', 'CLEAR', 'ROUNDS', 'unruled_page', 'find_sheet']
 
 # %% ../../nbs/25_pictures/37_unruled.ipynb #4b9df9ce
+from dataclasses import replace
+
 import numpy as np
 
 from ..data.recording import BadRecording
 from .files import Picture
 from .ink import find_ink
 from .names import SCALES, find_names
-from .page import SCALE, Page, evenly_white, find_page, white_page
+from .page import SCALE, Page, evenly_white, find_page, on_light, white_page
 from .places import Arrangement, Fit, best_fit, find_places, forms_of
 
 # %% ../../nbs/25_pictures/37_unruled.ipynb #99cb0a1f
@@ -89,7 +91,7 @@ def find_sheet(picture: Picture) -> Page:
     try:
         return find_page(picture)
     except BadRecording:
-        page = unruled_page(picture)
+        page = unruled_page(on_light(picture))
         if page is None:
             raise
-        return page
+        return replace(page, picture=replace(picture, notes=page.picture.notes))
