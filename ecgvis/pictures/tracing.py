@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Runs', 'find_runs', 'join_strokes', 'erase_bars', 'find_rows', 'find_paths', 'part_rows', 'traced_width', 'undo_pen',
-           'Traced', 'trace_places', 'trace']
+           'forget_pulses', 'Traced', 'trace_places', 'trace']
 
 # %% ../../nbs/25_pictures/40_tracing.ipynb #58d1f609
 from collections.abc import Sequence
@@ -478,6 +478,40 @@ def _clipped(y: np.ndarray, base: float) -> np.ndarray:
         found[first:last] |= last - first > 5 and far and bool((way > 1.5 * SCALE).all())
     return found
 
+# %% ../../nbs/25_pictures/40_tracing.ipynb #d6136493
+_NEAR = 0.15  # mV
+
+
+def _end_of_pulse(
+    mv: np.ndarray,  # a strip at the left edge of the page
+) -> int:  # columns at its beginning that are of a pulse; 0 where none are
+    "Where a level line of 1 mV falls to the base of the strip, within its first 7 mm."
+    head, rest = np.split(mv[: round(25 * SCALE)], [round(7 * SCALE)])
+    there = np.flatnonzero(np.isfinite(head))
+    if not len(there) or not np.isfinite(rest).any():
+        return 0
+    high = head - np.nanmedian(rest)
+    first = there[0]
+    top = float(np.nanmedian(high[first : first + 3]))
+    level = np.append(abs(high[first:] - top) < _NEAR, False)
+    end = first + int(np.argmin(level))
+    low = np.flatnonzero(abs(high[end : end + int(SCALE)]) < 2 * _NEAR)
+    is_pulse = abs(top - 1) < _NEAR and end - first < 5.5 * SCALE and len(low)
+    return end + int(low[0]) if is_pulse else 0
+
+
+def forget_pulses(
+    strips: Sequence[tuple[float, np.ndarray]],  # left edge in px, and mV, of each row's first one
+) -> None:
+    "Take the end of a calibration pulse out of strips, where at least half of the rows have one."
+    ends = [(left + end, end, mv) for left, mv in strips if (end := _end_of_pulse(mv))]
+    if len(ends) < max(2, len(strips) / 2):
+        return
+    usual = np.median([place for place, _, _ in ends])
+    for place, end, mv in ends:
+        if abs(place - usual) < SCALE:
+            mv[: end + 3] = np.nan
+
 # %% ../../nbs/25_pictures/40_tracing.ipynb #ebff23e4
 class Traced(NamedTuple):
     "A strip as it was traced, from column `ceil(place.left)` to `place.right`."
@@ -516,6 +550,7 @@ def trace_places(
             y = undo_pen(part, pen)
             mv = (place.base - y) * place.sign / (SCALE * arrangement.gain)
             found[i] = Traced(mv.astype(np.float32), _clipped(y, place.base))
+    forget_pulses([(places[row[0]].left, found[row[0]].mv) for row in numbers])
     return [found[i] for i in range(len(places))]
 
 
