@@ -468,10 +468,10 @@ def compact(path: Path) -> None:
             with env.begin(write=True) as txn:  # then both descriptions of the file are whole
                 txn.put(b'meta', txn.get(b'meta', b''))
             _fill_up(env)
+        close(key)
+        os.replace(copy / 'data.mdb', path / 'data.mdb')
+        (path / 'lock.mdb').unlink(missing_ok=True)  # of readers of the file that was
     except lmdb.Error as e:
-        clear_copy(path)
         raise _write_error(key, data_file(path).stat().st_size, e) from e
-    close(key)
-    os.replace(copy / 'data.mdb', path / 'data.mdb')
-    (path / 'lock.mdb').unlink(missing_ok=True)  # of readers of the file that was
-    clear_copy(path)
+    finally:
+        clear_copy(path)
