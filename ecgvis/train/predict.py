@@ -238,7 +238,7 @@ class Prediction:
     recording: Recording | None = None  # as it was read
     signal: np.ndarray | None = None  # float32 [12, T] mV, as the network got it
 
-
+# %% ../../nbs/50_train/50_predict.ipynb #bae553d6
 def _answers_to(
     run: FinishedRun,
     source: Recording | str | Path,
@@ -292,7 +292,7 @@ def _answer(run: FinishedRun, read: Recording, id: str, path: str, pad: bool) ->
     unsure = bool(p.max() < run.known.get('unsure_below', 0))
     return Prediction(id, path, run.classes[int(p.argmax())], unsure, p, **same)
 
-
+# %% ../../nbs/50_train/50_predict.ipynb #a62f2176
 def _unlike(run: FinishedRun, read: Recording, signal: np.ndarray) -> tuple[str, ...]:
     "In what a recording differs from those that a run was measured on."
     measured = run.known.get('measured_on')
