@@ -112,13 +112,23 @@ class _Beats(NamedTuple):
 
 
 def _ectopics(
-    rng: np.random.Generator, times: np.ndarray, kind: np.ndarray, seconds: float, name: str
+    rng: np.random.Generator,
+    times: np.ndarray,
+    kind: np.ndarray,
+    seconds: float,
+    name: str,
+    many: bool = False,  # up to ten, every second beat if it falls so
 ) -> np.ndarray:
     "Make some beats premature, `PVC` or `PAC`; changes `kind`, returns the times."
     times = times.copy()
-    for _ in range(rng.choice((1, 2, 3), p=(0.55, 0.3, 0.15))):
+    apart = 1 if many else 2
+    count = rng.choice((1, 2, 3), p=(0.55, 0.3, 0.15))
+    if many and rng.random() < 0.5:
+        count = rng.integers(3, 11)
+    for _ in range(count):
         inside = [j for j in range(2, len(times) - 2) if 0.3 < times[j] < seconds - 0.8]
-        free = [j for j in inside if not {'PVC', 'PAC'} & set(kind[j - 2 : j + 3])]
+        near = {j: set(kind[j - apart : j + apart + 1]) for j in inside}
+        free = [j for j in inside if not {'PVC', 'PAC'} & near[j]]
         if not free:
             break
         j = int(rng.choice(free))
@@ -134,7 +144,7 @@ def _ectopics(
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #26c317f8
 def _beats(
-    rng: np.random.Generator, rhythm: str, heart: Heart, seconds: float
+    rng: np.random.Generator, rhythm: str, heart: Heart, seconds: float, ectopy: float
 ) -> tuple[_Beats, float]:
     """The beats of a recording, from 2 s before it to 1 s after, and the atrial rate (of flutter,
     otherwise the ventricular one)."""
@@ -146,9 +156,9 @@ def _beats(
     time = _INTERVALS[pattern.intervals](rng, rate, swing, seconds + 1)
     kind = np.full(len(time), pattern.kind, dtype='U16')
     for name in ('PVC', 'PAC'):
-        there = rng.random() < _people.share(rhythm, name)
+        there = rng.random() < ectopy * _people.share(rhythm, name)
         if there and pattern.atria in ('sinus', 'f')[: 2 if name == 'PVC' else 1]:
-            time = _ectopics(rng, time, kind, seconds, name)
+            time = _ectopics(rng, time, kind, seconds, name, ectopy > 1)
     p, form = _p_times(rng, pattern.atria, heart, time)
     p[kind == 'PVC'] = np.nan
     form[kind == 'PAC'] = 1
@@ -306,6 +316,7 @@ class SimulateConfig:
     seconds: float = setting(10.0, 'duration', ge=2, le=3600)
     repeats: float = setting(0.0, 'share of patients with two recordings', ge=0, le=1)
     noise: float = setting(1.0, 'times the usual noise', ge=0, le=100)
+    ectopy: float = setting(1.0, 'times the usual share with premature beats', ge=0, le=100)
     faults: float = setting(0.0, 'share of recordings with a fault of `FAULTS`', ge=0, le=1)
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #430de2b9
@@ -369,7 +380,7 @@ def one_recording(
     fault, chance = _fault(i, config)
     heart = _changed(chance, heart, fault)
     t = np.arange(round(config.seconds * config.fs)) / config.fs
-    beats, rate = _beats(rng, rhythm, heart, config.seconds)
+    beats, rate = _beats(rng, rhythm, heart, config.seconds, config.ectopy)
     rows, qrs, tw = _ventricular_rows(rng, heart, beats)
     p_rows, p, blocked = _atrial_rows(rng, rhythm, heart, beats)
     spikes = _spikes(chance, beats.time[beats.kind != 'PVC'], qrs, fault)

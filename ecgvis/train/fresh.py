@@ -46,6 +46,10 @@ class MemoryStore:
         return found, np.full(len(found), 0.001, np.float32)
 
 # %% ../../nbs/50_train/60_fresh.ipynb #d8c684fd
+_ECTOPY = 5.0  # times the share of people with premature beats
+_FAULTS = 0.1  # share of recordings
+
+
 def fresh_recordings(
     seed: int,  # of all blocks
     number: int,  # of the block
@@ -54,7 +58,7 @@ def fresh_recordings(
     "Recordings of people that no other block shows."
     own = np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0]
     balance = ('groups', 'rhythms')[number % 2]
-    pairs = list(simulate(count, int(own), balance=balance))
+    pairs = list(simulate(count, int(own), balance=balance, ectopy=_ECTOPY, faults=_FAULTS))
     signals = np.stack([recording.signal for recording, _ in pairs])
     rhythms = [RHYTHMS.index(truth.rhythm) for _, truth in pairs]
     store = MemoryStore(np.rint(signals * 1000).astype(np.int16), pairs[0][0].fs)
