@@ -185,6 +185,9 @@ def _depressed(heart: Heart, depth: float, rate: float) -> Heart:
     return replace(heart, st=st, t=t)
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #26c317f8
+_STEADIER = (110, 180), (1, 0.45)  # fast fibrillation is less irregular: a minute, share of swing
+
+
 def _beats(
     rng: np.random.Generator,
     rhythm: str,
@@ -198,6 +201,8 @@ def _beats(
     pattern = PATTERNS[rhythm]
     atrial = rate = _people.value(rhythm, 'rate', heart.pace)
     swing = min(0.4, pattern.swing[0] * rng.lognormal(0, pattern.swing[1]))
+    if pattern.intervals == 'random':
+        swing *= np.interp(rate, *_STEADIER)
     if pattern.atria == 'F':
         swing = atrial = _atrial_rate(rng, rate)
     time = _INTERVALS[pattern.intervals](rng, rate, swing, seconds + 1)
