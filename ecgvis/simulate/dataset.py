@@ -78,7 +78,7 @@ def _recording_row(truth: Truth, path: str) -> dict[str, Any]:
     "What holds for the whole recording."
     values = {f.name: getattr(truth, f.name) for f in fields(truth)}
     one = {name: v for name, v in values.items() if not isinstance(v, np.ndarray)}
-    one['spans'] = json.dumps([span[:3] for span in truth.spans])
+    one['spans'] = json.dumps([span[:4] for span in truth.spans])
     onset, offset = truth.atrial_spans[0] if len(truth.atrial_spans) else (np.nan, np.nan)
     return one | dict(
         atrial_onset=onset,

@@ -28,7 +28,8 @@ class Pattern(NamedTuple):
 
     swing: tuple[float, float]  # median, and spread of its logarithm
     intervals: str  # `sinus`, `random` or `flutter`
-    atria: str  # `sinus`, `ectopic`, `wandering`, `retrograde`, `early`, `hidden`, `f` or `F`
+    atria: str  # `sinus`, `ectopic`, `wandering`, `retrograde`, `early`, `hidden`, `f` or `F`;
+    # of SVT in most recordings that of AVNRT, AVRT or AT
     kind: str  # what its beats are called
     recordings: int  # in the Chapman-Shaoxing database (Zheng et al. 2020)
 
@@ -110,6 +111,7 @@ class _Beats(NamedTuple):
     kind: np.ndarray  # `sinus`, `PVC`, `PAC`, ...
     p: np.ndarray  # centre of the P wave after `time`, s; NaN for none
     form: np.ndarray  # which of the P waves
+    size: np.ndarray  # of the QRS, 1 as usual
 
 
 def _ectopics(
@@ -143,15 +145,64 @@ def _ectopics(
             times[j + 1 :] += times[j] + rr * rng.uniform(1.02, 1.15) - times[j + 1]
     return times
 
+# %% ../../nbs/15_simulate/10_recordings.ipynb #c843abeb
+class _Course(NamedTuple):
+    "What a rhythm does in one recording."
+
+    atria: str  # as of `Pattern`
+    st_depression: float = 0.0  # mV in V5
+    alternans: float = 0.0  # by which share QRS complexes are larger and smaller in turn
+
+
+_ST_SINKS = dict(retrograde=0.5, early=0.35, hidden=0.3, ectopic=0.15)
+_ALTERNATES = dict(retrograde=0.4, early=0.12, hidden=0.12, ectopic=0.05)
+
+
+def _course(rng: np.random.Generator, rhythm: str, heart: Heart) -> _Course:
+    "The course of a fast rhythm of atria and AV node; of others that of their pattern."
+    atria = PATTERNS[rhythm].atria
+    if atria not in _ST_SINKS:
+        return _Course(atria)
+    if rhythm == 'SVT':
+        atria = str(rng.choice(list(_ST_SINKS), p=(0.28, 0.35, 0.25, 0.12)))
+    rate = _people.value(rhythm, 'rate', heart.pace)
+    sinks = rate >= 130 and rng.random() < _ST_SINKS[atria]
+    alternates = rate >= 150 and rng.random() < _ALTERNATES[atria]
+    depth, share = rng.uniform((0.06, 0.05), (0.22, 0.14))
+    return _Course(atria, float(depth * sinks), float(share * alternates))
+
+
+def _depressed(heart: Heart, depth: float, rate: float) -> Heart:
+    "The heart with its ST segment sunk by `depth` mV in V5."
+    if not depth:
+        return heart
+    stretch = heart.qtc * np.cbrt(np.clip(60 / rate, 0.28, 1.6)) / 0.4
+    way = np.array((-0.65, -0.6, -0.25)) / 0.83  # V5 sees -1
+    way = way * depth / np.clip(stretch, 0.6, 1.1) / 1.77  # 1.77: overlapping Gaussians
+    st, t = heart.st.copy(), heart.t.copy()
+    st[:, 2:5] += np.outer((0.2, 0.6, 1, 1), way)
+    t[:2, 2:5] += np.outer((0.9, 0.4), way)
+    return replace(heart, st=st, t=t)
+
 # %% ../../nbs/15_simulate/10_recordings.ipynb #26c317f8
+_STEADIER = (110, 180), (1, 0.45)  # fast fibrillation is less irregular: a minute, share of swing
+
+
 def _beats(
-    rng: np.random.Generator, rhythm: str, heart: Heart, seconds: float, ectopy: float
+    rng: np.random.Generator,
+    rhythm: str,
+    heart: Heart,
+    seconds: float,
+    ectopy: float = 1.0,
+    course: _Course | None = None,  # None: that of the rhythm's pattern
 ) -> tuple[_Beats, float]:
     """The beats of a recording, from 2 s before it to 1 s after, and the atrial rate (of flutter,
     otherwise the ventricular one)."""
     pattern = PATTERNS[rhythm]
     atrial = rate = _people.value(rhythm, 'rate', heart.pace)
     swing = min(0.4, pattern.swing[0] * rng.lognormal(0, pattern.swing[1]))
+    if pattern.intervals == 'random':
+        swing *= np.interp(rate, *_STEADIER)
     if pattern.atria == 'F':
         swing = atrial = _atrial_rate(rng, rate)
     time = _INTERVALS[pattern.intervals](rng, rate, swing, seconds + 1)
@@ -160,10 +211,12 @@ def _beats(
         there = rng.random() < ectopy * _people.share(rhythm, name)
         if there and pattern.atria in ('sinus', 'f')[: 2 if name == 'PVC' else 1]:
             time = _ectopics(rng, time, kind, seconds, name, ectopy > 1)
-    p, form = _p_times(rng, pattern.atria, heart, time)
+    course = course or _Course(pattern.atria)
+    p, form = _p_times(rng, course.atria, heart, time)
     p[kind == 'PVC'] = np.nan
     form[kind == 'PAC'] = 1
-    return _Beats(time, kind, p, form), atrial
+    size = 1 + course.alternans * (-1.0) ** np.arange(len(time))
+    return _Beats(time, kind, p, form, size), atrial
 
 
 def _p_times(
@@ -174,7 +227,7 @@ def _p_times(
     form = np.zeros(len(time), int)
     lead_in = heart.pr * np.clip(0.6 + 0.4 * rr, 0.7, 1.1)
     if atria == 'ectopic':
-        lead_in = rng.uniform(0.10, 0.15)
+        lead_in = rng.uniform(0.10, 0.15) if rng.random() < 0.7 else rng.uniform(0.17, 0.26)
     centre = extent(heart.qrs)[0] - min(lead_in, 0.5 * rr) - extent(heart.p)[0]
     p = np.full(len(time), centre)
     if atria == 'wandering':
@@ -182,9 +235,9 @@ def _p_times(
         form = np.round(1.5 + turns + rng.normal(0, 0.3, len(time))).clip(0, 3).astype(int)
         p += 0.012 * form
     if atria == 'early':
-        p[:] = rng.uniform(0.058, 0.078)
-    if atria == 'retrograde' or (atria == 'hidden' and rng.random() < 0.35):
-        p[:] = rng.uniform(0.11, 0.145)
+        p[:] = rng.uniform(0.045, 0.078)
+    if atria == 'retrograde':
+        p[:] = min(rng.uniform(0.10, 0.17), 0.55 * rr)
     elif atria in ('hidden', 'f', 'F'):
         p[:] = np.nan
     return p, form
@@ -198,9 +251,15 @@ def _p_waves(rng: np.random.Generator, atria: str, heart: Heart) -> list[np.ndar
     origin = _heart.P_WAVES['left' if rng.random() < 0.4 else 'low']
     ectopic = turn(origin * scale, rng.normal(0, 15), rng.normal(0, 15))
     if atria == 'ectopic':
-        return [ectopic]
+        origin = _heart.P_WAVES[rng.choice(('right', 'low', 'left'), p=(0.4, 0.3, 0.3))]
+        return [turn(origin * scale, rng.normal(0, 15), rng.normal(0, 15))]
     if atria in ('early', 'retrograde', 'hidden'):
-        return [turn(_heart.P_WAVES['retrograde'] * scale, rng.normal(0, 12))]
+        returned = _heart.P_WAVES['retrograde'].copy()
+        if atria == 'retrograde':
+            side = rng.choice((-1, 0, 1), p=(0.55, 0.25, 0.2))  # of the pathway: left, septal
+            returned[:, 2] += 0.08 * side
+            returned[:, 3] *= 1 - 0.5 * abs(side)
+        return [turn(returned * scale, rng.normal(0, 12))]
     if atria == 'wandering':
         return [heart.p * (1 - w) + ectopic * w for w in (0, 0.35, 0.7, 1)]
     return [heart.p, ectopic]
@@ -212,6 +271,9 @@ class Span(NamedTuple):
     rhythm: str
     onset: float  # s
     offset: float  # s
+    atria: str  # as of `Pattern`
+    st_depression: float  # that comes with its speed, mV in V5; 0 for none
+    alternans: float  # by which share QRS complexes are larger and smaller in turn; 0 for none
     atrial_hz: float  # frequency of its f or F waves, NaN for none
     atrial_mv: float  # their size, NaN for none
 
@@ -243,6 +305,8 @@ class Truth:
     blocked: np.ndarray  # [K, 3] P waves without a beat
     fault: str  # one of `FAULTS`, a bad electrode with its name; or empty
     spans: tuple[Span, ...]  # the rhythms in turn; one, where the rhythm does not change
+    st_depression: float  # the largest of `spans`
+    alternans: float  # the largest of `spans`
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #8b18ca53
 def _ventricular_rows(
@@ -256,13 +320,14 @@ def _ventricular_rows(
     breath = np.sin(2 * np.pi * rng.uniform(0.15, 0.33) * beats.time)
     sway = 1 + np.outer(breath, rng.normal(0, 0.07 * rng.lognormal(0, 0.7), DIRECTIONS))
     gain = rng.normal(1, 0.03, len(rr)) * (1 + 0.06 * rng.lognormal(0, 0.7) * breath)
+    larger = gain * beats.size
     begin = extent(heart.qrs)
     wide = max(0, np.ptp(begin[[0, 2]]) - 0.11)
     peak = beats.time + begin[0] + wide + qt - 2 * stretch * heart.t[-1, 1] + 0.06 * odd
     pvc, pvc_t = _pvc_waves(rng)
     gain_t = gain * np.clip(stretch, 0.6, 1.1)
     rows = [
-        _swayed(at(heart.qrs, beats.time[~odd], gain[~odd]), sway[~odd]),
+        _swayed(at(heart.qrs, beats.time[~odd], larger[~odd]), sway[~odd]),
         at(heart.st, peak[~odd], gain_t[~odd], stretch[~odd]),
         at(heart.t, peak[~odd], gain_t[~odd], stretch[~odd]),
         at(pvc, beats.time[odd]),
@@ -295,12 +360,12 @@ _TWO_TO_ONE = 0.6  # s: with longer intervals the atria of tachycardia beat twic
 
 
 def _atrial_rows(
-    rng: np.random.Generator, rhythm: str, heart: Heart, beats: _Beats
+    rng: np.random.Generator, atria: str, heart: Heart, beats: _Beats
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "Gaussians of the P waves, their intervals [B, 3], and those of P waves without a beat [K, 3]."
     intervals = np.full((len(beats.time), 3), np.nan)
     rows = [np.zeros((0, 2 + DIRECTIONS))]
-    waves = _p_waves(rng, PATTERNS[rhythm].atria, heart)
+    waves = _p_waves(rng, atria, heart)
     for k, wave in enumerate(waves):
         mine = (beats.form == k) & np.isfinite(beats.p)
         centre = (beats.time + beats.p)[mine]
@@ -308,7 +373,7 @@ def _atrial_rows(
         intervals[mine] = centre[:, None] + extent(wave)
     rr = np.diff(beats.time)
     blocked = np.zeros(0)
-    if PATTERNS[rhythm].atria == 'ectopic' and np.median(rr) > _TWO_TO_ONE:
+    if atria == 'ectopic' and np.median(rr) > _TWO_TO_ONE:
         blocked = (beats.time + beats.p)[:-1] + rr / 2
         rows.append(at(waves[0], blocked))
     return np.concatenate(rows), intervals, blocked[:, None] + extent(waves[0])
@@ -437,10 +502,12 @@ class _Waves(NamedTuple):
     blocked: np.ndarray
 
 
-def _waves(rng: np.random.Generator, rhythm: str, heart: Heart, beats: _Beats) -> _Waves:
+def _waves(rng: np.random.Generator, course: _Course, heart: Heart, beats: _Beats) -> _Waves:
     "All waves that come with beats."
-    rows, qrs, t = _ventricular_rows(rng, heart, beats)
-    p_rows, p, blocked = _atrial_rows(rng, rhythm, heart, beats)
+    rate = 60 / np.median(np.diff(beats.time))
+    sunk = _depressed(heart, course.st_depression, rate)
+    rows, qrs, t = _ventricular_rows(rng, sunk, beats)
+    p_rows, p, blocked = _atrial_rows(rng, course.atria, heart, beats)
     return _Waves(np.concatenate([rows, p_rows]), p, qrs, t, blocked)
 
 
@@ -503,20 +570,21 @@ def _drawn(
     beats: list[_Beats] = []
     parts: list[_Waves] = []
     rates: list[float] = []
+    courses: list[_Course] = []
     for k, (name, end) in enumerate(turns):
-        own, rate = _beats(rng, name, heart, config.seconds, config.ectopy)
+        courses.append(_course(chance, name, heart))
+        own, rate = _beats(rng, name, heart, config.seconds, config.ectopy, courses[k])
         if beats:
             own = _moved(chance, own, beats[-1], (turns[k - 1][0], name))
         beats.append(_until(own, end))
-        parts.append(_waves(rng, name, heart, beats[-1]))
+        parts.append(_waves(rng, courses[k], heart, beats[-1]))
         rates.append(rate)
     vector = np.zeros((DIRECTIONS, len(t)))
     spans = []
     for k, (onset, offset) in enumerate(pairwise(_edges(parts, config.seconds))):
-        name = turns[k][0]
-        f, hz, size = _atrial_waves(rng, PATTERNS[name].atria, t, rates[k])
+        f, hz, size = _atrial_waves(rng, courses[k].atria, t, rates[k])
         vector += f * _window(t, onset, offset)
-        spans.append(Span(name, float(onset), float(offset), hz, size))
+        spans.append(Span(turns[k][0], float(onset), float(offset), *courses[k], hz, size))
     joined = _Beats(*map(np.concatenate, zip(*beats)))
     return (
         joined,
@@ -570,13 +638,15 @@ def _truth(
         qrs[inside],
         waves.t[inside],
         rr[inside],
-        ''.join(PATTERNS[span.rhythm].atria for span in waving),
+        ''.join(span.atria for span in waving),
         np.array([span[1:3] for span in waving]).reshape(-1, 2),
         waving[0].atrial_hz if waving else np.nan,
         waving[0].atrial_mv if waving else np.nan,
         blocked[(blocked[:, 1] >= 0) & (blocked[:, 1] < last)],
         fault,
         spans,
+        max(span.st_depression for span in spans),
+        max(span.alternans for span in spans),
     )
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #491f9cb1
