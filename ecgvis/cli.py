@@ -52,6 +52,21 @@ def _number(
     return read
 
 
+def _decimal(
+    flag: str,  # the option
+    expected: str = 'a number',
+) -> Callable[[str], float]:  # the `type` of an argument
+    "Reads the number of an option."
+
+    def read(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError as e:
+            raise EcgvisError(f'{text!r} is not usable', None, flag, expected) from e
+
+    return read
+
+
 def _name(
     flag: str,  # the option
     names: Iterable[str],  # those that exist
@@ -127,6 +142,8 @@ def _add_setting(parser: argparse.ArgumentParser, kind: Any, name: str) -> None:
     if isinstance(one, int):
         least = setting_limits(kind, name)[0]
         more['type'] = _number(flag, int(least) if math.isfinite(least) else None)
+    if isinstance(one, float):
+        more['type'] = _decimal(flag)
     parser.add_argument(flag, nargs='+' if many else None, metavar=name.upper(), help=text, **more)
 
 # %% ../nbs/99_cli.ipynb #30c76b05
@@ -135,7 +152,7 @@ def _reading_options(parser: argparse.ArgumentParser) -> None:
     from ecgvis.data.recording import UNITS
 
     text = 'sampling rate of text files and arrays that do not say it'
-    parser.add_argument('--fs', type=_rate, metavar='HZ', help=text)
+    parser.add_argument('--fs', type=_decimal('--fs', 'a number, Hz'), metavar='HZ', help=text)
     text = f'unit of text files and arrays that do not say it, out of {", ".join(UNITS)}'
     parser.add_argument('--unit', type=_name('--unit', UNITS), metavar='UNIT', help=text)
 
@@ -143,14 +160,6 @@ def _reading_options(parser: argparse.ArgumentParser) -> None:
 def _reading(args: Args) -> dict[str, Any]:
     "What was said of CSV files."
     return {k: v for k, v in dict(fs=args.fs, unit=args.unit).items() if v is not None}
-
-
-def _rate(text: str) -> float:
-    "Reads a sampling rate."
-    try:
-        return float(text)
-    except ValueError as e:
-        raise EcgvisError(f'{text!r} is not usable', None, '--fs', 'a number, Hz') from e
 
 
 def _part_options(parser: argparse.ArgumentParser, windows: int = 3) -> None:
@@ -367,8 +376,12 @@ def run_submit(args: Args) -> int:
     return 0
 
 # %% ../nbs/99_cli.ipynb #934e12dd
+_OF_HEARTS = 'balance', 'fs', 'seconds', 'repeats', 'noise', 'ectopy', 'faults', 'changes'
+
+
 def _simulate_options(parser: argparse.ArgumentParser) -> None:
     from ecgvis.data.recording import RHYTHMS
+    from ecgvis.simulate.recordings import SimulateConfig
 
     text = 'new folder of the data set; an interrupted one is continued'
     parser.add_argument('folder', help=text)
@@ -381,6 +394,8 @@ def _simulate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--rhythms', type=_name('--rhythms', RHYTHMS), nargs='+', metavar='R', help=text
     )
+    for name in _OF_HEARTS:
+        _add_setting(parser, SimulateConfig, name)
     _jobs_option(parser)
 
 
@@ -398,7 +413,9 @@ def run_simulate(args: Args) -> int:
     from ecgvis.simulate.dataset import write_dataset
 
     check_writable(args.folder)
-    write_dataset(args.folder, args.n, seed=args.seed, rhythms=args.rhythms, jobs=args.jobs)
+    asked = {name: getattr(args, name) for name in _OF_HEARTS}
+    more = {name: value for name, value in asked.items() if value is not None}
+    write_dataset(args.folder, args.n, args.seed, args.rhythms, args.jobs, **more)
     print(f'{args.n} recordings in {args.folder}')
     return 0
 

@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'config': ['CostConfig', 'CrossConfig', 'RobustnessConfig'],
         'metrics': ['areas', 'average_layouts', 'evaluate', 'read_predictions', 'scores'],
         'calibration': ['calibrate', 'ece', 'losses', 'reliability', 'rescale', 'temperature'],
+        'answers': ['ask_known', 'card', 'measure_answers', 'write_answers'],
         'comparison': [
             'by_rhythm',
             'compare',

@@ -6,6 +6,7 @@
 __all__ = ['write_dataset']
 
 # %% ../../nbs/15_simulate/15_dataset.ipynb #1f8fbbba
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
@@ -46,7 +47,8 @@ _CODES['low voltage'] = '251146004'
 
 def _header(signal: np.ndarray, truth: Truth, fs: float, note: str) -> str:
     "The WFDB header of int16 [12, T]: checksums are the sums of samples as signed 16-bit numbers."
-    findings = [truth.rhythm, truth.conduction, truth.fault] + ['long_pr'] * (truth.pr > 0.2)
+    findings = [*truth.rhythm.split('+'), truth.conduction, truth.fault]
+    findings += ['long_pr'] * (truth.pr > 0.2)
     findings += [k for k in ('PVC', 'PAC') if k in truth.kind]
     codes = ','.join(_CODES[k] for k in findings if k in _CODES)
     sums = signal.sum(1, dtype=np.int64).astype(np.int16)
@@ -76,6 +78,7 @@ def _recording_row(truth: Truth, path: str) -> dict[str, Any]:
     "What holds for the whole recording."
     values = {f.name: getattr(truth, f.name) for f in fields(truth)}
     one = {name: v for name, v in values.items() if not isinstance(v, np.ndarray)}
+    one['spans'] = json.dumps([span[:4] for span in truth.spans])
     onset, offset = truth.atrial_spans[0] if len(truth.atrial_spans) else (np.nan, np.nan)
     return one | dict(
         atrial_onset=onset,
