@@ -346,7 +346,7 @@ def _answer(run: FinishedRun, read: Recording, id: str, path: str, pad: bool) ->
         signal, notes = standard_signal(read, **run.signals, pad=pad)
     except EcgvisError as e:
         return Prediction(id, path, problem=e.line)
-    if pad and np.isnan(signal[:, -1]).all():  # what is drawn ends as early
+    if read.signal.shape[1] < read.fs * run.signals['seconds']:  # what is drawn ends as early
         read = replace(read, signal=signal, fs=run.signals['fs'])
     same: dict[str, Any] = dict(notes=tuple(notes), recording=read, signal=signal)
     problem = run.transform.problem(signal, run.signals['fs']) if run.transform else ''
@@ -361,7 +361,8 @@ def _answer(run: FinishedRun, read: Recording, id: str, path: str, pad: bool) ->
     label, least = run.classes[int(p.argmax())], run.known.get('unsure_below', 0)
     unsure = bool(p.max() < least)
     if unsure:
-        same['notes'] += (f'unsure: the probability of {label}, {p.max():.2f}, is below {least:g}',)
+        words = f'the probability of {label}, {p.max():.3f}, is below {least:.3g}'
+        same['notes'] += (f'unsure: {words}',)
     same['notes'] += _unlike(run, read, signal)
     return Prediction(id, path, label, unsure, p, **same)
 
