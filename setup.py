@@ -32,6 +32,9 @@ setup(
             'py.typed',
             'pictures/weights/*.safetensors',
             'simulate/*.safetensors',
+            'models/simulated/*/*.json',
+            'models/simulated/*/*.md',
+            'models/simulated/*/*.safetensors',
         ]
     },
     python_requires='>=' + cfg['min_python'],

@@ -456,9 +456,10 @@ def _weights_options(parser: argparse.ArgumentParser) -> None:
 
 @_verb('weights', _weights_options)
 def run_weights(args: Args) -> int:
-    "List ImageNet weights; fetch them for nodes without a network."
+    """List ImageNet weights and those that come with the package; fetch the first for nodes without
+    a network."""
     from ecgvis.models.catalog import architecture, list_models
-    from ecgvis.models.weights import fetch_weights, weights_table
+    from ecgvis.models.weights import fetch_weights, simulated_folder, weights_table
 
     names = args.architectures or list_models()
     for name in names:
@@ -467,6 +468,10 @@ def run_weights(args: Args) -> int:
             print(f'{name}: {fetch_weights(name)}', flush=True)
     table = weights_table()
     print(table[table['architecture'].isin(names)].to_string(index=False))
+    for name in args.architectures:
+        card = (simulated_folder(name) or Path()) / 'card.md'
+        if card.is_file():
+            print(f'\n{card.read_text(encoding="utf-8").strip()}')
     return 0
 
 # %% ../nbs/99_cli.ipynb #f6b53771
@@ -718,10 +723,15 @@ def run_store(args: Args) -> int:
 # %% ../nbs/99_cli.ipynb #a5aeb1a9
 def _run_options(parser: argparse.ArgumentParser) -> None:
     "Which finished run is asked."
-    text = 'folder of a finished run (default: the newest one in --runs)'
-    parser.add_argument('--run', metavar='FOLDER', help=text)
+    text = 'folder of a finished run (default: the newest one in --runs, else simulated); '
+    text += 'simulated: the one that comes with the package'
+    parser.add_argument('--run', default='', metavar='FOLDER', help=text)
     text = 'folder of all studies (default: runs)'
     parser.add_argument('--runs', default='runs', metavar='FOLDER', help=text)
+    known = ('groups', 'rhythms')
+    text = f'of a run that answers several, out of {", ".join(known)} (default: groups)'
+    more: dict[str, Any] = dict(type=_name('--question', known), metavar='NAME', help=text)
+    parser.add_argument('--question', **more)
 
 
 def _predict_options(parser: argparse.ArgumentParser) -> None:
@@ -741,14 +751,16 @@ def run_predict(args: Args) -> int:
     from ecgvis.core import progress, write_table
     from ecgvis.train.predict import (
         answer_table,
+        answering_run,
         find_recordings,
-        newest_run,
+        model_text,
         open_run,
         save_charts,
     )
 
     check_writable(args.out)
-    run = open_run(args.run or newest_run(args.runs))
+    run = open_run(answering_run(args.run, args.runs), question=args.question or '')
+    print(model_text(run), flush=True)
     files, left = find_recordings(args.recording)
     answers, charts = [], list[Path]()
     how = dict(window=args.window, pad=args.pad) | _reading(args)
@@ -758,7 +770,6 @@ def run_predict(args: Args) -> int:
             charts += save_charts(run, answer, args.out)
         answers.append(replace(answer, recording=None, signal=None))
     table = answer_table(answers, run.classes)
-    print(f'model: {run.folder}')
     print(table.drop(columns=['path', 'notes']).round(3).to_string(index=False))
     _print_some([f'note: {a.id}: {note}' for a in answers for note in a.notes])
     for reason, names in left.items():
@@ -795,15 +806,15 @@ def _explain_options(parser: argparse.ArgumentParser) -> None:
     _reading_options(parser)
     _part_options(parser)
     _run_options(parser)
-    text = 'where figures and tables go (default: saliency/recordings/ of the run)'
+    text = 'where figures and tables go (default: saliency/recordings/ of the run; '
+    text += 'saliency/ here for the one that comes with the package)'
     parser.add_argument('--out', metavar='FOLDER', help=text)
     known = list_methods()
     more: dict[str, Any] = dict(nargs='+', metavar='NAME')
-    text = f'out of {", ".join(known)} (default: {" ".join(METHODS)})'
-    parser.add_argument(
-        '--methods', type=_name('--methods', known), default=METHODS, help=text, **more
-    )
-    text = 'out of those of `ecgvis render` (default: those of the run)'
+    text = f'out of {", ".join(known)} (default: {" ".join(METHODS)}; integrated_gradients for '
+    text += 'a run on simulated hearts)'
+    parser.add_argument('--methods', type=_name('--methods', known), help=text, **more)
+    text = 'out of those of `ecgvis render` (default: those of the run, or one: see `--methods`)'
     parser.add_argument('--layouts', type=_name('--layouts', LAYOUTS), help=text, **more)
     text = "the class to be explained (default: the model's answer)"
     parser.add_argument('--target', metavar='CLASS', help=text)
@@ -812,8 +823,9 @@ def _explain_options(parser: argparse.ArgumentParser) -> None:
     text = f'out of {", ".join(_FORMATS)} (default: svg png)'
     more = dict(nargs='+', metavar='F', default=_FORMATS[:2])
     parser.add_argument('--formats', type=_name('--formats', _FORMATS), help=text, **more)
-    text = 'shifts that a map is compared with, at most (default: 99)'
-    parser.add_argument('--draws', type=_number('--draws', 20), default=99, metavar='N', help=text)
+    text = 'shifts that a map is compared with, at most (default: 99; 39 for a run on simulated '
+    text += 'hearts)'
+    parser.add_argument('--draws', type=_number('--draws', 20), metavar='N', help=text)
 
 # %% ../nbs/99_cli.ipynb #1845e1f9
 def _with_reading(args: Args) -> tuple[Any, Any]:
@@ -851,16 +863,18 @@ def run_explain(args: Args) -> int:
     """What a model saw in a recording: saliency maps in lead and time, with what speaks for and
     against each."""
     from ecgvis.saliency.catalog import get_method
-    from ecgvis.saliency.explainer import explain
-    from ecgvis.train.predict import newest_run
+    from ecgvis.saliency.explainer import explain, explained_folder
+    from ecgvis.train.predict import answering_run, model_text, open_run
 
-    run = Path(args.run) if args.run else newest_run(args.runs, charts=True)
-    check_writable(args.out or run)
+    run = answering_run(args.run, args.runs, charts=True)
+    check_writable(args.out or explained_folder(run, ''))
+    opened = open_run(run, question=args.question or '')
+    print(model_text(opened), flush=True)
     how = (args.methods, args.layouts, args.target, args.layer)
     recording, reading = _with_reading(args)
     more = dict(formats=args.formats, draws=args.draws, window=args.window, pad=args.pad)
-    told = explain(run, recording, args.out, *how, **more)
-    print(f'model: {run}\nclass explained: {told["target"]}')
+    told = explain(opened, recording, args.out, *how, **more)
+    print(f'class explained: {told["target"]}')
     _print_some([f'note: {note}' for note in told['notes']])
     found = [(x, m, v) for x, l in told['layouts'].items() for m, v in l['methods'].items()]
     verdict = lambda v: '; '.join(v['fails']) or 'passes'

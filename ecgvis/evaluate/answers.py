@@ -43,7 +43,8 @@ def read_known(
         rate = beats_a_minute(signal, signals['fs'])
         facts.append(dict(problem='', fs=read.fs, rate=rate))
         found.append(signal)
-    rows = recordings.drop(columns='recording').reset_index(drop=True)
+    known = ['recording', 'fs', 'rate', 'problem']
+    rows = recordings.drop(columns=known, errors='ignore').reset_index(drop=True)
     return pd.concat([rows, pd.DataFrame(facts)], axis=1), np.stack(found)
 
 # %% ../../nbs/70_evaluate/15_answers.ipynb #63d01d2e
@@ -160,8 +161,9 @@ def figures_of(
     draws: int = 2000,  # bootstrap resamples
     seed: int = 0,  # of the resamples
 ) -> dict[str, Any]:
-    """macro_f1, accuracy, ece, and recall by class, each {value, low, high}; how many recordings,
-    patients, and of each class (`support`); names of the sets."""
+    """macro_f1, accuracy, ece, and recall by class, each {value, low, high} (and of ece
+    what an `honest` network has by chance); how many recordings, patients, and of each class
+    (`support`); names of the sets."""
     people = answers.rows['patient'].to_numpy()
     given = answers.labels, answers.at(temperature), answers.classes, people
     found = metrics(*given, draws, seed, ranked=False)
@@ -170,7 +172,7 @@ def figures_of(
     return dict(
         macro_f1=found['macro']['f1'],
         accuracy=found['accuracy'],
-        ece={k: gap[k] for k in ('value', 'low', 'high')},
+        ece={k: gap[k] for k in ('value', 'low', 'high', 'honest')},
         recall={c: m['recall'] for c, m in of_class.items()},
         support={c: m['support'] for c, m in of_class.items()},
         recordings=found['n'],
@@ -241,6 +243,8 @@ def _number(of: Mapping[str, Any]) -> str:
 def _row(name: str, of: Mapping[str, Any]) -> str:
     "A row of the table of figures."
     numbers = [_number(of[k]) for k in ('macro_f1', 'accuracy', 'ece')]
+    if of['ece']['honest'] is not None:
+        numbers[-1] += f', by chance {of["ece"]["honest"]:.2f}'
     return '| ' + ' | '.join([name, f'{of["recordings"]}', f'{of["patients"]}', *numbers]) + ' |'
 
 

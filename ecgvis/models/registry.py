@@ -113,7 +113,7 @@ def _load_body(model: nn.Module, state: dict[str, torch.Tensor], file: Path | No
 def create(
     name: str,  # an architecture
     num_classes: int,  # outputs of the head
-    weights: str | Weights = 'auto',  # auto, imagenet, none, a .safetensors file, or a decision
+    weights: str | Weights = 'auto',  # as of `resolve_weights`, or a decision
 ) -> nn.Module:
     """An architecture with a head for `num_classes`: from normalised RGB [N, 3, H, W], or what its
     input transform makes, to logits [N, num_classes]."""

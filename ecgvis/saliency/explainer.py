@@ -33,7 +33,8 @@ from .figures import ecg_figure, maps_figure
 from .leadtime import wave_of, wave_table
 from .methods import InkNet, find_layer
 from .verdict import Verdict, judge_maps
-from ..train.predict import FinishedRun, open_run
+from ..models.weights import is_shipped
+from ..train.predict import FinishedRun, answering_run, open_run, shown_layouts
 
 # %% ../../nbs/80_saliency/90_explainer.ipynb #b39bf98b
 @dataclass(frozen=True, eq=False)
@@ -269,6 +270,8 @@ def save_explanation(
 # %% ../../nbs/80_saliency/90_explainer.ipynb #18b7023c
 def called_run(run: str | Path) -> str:
     "What a run is called: configuration, architecture, seed."
+    if is_shipped(run):
+        return f'simulated/{Path(run).name}'
     return '/'.join(p for p in Path(run).absolute().parts[-4:] if p != 'final')
 
 
@@ -276,8 +279,9 @@ def explained_folder(
     run: str | Path,  # folder of a finished run
     id: str,  # of a recording
 ) -> Path:
-    "Where `explain` writes unless told otherwise."
-    return Path(run) / 'saliency' / 'recordings' / id.replace('/', '_')
+    "Where `explain` writes unless told otherwise, which is never in the package."
+    place = Path('saliency') if is_shipped(run) else Path(run) / 'saliency' / 'recordings'
+    return place / id.replace('/', '_')
 
 
 def _check_formats(formats: Sequence[str]) -> None:
@@ -297,18 +301,22 @@ def _check_charts(run: FinishedRun) -> None:
         )
 
 # %% ../../nbs/80_saliency/90_explainer.ipynb #fec439cb
+_QUICK = dict[str, Any](methods=('integrated_gradients',), draws=39)
+_WHOLE = dict[str, Any](methods=METHODS, draws=99)
+
+
 def explain(
-    run: str | Path,  # folder of a finished run
+    run: str | Path | FinishedRun,  # a finished run or its folder; simulated: of the package
     recording: Recording | str | Path,  # a recording, or its file
     out: str | Path | None = None,  # folder of the results; None: `explained_folder` of the run
-    methods: Sequence[str] = METHODS,  # of `list_methods()`
-    layouts: Sequence[str] | None = None,  # names of `LAYOUTS`; None: those of the run
+    methods: Sequence[str] | None = None,  # of `list_methods()`; None: `METHODS`, or one: see above
+    layouts: Sequence[str] | None = None,  # names of `LAYOUTS`; None: `shown_layouts` of the run
     target: str | None = None,  # a class; None: the model's answer
     layer: str = '',  # of Grad-CAM; '' for that of the family
     beats: Beats | None = None,  # where the waves are; None: detected
     label_run: str | Path | None = None,  # folder of a run trained on shuffled labels
     formats: Sequence[str] = ('svg', 'png'),  # of the figures: svg, png, pdf
-    draws: int = 99,  # shifts that a map is compared with, at most; from 20 on it can pass
+    draws: int | None = None,  # shifts of a map, at most; from 20 on it can pass. None: 99, or 39
     seed: int = 0,  # of chance
     dpi: float = 150,  # of PNG
     device: str = 'auto',  # where to compute
@@ -319,16 +327,20 @@ def explain(
     """Explain one recording by a run: maps, lead x time, verdicts, figures. `EcgvisError` for what
     cannot be read or explained."""
     _check_formats(formats)
-    opened = open_run(run, device)
+    opened = run if isinstance(run, FinishedRun) else open_run(answering_run(run), device)
     _check_charts(opened)
     source = recording if isinstance(recording, Recording) else read_recording(recording)
     source = one_window(source, opened.signals['seconds'], window)
     signal, notes = standard_signal(source, **opened.signals, pad=pad)
     complete = replace(source, signal=signal, fs=opened.signals['fs'])
+    answer = next(opened.predict([source], pad=pad))
     other = open_run(label_run, device) if label_run else None
-    how = (methods, layouts, target, layer, beats, other, draws, seed)
+    shown = layouts or shown_layouts(opened, signal)
+    usual = _QUICK if opened.pretrained else _WHOLE
+    methods, draws = methods or usual['methods'], draws or usual['draws']
+    how = (methods, shown, target or answer.label or None, layer, beats, other, draws, seed)
     e = explain_recording(opened, complete, *how)
     settings: dict[str, Any] = dict(layer=layer or 'default', draws=draws, seed=seed)
-    settings |= dict(notes=notes) | (about or {})
-    folder = out or explained_folder(run, source.id)
-    return save_explanation(e, folder, called_run(run), formats, dpi, settings)
+    settings |= dict(notes=[*(answer.notes or notes)]) | (about or {})
+    folder = out or explained_folder(opened.folder, source.id)
+    return save_explanation(e, folder, called_run(opened.folder), formats, dpi, settings)

@@ -217,7 +217,7 @@ def read_features(
 # %% ../../nbs/60_search/40_frozen.ipynb #5525f246
 def compute_features(
     architecture: str,  # a name of `models.list_models()`
-    weights: str,  # auto, imagenet, none or a .safetensors file
+    weights: str,  # as of `resolve_weights`
     layouts: Sequence[str],  # every recording appears once per layout
     size: int,  # side of the charts, px
     dataset: str | Path,  # folder of the prepared data set

@@ -23,6 +23,7 @@ from ..data.config import DataConfig
 from ..evaluate.config import CostConfig, CrossConfig, RobustnessConfig
 from ..locks import is_leased
 from ..models.catalog import Architecture, architecture, list_models
+from ..models.weights import simulated_digest
 from ..runs import Step, damaged_files, is_done, left_over, read_step
 from ..saliency.config import SaliencyConfig
 from ..search.config import SearchPlan, search_plan
@@ -368,13 +369,16 @@ def search_settings(model: Model, classes: Sequence[str] = ()) -> TrainConfig:
 
 
 def _asked(config: TrainConfig) -> dict[str, Any]:
-    "The settings that a result depends on; a file of weights counts by its content."
+    """The settings that a result depends on; a file of weights counts by its content, and so do the
+    weights that come with the package, whatever else is cached here."""
     values = to_plain(config)
     for name in ('classes', 'checkpoint_seconds'):  # the data say the classes
         del values[name]
     weights = Path(config.weights)
     if weights.is_file():
         values['weights'] = digest(weights.read_bytes().hex())
+    elif config.weights in ('auto', 'simulated'):
+        values['weights'] += simulated_digest(config.architecture)
     return values
 
 

@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             'FinishedRun',
             'Prediction',
             'answer_table',
+            'answering_run',
             'newest_run',
             'open_run',
             'recordings_at',
