@@ -43,8 +43,8 @@ PATTERNS = dict(
     AVNRT=Pattern((0.003, 0.6), 'sinus', 'early', 'supraventricular', 16),
     AVRT=Pattern((0.003, 0.6), 'sinus', 'retrograde', 'supraventricular', 8),
     SAAWR=Pattern((0.04, 0.4), 'sinus', 'wandering', 'atrial', 7),
-    SB=Pattern((0.026, 0.7), 'sinus', 'sinus', 'sinus', 3889),
-    SR=Pattern((0.047, 0.6), 'sinus', 'sinus', 'sinus', 1826),
+    SB=Pattern((0.026, 0.9), 'sinus', 'sinus', 'sinus', 3889),
+    SR=Pattern((0.05, 0.75), 'sinus', 'sinus', 'sinus', 1826),
     SI=Pattern((0.12, 0.25), 'sinus', 'sinus', 'sinus', 399),
 )
 

@@ -57,6 +57,7 @@ from ecgvis.train.fresh import (
     Batch,
     batches_of_block,
     fresh_batches,
+    people_per_chart,
 )
 from .loop import Learner, _finite, learner, logits, score, step
 from .setup import computing, device_name
@@ -67,7 +68,7 @@ PRETRAIN = TrainConfig(
     OUTPUTS,
     layouts=('4x2.5+II', '2x5', '3x4', '6x2', '12x1'),
     weights='none',
-    epochs=90,
+    epochs=60,
     steps=100,
     lr=LR_SCRATCH,
     augment=AUGMENTS['all'],
@@ -82,9 +83,11 @@ def two_questions(
     rhythms: torch.Tensor,  # int64 [N], as of `RHYTHMS`
 ) -> torch.Tensor:
     "The loss of groups, and half of that of rhythms."
+    met = torch.as_tensor(people_per_chart(), dtype=torch.float32, device=answer.device)
     groups = torch.as_tensor(GROUP_OF_RHYTHM, device=answer.device)[rhythms]
-    of_groups = F.cross_entropy(answer[:, :_GROUPS], groups)
-    return of_groups + 0.5 * F.cross_entropy(answer[:, _GROUPS:], rhythms)
+    of_groups = F.cross_entropy(answer[:, :_GROUPS], groups, reduction='none')
+    of_rhythms = F.cross_entropy(answer[:, _GROUPS:] - met.log(), rhythms)
+    return (of_groups * met[rhythms]).mean() + 0.5 * of_rhythms
 
 # %% ../../nbs/50_train/65_pretrain.ipynb #8f5cfc54
 def _of_others(run: Path, field: str) -> EcgvisError:
