@@ -23,7 +23,7 @@ from ..data.config import DataConfig
 from ..evaluate.config import CostConfig, CrossConfig, RobustnessConfig
 from ..locks import is_leased
 from ..models.catalog import Architecture, architecture, list_models
-from ..models.weights import simulated_digest
+from ..models.weights import simulated_digest, simulated_folder
 from ..runs import Step, damaged_files, is_done, left_over, read_step
 from ..saliency.config import SaliencyConfig
 from ..search.config import SearchPlan, search_plan
@@ -272,8 +272,15 @@ def _check_training(study: Study) -> None:
             what = f'{model.architecture} is to be tuned, and there is no search'
             remedy = f'add search.bayes, or name {model.known.name}, which keeps its recipe'
             raise EcgvisError(what, field='architectures', remedy=remedy)
-        model.config(study.seeds[0], ('a', 'b'))
+        _check_simulated(model.config(study.seeds[0], ('a', 'b')))
     search_plan(study.search)
+
+
+def _check_simulated(config: TrainConfig) -> None:
+    "Refuse weights of simulated hearts where none come with the package."
+    if config.weights == 'simulated' and not simulated_folder(config.architecture):
+        what = f'no weights on simulated hearts come with the package for {config.architecture}'
+        raise EcgvisError(what, None, 'train.weights', 'auto, imagenet, none, a .safetensors file')
 
 # %% ../../nbs/95_study/00_study.ipynb #8198c06b
 STUDY_FILES = ('chapman.yaml', 'small.yaml')  # they come with the package
