@@ -31,7 +31,15 @@ from ecgvis.core import (
     write_table,
 )
 from ..data.recording import LEADS, SNOMED
-from .recordings import SimulateConfig, Truth, one_recording, plan, simulate_config
+from ..locks import lease
+from ecgvis.simulate.recordings import (
+    SimulateConfig,
+    Truth,
+    check_count,
+    one_recording,
+    plan,
+    simulate_config,
+)
 
 # %% ../../nbs/15_simulate/15_dataset.ipynb #6eae4ca5
 _CODES = {r: code for code, r in SNOMED.items()} | dict(
@@ -123,7 +131,8 @@ def _claim(out: Path, n: int, config: SimulateConfig) -> bool:
         raise EcgvisError('a file is in the way', out, expected='a folder', remedy=remedy)
     if marker.exists():
         return _same(out, read_json(marker), wanted)
-    if out.exists() and any(out.iterdir()):
+    left = f'.{marker.name}.'  # of one that was killed while it wrote this very file
+    if out.exists() and any(not p.name.startswith(left) for p in out.iterdir()):
         what = 'the folder is in use by other files'
         expected = 'an empty or new folder'
         raise EcgvisError(what, out, expected=expected, remedy='choose another folder')
@@ -169,14 +178,13 @@ def _run(blocks: dict[int, list], out: Path, config: SimulateConfig, jobs: int) 
 
 
 def _finish(out: Path, n: int, config: SimulateConfig) -> None:
-    "Join the parts of the truth, declare the data set complete, and tidy up."
+    "Join the parts of the truth, and declare the data set complete."
     for name in ('beats', 'recordings'):
         parts = sorted((out / '.parts').glob(f'{name}-*.parquet'))
         table = pd.concat(map(pd.read_parquet, parts), ignore_index=True)
         write_table(table, out / f'truth_{name}.parquet')
     counts = {column: table[column].value_counts().to_dict() for column in ('rhythm', 'group')}
     _declare(out, _facts(n, config), True, patients=table.patient.nunique(), **counts)
-    shutil.rmtree(out / '.parts')
 
 # %% ../../nbs/15_simulate/15_dataset.ipynb #68bfbb89
 def write_dataset(
@@ -193,19 +201,32 @@ def write_dataset(
     An interrupted data set is continued and a finished one left alone; `EcgvisError` for a folder
     of other settings or in use by other files."""
     config = simulate_config(n, seed, rhythms, **more)
+    check_count(jobs, 'jobs', 'processes')
     out = Path(out)
+    parts = out / '.parts'
     with disk_errors(out):
-        if _claim(out, n, config):
+        if _claim(out, n, config) and not parts.exists():
             return out
-        for stale in out.rglob('.*.tmp*'):
-            stale.unlink(missing_ok=True)
+    with lease(parts / 'writer', wait=False) as ours:
+        if not ours:
+            remedy = 'wait for it, or choose another folder'
+            raise EcgvisError('another process writes this data set', out, remedy=remedy)
+        if not _claim(out, n, config):  # else the other one has finished it
+            _make(out, n, config, jobs)
+        shutil.rmtree(parts)
+    return out
+
+
+def _make(out: Path, n: int, config: SimulateConfig, jobs: int) -> None:
+    "Make all that is not there."
+    for stale in out.rglob('.*.tmp*'):
+        stale.unlink(missing_ok=True)
     todo = _todo(out, n, config)
     left = sum(map(len, todo.values()))
     with progress(range(0), 'simulate', 'recordings', total=n, initial=n - left) as bar:
         for made in _run(todo, out, config, jobs):
             bar.update(made)
     _finish(out, n, config)
-    return out
 
 
 def _todo(out: Path, n: int, config: SimulateConfig) -> dict[int, list]:

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['PATTERNS', 'FAULTS', 'CHANGES', 'Pattern', 'Span', 'Truth', 'SimulateConfig', 'one_recording', 'shares', 'plan',
-           'simulate', 'simulate_config']
+           'simulate', 'simulate_config', 'check_count']
 
 # %% ../../nbs/15_simulate/10_recordings.ipynb #84c3499c
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated, Any, NamedTuple
@@ -714,14 +714,21 @@ def simulate_config(
     n: int, seed: int, rhythms: str | Sequence[str] | None, **more: Any
 ) -> SimulateConfig:
     "Checked settings; a rhythm named twice counts once."
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        expected = 'a whole number of recordings, 1 or more'
-        raise EcgvisError(f'cannot simulate {n!r} recordings', field='n', expected=expected)
-    names = [rhythms] if isinstance(rhythms, str) else RHYTHMS if rhythms is None else rhythms
-    config = SimulateConfig(seed, tuple(dict.fromkeys(names)), **more)
+    check_count(n, 'n', 'recordings')
+    one = isinstance(rhythms, str) or not isinstance(rhythms, Iterable)
+    names: list[Any] = list(RHYTHMS if rhythms is None else [rhythms] if one else rhythms)
+    once = [name for k, name in enumerate(names) if name not in names[:k]]
+    config = SimulateConfig(seed, tuple(once), **more)
     if config.changes:
         _check_changes(config)
     return config
+
+
+def check_count(count: Any, field: str, what: str) -> None:
+    "Refuse all but a whole number, 1 or more."
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+        expected = f'a whole number of {what}, 1 or more'
+        raise EcgvisError(f'{count!r} is not usable', field=field, expected=expected)
 
 
 def _check_changes(config: SimulateConfig) -> None:

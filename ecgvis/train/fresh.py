@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..core import workers
+from ..core import EcgvisError, workers
 from ..data.recording import GROUP_OF, GROUPS, RHYTHMS
 from ..render.variation import Augment
 from ..simulate.recordings import shares, simulate
@@ -82,7 +82,11 @@ Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # pictures, rhythms int64 [N]
 
 def batches_of_block(config: TrainConfig) -> int:
     "How many batches a block gives."
-    return RECORDINGS * _DRAWINGS // config.batch
+    most = RECORDINGS * _DRAWINGS
+    if config.batch > most:
+        what = f'batch = {config.batch} is not usable'
+        raise EcgvisError(what, field='train.batch', expected=f'at most {most}, a block of charts')
+    return most // config.batch
 
 
 def fresh_block(

@@ -6,7 +6,7 @@
 __all__ = ['PRETRAIN', 'two_questions', 'pretrain']
 
 # %% ../../nbs/50_train/65_pretrain.ipynb #79bda9d1
-import time
+import shutil, time
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -22,17 +22,24 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from ecgvis.core import (
     FORMATS,
+    EcgvisError,
     Stage,
     atomic,
     digest,
+    disk_errors,
     progress,
     provenance,
     read_json,
+    to_plain,
     write_json,
     write_table,
 )
+from ..config import value_text
 from ..data.recording import GROUPS
+from ..locks import lease
+from ..models.catalog import list_models
 from ..render.variation import AUGMENTS
+from ..simulate.recordings import check_count
 from ecgvis.train.checkpoints import (
     Checkpoints,
     EpochBuffer,
@@ -48,10 +55,11 @@ from ecgvis.train.fresh import (
     OUTPUTS,
     RHYTHM_OUTPUTS,
     Batch,
+    batches_of_block,
     fresh_batches,
     people_per_chart,
 )
-from .loop import Learner, learner, logits, score, step
+from .loop import Learner, _finite, learner, logits, score, step
 from .setup import computing, device_name
 
 # %% ../../nbs/50_train/65_pretrain.ipynb #cb2767ca
@@ -81,6 +89,44 @@ def two_questions(
     of_rhythms = F.cross_entropy(answer[:, _GROUPS:] - met.log(), rhythms)
     return (of_groups * met[rhythms]).mean() + 0.5 * of_rhythms
 
+# %% ../../nbs/50_train/65_pretrain.ipynb #8f5cfc54
+def _of_others(run: Path, field: str) -> EcgvisError:
+    "The folder is in use for a run of other settings."
+    expected = 'the settings it was begun with'
+    remedy = 'choose another folder, or delete this one'
+    return EcgvisError('the folder holds a run of other settings', run, field, expected, remedy)
+
+
+def _claim(stage: Stage, config: TrainConfig) -> None:
+    "Write the settings down, or find that they are those that stand there."
+    file = stage.folder / 'config.json'
+    wanted = to_plain(asdict(config) | dict(size=config.pixels))
+    found = read_json(file) if file.exists() else wanted
+    changed = [k for k, v in wanted.items() if k != 'checkpoint_seconds' and found.get(k) != v]
+    if changed:
+        names = [f'{k} = {value_text(found.get(k))}, now {value_text(wanted[k])}' for k in changed]
+        raise _of_others(stage.folder, '; '.join(names))
+    if stage.marker.exists():
+        raise _of_others(stage.folder, stage.marker.name)
+    write_json(wanted, file)
+
+
+def _check(config: TrainConfig, jobs: int) -> None:
+    "Refuse settings that fresh charts cannot be trained with."
+    check_count(jobs, 'jobs', 'processes')
+    batches_of_block(config)
+    what = 'is not usable for a training on fresh charts'
+    if config.classes != OUTPUTS:
+        expected = f'those of `PRETRAIN`: {", ".join(OUTPUTS)}'
+        raise EcgvisError(f'classes: {what}', field='train.classes', expected=expected)
+    if config.schedule not in ('onecycle', 'none'):
+        expected = 'onecycle, none'
+        raise EcgvisError(f'{config.schedule} {what}', field='train.scheduler', expected=expected)
+    if config.architecture not in list_models():
+        expected = ', '.join(list_models())
+        name = config.architecture
+        raise EcgvisError(f'{name} {what}', field='train.architecture', expected=expected)
+
 # %% ../../nbs/50_train/65_pretrain.ipynb #5f9dfb33
 _DECAY = 0.999
 
@@ -104,8 +150,9 @@ def _resumed(config: TrainConfig, states: Checkpoints) -> tuple[Learner, Average
     l = learner(config, config.steps)
     average = _averaged(l.model)
     found = read_state(states)
+    if found is None and states.files:
+        raise _of_others(states.folder, 'its checkpoints')
     if found is None:
-        states.clear()
         return l, average
     tensors, facts = found
     load_state_dict(l, tensors, facts)
@@ -147,6 +194,7 @@ def _close_epoch(l: Learner, seconds: float) -> None:
     l.buffer = EpochBuffer()
     answers = torch.cat(seen.answers).cpu().numpy()
     loss = float(torch.stack(seen.losses).sum()) / len(answers)
+    _finite(l, loss)
     row = dict(
         epoch=l.done // l.config.steps, **score(loss, torch.cat(seen.truth).numpy(), answers)
     )
@@ -160,6 +208,7 @@ _AFTER = 64  # batches for the statistics, and as many to measure by
 def _settle(l: Learner, average: AveragedModel, jobs: int) -> dict[str, Any]:
     "Take the averaged weights, and measure them."
     l.model.load_state_dict(average.module.state_dict())
+    _finite(l, float(sum(p.detach().float().sum() for p in l.model.parameters())))
     first = l.config.epochs * l.config.steps
     inputs = (
         l.to_input(torch.as_tensor(drawn), torch.as_tensor(layouts))
@@ -181,15 +230,14 @@ def _measure(l: Learner, batches: Iterable[Batch]) -> dict[str, Any]:
     return dict(charts=len(rhythms), groups_f1=float(f1[0]), rhythms_f1=float(f1[1]))
 
 # %% ../../nbs/50_train/65_pretrain.ipynb #7bcbdec0
-def _write(l: Learner, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
-    "Write weights, settings and the record of the run."
+def _write(l: Learner, run: Path, measured: dict[str, Any]) -> None:
+    "Write weights and the record of the run."
     state = l.model.state_dict()
     half = {name for name, _ in l.model.named_parameters()}
     kept = {k: v.half() if k in half else v for k, v in state.items()}
     with atomic(run / 'model.safetensors') as tmp:
         save_file({k: v.cpu().contiguous() for k, v in kept.items()}, tmp)
     write_table(pd.DataFrame(l.history), run / 'history.csv')
-    write_json(asdict(l.config) | dict(size=l.config.pixels), run / 'config.json')
     device = device_name(l.device)
     record = dict(
         architecture=l.config.architecture,
@@ -202,7 +250,6 @@ def _write(l: Learner, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
         provenance=provenance(device=device, threads=l.config.threads),
     )
     write_json(record, run / 'run.json')
-    return record
 
 
 def pretrain(
@@ -210,19 +257,36 @@ def pretrain(
     config: TrainConfig = PRETRAIN,
     jobs: int = 1,  # processes that draw charts
 ) -> dict[str, Any]:  # as in run.json
-    "Train on fresh simulated charts, and write weights in half precision with their record."
+    """Train on fresh simulated charts, and write weights in half precision with their record.
+    `EcgvisError` where another process trains there, or another run was begun."""
+    _check(config, jobs)
     run = Path(out)
     settings = asdict(config)
     del settings['checkpoint_seconds']
     stage = Stage(run, digest('pretrain', FORMATS['pretrain'], settings))
+    if not stage.done:
+        with disk_errors(run):
+            run.mkdir(parents=True, exist_ok=True)
+        with lease(run / '.lock' / 'pretrain', wait=False) as ours:
+            if not ours:
+                remedy = 'wait for it, or choose another folder'
+                raise EcgvisError('another process trains there', run, remedy=remedy)
+            try:
+                _whole(stage, config, jobs)
+            finally:
+                shutil.rmtree(run / '.lock', ignore_errors=True)
+    return read_json(run / 'run.json')
+
+
+def _whole(stage: Stage, config: TrainConfig, jobs: int) -> None:
+    "All of it, unless somebody has just finished it."
     if stage.done:
-        return read_json(run / 'run.json')
-    run.mkdir(parents=True, exist_ok=True)
-    states = Checkpoints(run, stage.key)
+        return
+    _claim(stage, config)
+    states = Checkpoints(stage.folder, stage.key)
     with computing(config):
         l, average = _resumed(config, states)
         _train(l, average, states, jobs)
-        record = _write(l, run, _settle(l, average, jobs))
+        _write(l, stage.folder, _settle(l, average, jobs))
     stage.finish()
     states.clear()
-    return record
