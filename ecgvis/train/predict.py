@@ -236,8 +236,8 @@ def model_text(run: FinishedRun) -> str:
     figures = _measured(run)
     if figures:
         score = figures['macro_f1']
-        interval = '{low:.2f}-{high:.2f}'.format(**score)
-        lines += [f'on {figures["of"]} it had macro-F1 {score["value"]:.2f} [{interval}]']
+        ends = '' if score['low'] is None else ' [{low:.2f}-{high:.2f}]'.format(**score)
+        lines += [f'on {figures["of"]} it had macro-F1 {score["value"]:.2f}{ends}']
     elif hearts:
         lines += ['how well it answers to real recordings is not on file']
     if hearts:
@@ -253,7 +253,7 @@ def _measured(run: FinishedRun) -> dict[str, Any]:
         return known | dict(of=counted(kind='real recordings', **_counts(known)))
     file = run.folder / 'metrics.json'
     found = read_json(file)['parts'].get('test') if file.exists() else None
-    if not found:
+    if not found or not found['macro']['f1']:
         return {}
     of = counted(kind='recordings of its hold-out', **_counts(found))
     return dict(macro_f1=found['macro']['f1'], of=of)
