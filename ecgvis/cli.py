@@ -820,8 +820,8 @@ def _explain_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--target', metavar='CLASS', help=text)
     text = 'of Grad-CAM, by its name in the network (default: the last stage of features)'
     parser.add_argument('--layer', default='', help=text)
-    text = f'out of {", ".join(_FORMATS)} (default: svg png)'
-    more = dict(nargs='+', metavar='F', default=_FORMATS[:2])
+    text = f'out of {", ".join(_FORMATS)} (default: svg png; png for a run on simulated hearts)'
+    more = dict(nargs='+', metavar='F')
     parser.add_argument('--formats', type=_name('--formats', _FORMATS), help=text, **more)
     text = 'shifts that a map is compared with, at most (default: 99; 39 for a run on simulated '
     text += 'hearts)'

@@ -301,8 +301,8 @@ def _check_charts(run: FinishedRun) -> None:
         )
 
 # %% ../../nbs/80_saliency/90_explainer.ipynb #fec439cb
-_QUICK = dict[str, Any](methods=('integrated_gradients',), draws=39)
-_WHOLE = dict[str, Any](methods=METHODS, draws=99)
+_QUICK = dict[str, Any](methods=('integrated_gradients',), draws=39, formats=('png',))
+_WHOLE = dict[str, Any](methods=METHODS, draws=99, formats=('svg', 'png'))
 
 
 def explain(
@@ -315,7 +315,8 @@ def explain(
     layer: str = '',  # of Grad-CAM; '' for that of the family
     beats: Beats | None = None,  # where the waves are; None: detected
     label_run: str | Path | None = None,  # folder of a run trained on shuffled labels
-    formats: Sequence[str] = ('svg', 'png'),  # of the figures: svg, png, pdf
+    formats: Sequence[str]
+    | None = None,  # of the figures: svg, png, pdf; None: svg and png, or png
     draws: int | None = None,  # shifts of a map, at most; from 20 on it can pass. None: 99, or 39
     seed: int = 0,  # of chance
     dpi: float = 150,  # of PNG
@@ -326,7 +327,7 @@ def explain(
 ) -> dict[str, Any]:  # what was written to explain.json, with `files`
     """Explain one recording by a run: maps, lead x time, verdicts, figures. `EcgvisError` for what
     cannot be read or explained."""
-    _check_formats(formats)
+    _check_formats(formats or ())
     opened = run if isinstance(run, FinishedRun) else open_run(answering_run(run), device)
     _check_charts(opened)
     source = recording if isinstance(recording, Recording) else read_recording(recording)
@@ -338,6 +339,7 @@ def explain(
     shown = layouts or shown_layouts(opened, signal)
     usual = _QUICK if opened.pretrained else _WHOLE
     methods, draws = methods or usual['methods'], draws or usual['draws']
+    formats = usual['formats'] if formats is None else formats
     how = (methods, shown, target or answer.label or None, layer, beats, other, draws, seed)
     e = explain_recording(opened, complete, *how)
     settings: dict[str, Any] = dict(layer=layer or 'default', draws=draws, seed=seed)
