@@ -214,25 +214,7 @@ def measure_answers(
         found['by_rate'] = figures_of(by_rate(kept), *how)
     return found
 
-# %% ../../nbs/70_evaluate/15_answers.ipynb #9740cd2d
-_NOT_FOR = (
-    'For research. Not a medical device, and not for care: not for diagnosis, triage, monitoring '
-    'or any decision on a patient, and not in place of a reader. An answer is one of the classes '
-    'below even where none of them is right: other rhythms, pacemakers and poor recordings are '
-    'answered too.'
-)
-_DATA = (
-    'No recording of a person was shown in training. The simulator has its rates, ages and axes '
-    'from the table of Chapman-Shaoxing (10,646 people), its beats from 98 people of part `fit` '
-    'of open databases.'
-)
-_PARTS = (
-    'Real recordings were parted by a digest of data set and patient, before the first look: on '
-    '`fit` choices were made, `figures` was measured once. In brackets: 95 % intervals over '
-    'patients.'
-)
-
-
+# %% ../../nbs/70_evaluate/15_answers.ipynb #6b4b9e35
 def _number(of: Mapping[str, Any]) -> str:
     "A number with its interval."
     if of['low'] is None:
@@ -272,6 +254,24 @@ def _question(name: str, classes: list[str], of: Mapping[str, Any]) -> list[str]
         f'Measured on recordings of {fs[0]:g} to {fs[1]:g} Hz and {rate[0]:g} to {rate[1]:g} '
         'beats a minute.',
     ]
+
+# %% ../../nbs/70_evaluate/15_answers.ipynb #9740cd2d
+_NOT_FOR = (
+    'For research. Not a medical device, and not for care: not for diagnosis, triage, monitoring '
+    'or any decision on a patient, and not in place of a reader. An answer is one of the classes '
+    'below even where none of them is right: other rhythms, pacemakers and poor recordings are '
+    'answered too.'
+)
+_DATA = (
+    'No recording of a person was shown in training. The simulator has its rates, ages and axes '
+    'from the table of Chapman-Shaoxing (10,646 people), its beats from 98 people of part `fit` '
+    'of open databases.'
+)
+_PARTS = (
+    'Real recordings were parted by a digest of data set and patient, before the first look: on '
+    '`fit` choices were made, `figures` was measured once. In brackets: 95 % intervals over '
+    'patients.'
+)
 
 
 def card(
