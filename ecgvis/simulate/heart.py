@@ -233,7 +233,7 @@ def _pr(rng: np.random.Generator, rhythm: str) -> float:
     "From P onset to QRS onset at 60/min, s."
     if rng.random() < _people.share(rhythm, 'long_pr'):
         return rng.uniform(0.21, 0.30)
-    return float(np.clip(rng.normal(0.158, 0.018), 0.12, 0.2))
+    return float(np.clip(rng.normal(0.152, 0.02), 0.12, 0.2))
 
 
 def patient(
@@ -249,6 +249,7 @@ def patient(
     p = turn(P_WAVES['sinus'], rng.normal(0, 10), rng.normal(0, 10))
     p[:, :2] *= rng.normal(1, 0.1)
     p[:, 2:] *= np.clip(rng.lognormal(-0.1, 0.33), 0.35, 1.9)
+    p[:, 2:] *= np.clip(_people.value(rhythm, 'rate', place['rate']) / 65, 0.75, 2.2) ** 0.5
     leads = _LEADS * np.exp(rng.normal(0, 0.05, (8, 1)))
     sex = _people.sex_of(rhythm, place['sex'])
     qtc = _people.value(rhythm, 'qtc', place['qtc'])
