@@ -101,7 +101,7 @@ QRS_WAVES = dict(
 )
 P_WAVES = dict(
     sinus=wave(
-        (-18, 16.2, 0.117, 0.083, 0.074),
+        (-18, 16.2, 0.117, 0.083, 0.088),
         (18, 17.2, 0.157, 0.043, 0.024),
         (62, 22, -0.012, -0.008, -0.005),
     ),
@@ -248,7 +248,7 @@ def patient(
     qrs, st, t = _ventricles(rng, conduction, *axes)
     p = turn(P_WAVES['sinus'], rng.normal(0, 10), rng.normal(0, 10))
     p[:, :2] *= rng.normal(1, 0.1)
-    p[:, 2:] *= np.clip(rng.lognormal(-0.1, 0.33), 0.35, 1.9)
+    p[:, 2:] *= np.clip(rng.lognormal(-0.03, 0.33), 0.35, 1.9)
     p[:, 2:] *= np.clip(_people.value(rhythm, 'rate', place['rate']) / 65, 0.75, 2.2) ** 0.5
     leads = _LEADS * np.exp(rng.normal(0, 0.05, (8, 1)))
     sex = _people.sex_of(rhythm, place['sex'])
