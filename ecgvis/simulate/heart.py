@@ -157,7 +157,7 @@ class Heart:
     pace: float  # place among the rates of people with the same rhythm, a normal deviate
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #42654757
-_ATRIA = (0.82, 0.9, 0.97, 0.5, 0.32, 0.3, 0.33, 0.43)  # I, II, V1 to V6, of what Dower says
+_ATRIA = (0.84, 0.9, 0.86, 0.44, 0.29, 0.28, 0.32, 0.44)  # I, II, V1 to V6, of what Dower says
 _FROM_ATRIA = _SEEN @ (np.array(_ATRIA)[:, None] * _LEADS)
 
 
