@@ -134,7 +134,8 @@ def _recovery(t: np.ndarray, fs: float, rr: float) -> dict[str, float]:
 
 def _atria(p: np.ndarray, fs: float) -> dict[str, float]:
     "Of the P wave: the average beat [8, T] up to 70 ms before R."
-    found = dict(P_I=p[0].max(), P_II=p[1].max(), P_V1=p[2].max(), P_down_V1=-p[2].min())
+    found = {f'P_{name}': line.max() for name, line in zip(SEEN, p)}
+    found['P_down_V1'] = -p[2].min()
     found['p_before_ms'] = 1000 * (p.shape[1] - _passed(p, fs, None, 20)[1].argmax()) / fs
     return found
 
@@ -167,18 +168,22 @@ def _rest(x: np.ndarray, beat: np.ndarray, fs: float, at: np.ndarray) -> np.ndar
     return rest
 
 
+_ATRIAL = ('II', 'V1', 'V3', 'V5')  # leads whose f and F waves are measured
+
+
 def _between(rest: np.ndarray, fs: float, quiet: np.ndarray) -> dict[str, float]:
     "Of what is left without the average beat."
     hz = np.fft.rfftfreq(rest.shape[1], 1 / fs)
     band = (hz > 3.5) & (hz < 10)
-    power = abs(np.fft.rfft(rest[SEEN.index('V1')] * quiet))[band] ** 2
-    whole = max(power.sum(), 1e-12)
-    return dict(
+    power = abs(np.fft.rfft(rest * quiet))[:, band] ** 2
+    whole = np.maximum(power.sum(1), 1e-12)
+    v1 = SEEN.index('V1')
+    found = {f'atrial_{n}': 2 * np.sqrt(whole[SEEN.index(n)]) / rest.shape[1] for n in _ATRIAL}
+    return found | dict(
         rest_quiet=_size(_passed(rest, fs, 1, 30)[:, quiet]),
         rest_qrs=_size(rest[:, ~quiet]),
-        atrial_V1=2 * np.sqrt(whole) / rest.shape[1],
-        atrial_hz=hz[band][power.argmax()],
-        atrial_focus=power.max() / whole,
+        atrial_hz=hz[band][power[v1].argmax()],
+        atrial_focus=power[v1].max() / whole[v1],
     )
 
 

@@ -359,13 +359,18 @@ def _pvc_waves(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 _TWO_TO_ONE = 0.6  # s: with longer intervals the atria of tachycardia beat twice as often
 
 
+def _of_atria(wave: np.ndarray) -> np.ndarray:
+    "A wave of the atria as the leads see it."
+    return np.column_stack([wave[:, :2], _heart.atrial(wave[:, 2:])])
+
+
 def _atrial_rows(
     rng: np.random.Generator, atria: str, heart: Heart, beats: _Beats
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "Gaussians of the P waves, their intervals [B, 3], and those of P waves without a beat [K, 3]."
     intervals = np.full((len(beats.time), 3), np.nan)
     rows = [np.zeros((0, 2 + DIRECTIONS))]
-    waves = _p_waves(rng, atria, heart)
+    waves = [_of_atria(wave) for wave in _p_waves(rng, atria, heart)]
     for k, wave in enumerate(waves):
         mine = (beats.form == k) & np.isfinite(beats.p)
         centre = (beats.time + beats.p)[mine]
@@ -583,7 +588,7 @@ def _drawn(
     spans = []
     for k, (onset, offset) in enumerate(pairwise(_edges(parts, config.seconds))):
         f, hz, size = _atrial_waves(rng, courses[k].atria, t, rates[k])
-        vector += f * _window(t, onset, offset)
+        vector += _heart.atrial(f.T).T * _window(t, onset, offset)
         spans.append(Span(turns[k][0], float(onset), float(offset), *courses[k], hz, size))
     joined = _Beats(*map(np.concatenate, zip(*beats)))
     return (
