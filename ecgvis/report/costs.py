@@ -19,6 +19,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from .figures import each
 from .page import Item, Plot, Row, Section, Table
+from .results import published_source
 from .search import ModelSearch, read_searches, search_hours
 from ecgvis.report.style import (
     GREY,
@@ -254,7 +255,7 @@ def _training_rows(study: StudyFiles) -> list[Row]:
         rows.append(row | {'Trained on': trained_on(r), 'Source': 'this study'})
     for p in study.published['epochs']:
         row = {'System': p['system'], 'Seconds per epoch': float(p['seconds'])}
-        about = f'published, approximate, {p["device"]}'
+        about = f'{published_source(study)}, approximate, {p["device"]}'
         rows.append(row | {'Source': about, '_mark': 'published'})
     return rows
 
@@ -308,7 +309,8 @@ def costs_section(study: StudyFiles) -> Section | None:
     caption = (
         'Filled: on the Pareto front (grey line). Half filled: the interval reaches the front. '
         'Hollow: another model costs no more and is better. Equal costs stand side by side. Grey '
-        'crosses: published macro-F1 of the same architecture, another hold-out, no interval. '
+        f'crosses: macro-F1 of the same architecture, {published_source(study)}, another hold-out, '
+        f'no interval. '
         f'{source(study, runs)}{machines}{partly}'
     )
     plot = Plot('pareto', 'Accuracy against cost', caption, panels)

@@ -21,6 +21,7 @@ from ecgvis.report.figures import (
     subgroup_figure,
 )
 from .page import Group, Item, Plot, Row, Section, Table
+from .results import published_source
 from ecgvis.report.style import (
     calibrations,
     data_name,
@@ -254,7 +255,8 @@ def _published_rhythms(study: StudyFiles) -> Row:
     "The published result on rhythms."
     p = study.published['granular']
     row = {'System': p['system'], 'Classes': p['classes'], 'Macro-F1': p['f1']}
-    row |= {'Accuracy': p['accuracy'], 'Source': f'published; {p["note"]}'}
+    about = f'{published_source(study)}; {p["note"]}'
+    row |= {'Accuracy': p['accuracy'], 'Source': about}
     return row | {'_mark': 'published'}
 
 # %% ../../nbs/90_report/55_evidence.ipynb #bb71ae4d

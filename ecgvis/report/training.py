@@ -19,6 +19,7 @@ from ..core import read_table
 from ..intervals import t_interval
 from .figures import each, label_room
 from .page import Group, Item, Plot, Row, Section, Table
+from .results import published_source
 from .search import read_searches
 from ecgvis.report.style import (
     axes,
@@ -84,7 +85,7 @@ def steps_section(study: StudyFiles) -> Section | None:
     published = list[Row]()
     for p in study.published['steps']:
         steps = dict(zip(_STEPS, (p['untrained'], p['head'], p['full'])))
-        published.append({'System': p['system']} | steps | {'Source': 'published'})
+        published.append({'System': p['system']} | steps | {'Source': published_source(study)})
         published[-1]['_mark'] = 'published'
     caption = (
         'Untrained head and head only: macro-F1 on validation folds, mean, lowest and highest '
@@ -136,7 +137,8 @@ def _seed_rows(study: StudyFiles) -> list[Row]:
         rows.append(row | {'Source': 'this study'})
     for p in study.published['seeds']:
         row = {k: p.get(k.lower()) for k in _COLUMNS}
-        rows.append(row | {'Source': f'published; {p["note"]}', '_mark': 'published'})
+        about = f'{published_source(study)}; {p["note"]}'
+        rows.append(row | {'Source': about, '_mark': 'published'})
     return rows
 
 # %% ../../nbs/90_report/50_training.ipynb #4b9ccef7
@@ -186,8 +188,8 @@ def seeds_section(study: StudyFiles) -> Section | None:
     )
     look = (
         'Dots: runs, hollow where a run collapsed and was begun anew, which hides the collapse; '
-        'bars: medians. Grey: published, lowest to highest, or mean and standard deviation, '
-        'collapses included.'
+        f'bars: medians. Grey: {published_source(study)}, lowest to highest, or mean and standard '
+        'deviation, collapses included.'
     )
     title = 'Macro-F1 over seeds'
     plot = Plot('seeds', title, f'{look} {caption}', [('seeds', _seeds_figure(study))])
