@@ -8,6 +8,7 @@ __all__ = ['cards_section', 'limits', 'limits_section', 'missing_section']
 # %% ../../nbs/90_report/78_cards.ipynb #2c79be4b
 from typing import Any
 
+from ..evaluate.comparison import databases
 from .checklist import AUTHOR, counts_text
 from .page import Group, Row, Section, Table
 from .style import data_name, label, made_with, people_note, source, system, unit
@@ -109,10 +110,11 @@ def _data_limits(study: StudyFiles) -> list[str]:
     lines = list[str]()
     if s.get('simulated'):
         lines.append('The recordings are simulated: nothing here speaks of patients.')
-    lines.append(
-        'One data set and one hold-out part of it: no external test. How the models do elsewhere '
-        'is not known.'
-    )
+    several = databases(study.index).nunique() if 'id' in study.index else 1
+    what = 'One data set and one hold-out part of it'
+    if several > 1:
+        what = f'One hold-out, of the same {several} databases or sites that the models learnt from'
+    lines.append(f'{what}: no external test. How the models do elsewhere is not known.')
     if note := people_note(study):
         lines.append(note)
     if s.get('excluded'):

@@ -210,7 +210,7 @@ def _group_draws(study: StudyFiles) -> int:
 
 
 def subgroups_section(study: StudyFiles) -> Section | None:
-    "Macro-F1 by age band, sex, source and layout."
+    "Macro-F1 by age band, sex, source (the database) and layout."
     table = compared(study, 'subgroups')
     runs = [r for r in study.finished if 'run' in table and (table['run'] == r.id).any()]
     if not runs:
@@ -229,7 +229,7 @@ def subgroups_section(study: StudyFiles) -> Section | None:
     group = Group('subgroups-table', 'All groups of all runs', [whole], open=False)
     text = (
         'A difference between groups can come from their rhythms as well as from the model: '
-        'macro-F1 is over the classes that a group has.'
+        'macro-F1 is over the classes that a group has. Source: the database or site.'
     )
     plot = Plot('subgroups', 'Macro-F1 by group', caption, panels)
     return Section('Subgroups', text, [plot, group])

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from ..evaluate.comparison import databases
 from ..render.layout import get_layout
 from ..render.raster import chart
 from .page import Group, Item, Plot, Row, Section, Table
@@ -60,6 +61,34 @@ def _excluded(study: StudyFiles) -> Item | None:
     table = Table('excluded', 'Excluded recordings', caption, rows)
     return Group('excluded', f'Excluded recordings ({len(t):,})', [table], open=False)
 
+# %% ../../nbs/90_report/30_methods.ipynb #1b31dd6a
+def _database_row(study: StudyFiles, name: str, index: pd.DataFrame) -> Row:
+    "Recordings of a database, its classes and its share of the hold-out."
+    ok = int((index['status'] == 'ok').sum())
+    row: Row = {'Database': name or 'not known', 'Listed': len(index), 'Usable': ok}
+    row['Excluded'] = len(index) - ok
+    if study.splits.empty:
+        return row
+    own = study.splits[study.splits['id'].astype(str).isin(index['id'].astype(str))]
+    labels = label_names(study, own['label'])
+    row |= {c: labels.count(c) for c in study.classes}
+    return row | {'Hold-out': int((own['part'] == 'test').sum())}
+
+
+def _databases(study: StudyFiles, caption: str) -> Table | None:
+    "The databases that a data set is of; None where it is one."
+    index = study.index
+    if not {'id', 'status'} <= set(index):
+        return None
+    names = databases(index)
+    if names.nunique() < 2:
+        return None
+    counts = names.value_counts()
+    rows = [_database_row(study, name, index[names == name]) for name in counts.index]
+    rows.append(_database_row(study, 'all', index) | {'_mark': 'total'})
+    about = f'Classes: of usable recordings in the split. {caption}'
+    return Table('databases', 'Recordings per database', about, rows)
+
 # %% ../../nbs/90_report/30_methods.ipynb #aff24a2c
 def _exclusions(s: dict[str, Any], caption: str) -> list[Table]:
     "How many recordings are usable, why the others are not, and notes, from summary.json."
@@ -89,6 +118,8 @@ def data_section(study: StudyFiles) -> Section | None:
     n = f'n = {s.get("recordings", len(study.index)):,}, all recordings found or listed'
     caption = f'Data: {data_name(study)}, {n}. Counts: no interval, no run.'
     items: list[Item] = [*_exclusions(s, caption)] if s else []
+    if of_each := _databases(study, caption):
+        items.append(of_each)
     for c in ('group', 'rhythm'):
         if len(study.index) and c in study.index:
             items.append(Table(f'{c}s', f'Recordings per {c}', caption, _counts(study, c)))
