@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from .figures import each
+from .methods import epoch_passes
 from .page import Item, Plot, Row, Section, Table
 from .results import published_source
 from .search import ModelSearch, read_searches, search_hours
@@ -35,7 +36,7 @@ from ecgvis.report.style import (
     system,
     who,
 )
-from .training import compared
+from .training import compared, p_text
 from ..runs import Run, StudyFiles
 
 # %% ../../nbs/90_report/65_costs.ipynb #560ffdef
@@ -310,6 +311,7 @@ def _training_rows(study: StudyFiles) -> list[Row]:
     for r in study.finished:
         seconds = r.record.get('seconds')
         row = who(study, r) | {'Epochs': r.record.get('epochs')}
+        row |= {'Passes in an epoch': epoch_passes(r)}
         row |= {'Seconds per epoch': epoch_seconds(r)}
         row |= {'Total minutes': None if seconds is None else seconds / 60}
         row |= {'Training, Wh': _measured(r, 'energy', 'training_watt_hours')} if r.costs else {}
@@ -457,7 +459,7 @@ def _equals(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
     return (
         f'{cost.title}: the highest on the hold-out, {name}, costs {price / least:.3g} times as '
         f'much as {other}, which it does not beat beyond chance: {difference}, corrected '
-        f'p = {x.p_holm:.2g}).'
+        f'{p_text(x.p_holm)}).'
     )
 
 
