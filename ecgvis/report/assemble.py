@@ -27,6 +27,7 @@ from ecgvis.report.evidence import (
     unmeasured,
 )
 from .explanations import explanations_section, failures_section
+from .glossary import glossary_section
 from ecgvis.report.methods import (
     charts_section,
     data_section,
@@ -224,6 +225,7 @@ _ABOUT = dict(
     limits='what weakens the conclusions, what is missing',
     checklist='TRIPOD+AI, item by item',
     cards='a card for each final model',
+    glossary='what the classes, rhythms and measures are',
 )
 
 
@@ -266,6 +268,7 @@ CHAPTERS: dict[str, tuple[str, tuple[Maker, ...]]] = dict(
     limits=('Limits', (limits_section, missing_section)),
     checklist=('Checklist', (tripod_section,)),
     cards=('Model cards', (cards_section,)),
+    glossary=('Glossary', (glossary_section,)),
 )
 
 # %% ../../nbs/90_report/90_assemble.ipynb #87afbc10

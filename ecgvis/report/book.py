@@ -24,6 +24,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
 from ..core import EcgvisError
+from .glossary import link_terms
 from .page import BookFiles, Item, Section, item_html, slug, template
 
 # %% ../../nbs/90_report/10_book.ipynb #c4b97758
@@ -191,9 +192,13 @@ def _pages(chapters: Sequence[Chapter], bodies: Bodies, title: str, footer: str)
     "All pages by the name of the file."
     known = _chapters_facts(chapters)
     listed = [p for p in known if not p['record']]
+    explained = 'glossary' in bodies
     pages = dict[str, str]()
     for c, facts in zip(chapters, known, strict=True):
-        body = bodies[c.name] if c.record else f'<h1>{escape(c.title)}</h1>\n{bodies[c.name]}'
+        body = bodies[c.name]
+        if explained and not c.record and c.name != 'glossary':
+            body = link_terms(body)
+        body = body if c.record else f'<h1>{escape(c.title)}</h1>\n{body}'
         page = dict(title=title, page=facts, pages=listed, body=Markup(body), footer=footer)
         pages[f'{c.name}.html'] = template('report.html').render(page)
     return pages
