@@ -129,10 +129,11 @@ def _timed(run: Run, *path: str) -> float | None:
     return None if why_not_quiet(run) else _measured(run, *path)
 
 
-def _timed_with(run: Run, part: str, name: str, interval: str) -> dict[str, float | None] | None:
-    "A time with its interval."
-    low, high = _latest(run).get(part, {}).get(interval) or (None, None)
-    return number(_timed(run, part, name), low, high)
+def _timed_with(run: Run, part: str, name: str, interval: str) -> Any:
+    "A time with its interval, where it has one."
+    value = _timed(run, part, name)
+    ends = _latest(run).get(part, {}).get(interval)
+    return number(value, *ends) if ends else value
 
 # %% ../../nbs/90_report/65_costs.ipynb #500709f3
 @dataclass(frozen=True)
