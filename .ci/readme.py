@@ -29,5 +29,6 @@ for number, (name, data) in enumerate(found.get('outputs', {}).items(), 1):
     (pictures / f'readme-{number}.png').write_bytes(data)
     text = text.replace(f'({name})', f'(nbs/images/readme-{number}.png)')
 text = re.sub(r'!\[png\]', '![a chart]', text)
+text = re.sub(r'\n```\n+```python\n', '\n\n', text)  # imports are a cell of their own
 out = Path(sys.argv[1])
 out.write_text(re.sub(r'\n{3,}', '\n\n', text).strip() + '\n', encoding='utf-8')

@@ -945,6 +945,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
 
 # %% ../nbs/99_cli.ipynb #794f2a5b
-#| eval: false
-if __name__ == '__main__':
+if __name__ == '__main__' and '__file__' in globals():  # a file that is run, no notebook
     sys.exit(main())

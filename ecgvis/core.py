@@ -8,7 +8,7 @@ __all__ = ['FORMATS', 'LIBRARIES', 'T', 'EcgvisError', 'did_you_mean', 'Stopped'
            'digest', 'Stage', 'provenance', 'progress', 'workers', 'cores', 'compiled', 'make_callable', 'sample_data']
 
 # %% ../nbs/00_core.ipynb #36ea91eb
-import difflib, errno, functools, hashlib, json, os, platform, shutil, signal, stat, subprocess
+import difflib, errno, functools, hashlib, io, json, os, platform, shutil, signal, stat, subprocess
 import sys, tempfile, threading, types, warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -272,7 +272,8 @@ def read_table(path: str | Path) -> 'pd.DataFrame':
             # every digit of a number; 00012 is none
             texts = dict(id=str, patient=str)
             return pd.read_csv(path, dtype=texts, float_precision='round_trip')
-        return pd.read_parquet(path)
+        # read at once: the file may be replaced meanwhile
+        return pd.read_parquet(io.BytesIO(Path(path).read_bytes()))
     except (OSError, ValueError) as e:
         what = f'cannot be read ({type(e).__name__})'
         remedy = 'delete it and run its stage again'

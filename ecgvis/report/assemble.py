@@ -27,6 +27,7 @@ from ecgvis.report.evidence import (
     unmeasured,
 )
 from .explanations import explanations_section, failures_section
+from .glossary import glossary_section
 from ecgvis.report.methods import (
     charts_section,
     data_section,
@@ -96,7 +97,8 @@ def _banners(study: StudyFiles) -> list[str]:
     lines += [_SIMULATED] if s.get('simulated') else []
     lines += [note] if (note := people_note(study)) else []
     n = len(study.runs)
-    if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in study.runs):
+    networks = [r for r in study.runs if r.input != 'features']  # trees have no weights
+    if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in networks):
         lines.append(
             f'Weights: none (trained from scratch) in {scratch} of {n} runs. Published rows '
             'started from ImageNet weights.'
@@ -183,7 +185,8 @@ def _best_lines(study: StudyFiles) -> list[str]:
     top = max(p['overall'], key=lambda q: q['f1'])
     other = '' if study.classes == p['classes'] else ', other classes'
     lines.append(
-        f'Highest published one: {top["f1"]:.3f}, {top["system"]}, another hold-out{other}, '
+        f'Highest published on Chapman-Shaoxing: {top["f1"]:.3f}, {top["system"]}, another '
+        f'hold-out{other}, '
         f'n = {p["test_recordings"]:,}, no interval given.'
     )
     if len(pairs := compared(study, 'pairs')):
@@ -224,6 +227,7 @@ _ABOUT = dict(
     limits='what weakens the conclusions, what is missing',
     checklist='TRIPOD+AI, item by item',
     cards='a card for each final model',
+    glossary='what the classes, rhythms and measures are',
 )
 
 
@@ -266,6 +270,7 @@ CHAPTERS: dict[str, tuple[str, tuple[Maker, ...]]] = dict(
     limits=('Limits', (limits_section, missing_section)),
     checklist=('Checklist', (tripod_section,)),
     cards=('Model cards', (cards_section,)),
+    glossary=('Glossary', (glossary_section,)),
 )
 
 # %% ../../nbs/90_report/90_assemble.ipynb #87afbc10

@@ -8,6 +8,7 @@ __all__ = ['cards_section', 'limits', 'limits_section', 'missing_section']
 # %% ../../nbs/90_report/78_cards.ipynb #2c79be4b
 from typing import Any
 
+from ..evaluate.comparison import databases
 from .checklist import AUTHOR, counts_text
 from .page import Group, Row, Section, Table
 from .style import data_name, label, made_with, people_note, source, system, unit
@@ -40,13 +41,15 @@ def _facts(study: StudyFiles, run: Run) -> dict[str, str]:
         size = f'{parameters:,} parameters'
         file = f'{run.id.replace("/seed", "/final/seed")}/model.safetensors'
     classes = ', '.join(run.settings.get('classes') or ('classes not recorded',))
+    weights = str(run.record.get('weights', 'not recorded'))
+    weights = 'none: trees have none' if run.input == 'features' else weights
     return {
         'Model': f'{system(study, run.architecture)}, {size}',
         'File': file,
         'Input': _input(run),
         'Output': f'probabilities of {classes}',
         'Trained on': _trained_on(study, run),
-        'First weights': str(run.record.get('weights', 'not recorded')),
+        'First weights': weights,
         'Use': f'research on charts like those it was trained on; {_ASK} asks it',
         'Not for': 'diagnosis, or any decision on a patient: it is no medical device',
         'Intended users and setting': AUTHOR,
@@ -109,10 +112,11 @@ def _data_limits(study: StudyFiles) -> list[str]:
     lines = list[str]()
     if s.get('simulated'):
         lines.append('The recordings are simulated: nothing here speaks of patients.')
-    lines.append(
-        'One data set and one hold-out part of it: no external test. How the models do elsewhere '
-        'is not known.'
-    )
+    several = databases(study.index).nunique() if 'id' in study.index else 1
+    what = 'One data set and one hold-out part of it'
+    if several > 1:
+        what = f'One hold-out, of the same {several} databases or sites that the models learnt from'
+    lines.append(f'{what}: no external test. How the models do elsewhere is not known.')
     if note := people_note(study):
         lines.append(note)
     if s.get('excluded'):
@@ -151,10 +155,11 @@ def _model_limits(runs: list[Run], over: str) -> list[str]:
             f'{len(seeds)} models were compared on the same hold-out: the highest of them there is '
             'partly the luckiest. The headline is of the run that validation chose.'
         )
-    if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in runs):
+    networks = [r for r in runs if r.input != 'features']
+    if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in networks):
         lines.append(
-            f'{scratch} of {len(runs)} runs began from random weights, the published ones from '
-            'ImageNet weights.'
+            f'{scratch} of {len(networks)} networks began from random weights, the published ones '
+            'from ImageNet weights.'
         )
     return lines
 

@@ -21,6 +21,7 @@ from ecgvis.report.figures import (
     subgroup_figure,
 )
 from .page import Group, Item, Plot, Row, Section, Table
+from .results import places, published_source
 from ecgvis.report.style import (
     calibrations,
     data_name,
@@ -38,7 +39,7 @@ from ecgvis.report.style import (
     unit_title,
     who,
 )
-from .training import compared, differences_text
+from .training import PValue, compared, differences_text
 from ..runs import Run, StudyFiles, optional
 
 # %% ../../nbs/90_report/55_evidence.ipynb #b55c639a
@@ -65,7 +66,7 @@ def _calibration_row(study: StudyFiles, run: Run, c: dict[str, Any]) -> Row:
     return who(study, run) | {
         'ECE': three(before['ece']),
         'ECE by luck': before['ece']['honest'],
-        'p': before['ece']['p'],
+        'p': PValue(before['ece']['p']),
         'Brier': three(before['brier']),
         'Log loss': three(before['nll']),
         'Overconfidence': three(before['overconfidence']),
@@ -113,6 +114,17 @@ def calibration_section(study: StudyFiles) -> Section | None:
     text = 'A probability can be taken at its word where the points lie on the dotted line.'
     return Section('Calibration', text, [plot, table] if plot else [table])
 
+# %% ../../nbs/90_report/55_evidence.ipynb #9c52ed7b
+def _one_interval(study: StudyFiles, models: pd.DataFrame) -> pd.DataFrame:
+    "The models; of one seed, with the interval that its run has in all other tables."
+    runs = {f'{r.config}/{r.architecture}': r.test['macro']['f1'] for r in study.finished}
+    found = models.astype(dict(low=float, high=float))
+    for i, x in enumerate(each(models)):
+        own = runs.get(x.model)
+        if x.seeds == 1 and own and own['low'] is not None and abs(own['value'] - x.value) < 1e-9:
+            found.loc[found.index[i], ['low', 'high']] = own['low'], own['high']
+    return found
+
 # %% ../../nbs/90_report/55_evidence.ipynb #82db46ea
 def _names(study: StudyFiles, models: Iterable[str]) -> dict[str, str]:
     "`config/architecture` in words."
@@ -139,7 +151,7 @@ def _pair_rows(study: StudyFiles, pairs: pd.DataFrame) -> list[Row]:
     for x in each(pairs):
         difference = number(x.difference, x.low, x.high)
         row: Row = {'A': names[x.a], 'B': names[x.b], 'A less B': difference}
-        row |= {'p': float(x.p), 'p, corrected': float(x.p_holm)}
+        row |= {'p': PValue(x.p), 'p, corrected': PValue(x.p_holm)}
         holds = 'yes' if x.p_holm < 0.05 else 'no'
         rows.append(row | {'Holds': 'one seed' if np.isnan(x.p_holm) else holds})
     return rows
@@ -162,7 +174,8 @@ def _comparison_end(study: StudyFiles, models: pd.DataFrame, about: dict[str, An
     "The end of the captions of the comparison."
     first = models.iloc[0]
     n = f'n = {first["recordings"]:,} recordings of {first["patients"]:,} {unit(study)}'
-    how = f'{interval(study)}, and over seeds, {about["draws"]:,} draws, paired'
+    seeds = ', and over seeds' if (models['seeds'] > 1).any() else ''
+    how = f'{interval(study)}{seeds}, {about["draws"]:,} draws, paired'
     runs = run_ids([r for r in study.finished if r.id in about['runs']])
     return f'Data: {data_name(study)}, hold-out test part, {n}. Intervals: {how}. {runs}'
 
@@ -174,19 +187,21 @@ def comparison_section(study: StudyFiles) -> Section | None:
     if 'value' not in models or models.empty or not done.exists():
         return None
     about = read_json(done)
+    left_out = [f'Left out: {x["run"]}, {x["reason"]}.' for x in about['left_out']]
+    if len(models) < 2:
+        text = 'One model: nothing to compare.'
+        return Section('Comparison of models', text, [left_out]) if left_out else None
+    models = _one_interval(study, models)
     end = _comparison_end(study, models, about)
     best = f'Best in: share of the draws in which the model is the best. {end}'
     items: list[Item] = [_comparison_plot(study, models, pairs, end)]
-    items.append(Table('models', 'Models by macro-F1', best, _model_rows(study, models), 4))
-    text = 'One model: nothing to compare.'
-    if len(pairs):
-        text = differences_text(pairs)
-        rows = _pair_rows(study, pairs)
-        table = Table('pairs', 'Differences between models', f'Corrected: Holm. {end}', rows, 4)
-        items.append(Group('pairs', f'All {len(pairs)} pairs', [table], open=False))
-    if about['left_out']:
-        items.append([f'Left out: {x["run"]}, {x["reason"]}.' for x in about['left_out']])
-    return Section('Comparison of models', text, items)
+    digits = places(study)
+    items.append(Table('models', 'Models by macro-F1', best, _model_rows(study, models), digits))
+    rows = _pair_rows(study, pairs)
+    table = Table('pairs', 'Differences between models', f'Corrected: Holm. {end}', rows, digits)
+    items.append(Group('pairs', f'All {len(pairs)} pairs', [table], open=False))
+    items += [left_out] if left_out else []
+    return Section('Comparison of models', differences_text(pairs), items)
 
 # %% ../../nbs/90_report/55_evidence.ipynb #dc37f409
 def _subgroup_rows(study: StudyFiles, runs: Sequence[Run], table: pd.DataFrame) -> list[Row]:
@@ -209,7 +224,7 @@ def _group_draws(study: StudyFiles) -> int:
 
 
 def subgroups_section(study: StudyFiles) -> Section | None:
-    "Macro-F1 by age band, sex, source and layout."
+    "Macro-F1 by age band, sex, source (the database) and layout."
     table = compared(study, 'subgroups')
     runs = [r for r in study.finished if 'run' in table and (table['run'] == r.id).any()]
     if not runs:
@@ -228,7 +243,7 @@ def subgroups_section(study: StudyFiles) -> Section | None:
     group = Group('subgroups-table', 'All groups of all runs', [whole], open=False)
     text = (
         'A difference between groups can come from their rhythms as well as from the model: '
-        'macro-F1 is over the classes that a group has.'
+        'macro-F1 is over the classes that a group has. Source: the database or site.'
     )
     plot = Plot('subgroups', 'Macro-F1 by group', caption, panels)
     return Section('Subgroups', text, [plot, group])
@@ -254,7 +269,8 @@ def _published_rhythms(study: StudyFiles) -> Row:
     "The published result on rhythms."
     p = study.published['granular']
     row = {'System': p['system'], 'Classes': p['classes'], 'Macro-F1': p['f1']}
-    row |= {'Accuracy': p['accuracy'], 'Source': f'published; {p["note"]}'}
+    about = f'{published_source(study)}; {p["note"]}'
+    row |= {'Accuracy': p['accuracy'], 'Source': about}
     return row | {'_mark': 'published'}
 
 # %% ../../nbs/90_report/55_evidence.ipynb #bb71ae4d

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from ..core import EcgvisError, read_json
 from ..render.layout import LAYOUTS, get_layout
@@ -99,16 +100,31 @@ def _verdict_row(start: Row, layout: str, method: str, v: dict[str, Any]) -> Row
 
 def _verdicts(study: StudyFiles, explanation: Explanation) -> list[Row]:
     "A row per layout and method."
-    start: Row = {
-        'System': system(study, explanation.run.architecture),
-        'Configuration': explanation.run.config,
-    }
+    run = explanation.run
+    start: Row = {'System': system(study, run.architecture), 'Configuration': run.config}
     start |= {'Recording': explanation.id, 'Class': explanation.facts.get('target')}
     rows = list[Row]()
     for layout, known in explanation.facts['layouts'].items():
         for method, v in (known.get('methods') or {}).items():
             rows.append(_verdict_row(start, layout, method, v))
     return rows
+
+
+_FACTS = ('System', 'Configuration', 'Recording', 'Class', 'Layout', 'Method')
+_JUDGED = ('Verdict', 'p', 'Other layout')
+
+
+def _tables(rows: Sequence[Row], caption: str) -> list[Table]:
+    "The verdicts and what was measured for them; without the model where there is one."
+    models = {tuple(row[k] for k in _FACTS[:2]) for row in rows}
+    facts = _FACTS if len(models) > 1 else _FACTS[2:]
+    judged = [{k: row[k] for k in (*facts, *_JUDGED)} for row in rows]
+    hidden = {*_FACTS[:2], *_JUDGED} - {*facts}
+    measured = [{k: v for k, v in row.items() if k not in hidden} for row in rows]
+    return [
+        Table('verdicts', 'Verdicts', caption, judged, 2),
+        Table('verdict-measures', 'What was measured', caption, measured, 2),
+    ]
 
 
 def _passes(rows: Sequence[Row]) -> list[Row]:
@@ -138,8 +154,8 @@ def _answer(layout: dict[str, Any]) -> str:
     return f'{best}, {p[best]:.2f}'
 
 
-def _explanation_group(study: StudyFiles, explanation: Explanation) -> Group:
-    "One explanation, folded."
+def _explanation_group(study: StudyFiles, explanation: Explanation, open: bool) -> Group:
+    "One explanation: the overview, and the maps on paper folded below it."
     panels = _pictures(explanation)
     answers = '; '.join(f'{k}: {_answer(v)}' for k, v in explanation.facts['layouts'].items())
     caption = (
@@ -154,24 +170,32 @@ def _explanation_group(study: StudyFiles, explanation: Explanation) -> Group:
         title = 'The same patient under each layout'
         items.append(Plot(f'maps-{explanation.name}', title, caption, panels[:1]))
     if panels[first:]:
-        items.append(Plot(f'saliency-{explanation.name}', 'On paper', caption, panels[first:]))
+        paper = Plot(f'saliency-{explanation.name}', 'On paper', caption, panels[first:])
+        title = f'On paper: {len(paper.panels)} maps'
+        items.append(Group(f'paper-{explanation.name}', title, [paper], open=not first))
     title = f'{label(study, explanation.run)}: {explanation.id}, {explanation.facts.get("target")}'
-    return Group(
-        f'explained-{explanation.name}', title, items or [['Its figures are gone.']], open=False
-    )
+    gone = ['Its figures are gone.']
+    return Group(f'explained-{explanation.name}', title, items or [gone], open=open)
+
+
+def _open_first(study: StudyFiles, found: Sequence[Explanation]) -> list[Item]:
+    "A group per explanation; the first one of each class is open."
+    seen, items = set[str](), list[Item]()
+    for e in found:
+        target = str(e.facts.get('target'))
+        items.append(_explanation_group(study, e, open=target not in seen))
+        seen.add(target)
+    return items
 
 # %% ../../nbs/90_report/70_explanations.ipynb #a3cb3801
-_EXPLAIN = (
-    'Missing: no recording was explained in this study. `ecgvis explain RECORDING --run RUN` '
-    'writes Grad-CAM, Guided Grad-CAM and others into the run, and this chapter shows them.'
-)
+_NONE = 'Missing: no recording was explained in this study.'
 
 
 def explanations_section(study: StudyFiles) -> Section:
     "Saliency maps with their verdicts, or what is missing."
     found, notes = explanations(study)
     if not found:
-        return Section('Explanations', '', [[_EXPLAIN, *notes]])
+        return Section('Explanations', '', [[_NONE, *notes]])
     rows = [row for e in found for row in _verdicts(study, e)]
     n = f'n = {len({e.id for e in found})} recordings'
     runs = list({e.run.id: e.run for e in found}.values())
@@ -188,10 +212,11 @@ def explanations_section(study: StudyFiles) -> Section:
         'A map that fails is shown with what it fails: it explains no more than the same map '
         'shifted, or than edges, or does not depend on the network, or moves with the layout.'
     )
-    all_rows = Table('verdicts', 'Verdicts', caption + end, rows, 2)
     items: list[Item] = [Table('passes', 'Maps that pass', end, _passes(rows))]
-    items.append(Group('verdicts-all', f'All {len(rows)} verdicts', [all_rows], open=False))
-    items += [_explanation_group(study, e) for e in found]
+    items.append(
+        Group('verdicts-all', f'All {len(rows)} verdicts', _tables(rows, caption + end), open=False)
+    )
+    items += _open_first(study, found)
     return Section('Explanations', text, [*items, notes] if notes else items)
 
 # %% ../../nbs/90_report/70_explanations.ipynb #31db7c8c
@@ -209,14 +234,9 @@ def _chart(study: StudyFiles, id: str, layout: str, width: int = 720) -> np.ndar
     height = round(width * shown.height / shown.width)
     return chart(signal, store.meta['fs'], shown, (height, width))[0]
 
-
-def _map_of(study: StudyFiles, run: Run, id: str) -> Path | None:
-    "The saliency overview of a recording by a run."
-    maps = [e.folder / 'maps.png' for e in explanations(study)[0] if e.run is run and e.id == id]
-    return next((p for p in maps if p.exists()), None)
-
 # %% ../../nbs/90_report/70_explanations.ipynb #b57c019a
 _SHOWN = 8  # charts in the gallery
+_EXPLAINED = Markup('{} <a href="explanations.html#{}">What speaks for it.</a>')
 
 
 def _error_title(x: Mapping[Any, Any]) -> str:
@@ -226,26 +246,29 @@ def _error_title(x: Mapping[Any, Any]) -> str:
     return f'{x["id"]}, {x["layout"]}: labelled {x["truth"]}{rhythm}, {answer}'
 
 
+def _of_run(study: StudyFiles, run: Run) -> dict[str, Explanation]:
+    "The explanations by a run, by recording."
+    return {e.id: e for e in explanations(study)[0] if e.run is run}
+
+
 def _gallery(study: StudyFiles, rows: pd.DataFrame, run: Run) -> Plot | None:
-    "The surest errors of a run as charts, or as saliency maps where there are some."
+    "The surest errors of a run as charts; where there is no chart, as saliency maps."
+    explained = _of_run(study, run)
     panels = list[tuple[str, Panel]]()
-    mapped = set[str]()
     for x in rows.head(_SHOWN).to_dict('records'):
         id = str(x['id'])
-        picture: Panel | None = _map_of(study, run, id)
-        if picture is not None and id in mapped:
-            continue  # one overview has all layouts
+        title = _error_title(x)
+        known = explained.get(id)
+        picture: Panel | None = _chart(study, id, str(x['layout']))
+        if known and picture is None and (known.folder / 'maps.png').exists():
+            picture = known.folder / 'maps.png'
+        if known:
+            title = _EXPLAINED.format(title, f'explained-{known.name}')
         if picture is not None:
-            mapped.add(id)
-        else:
-            picture = _chart(study, id, str(x['layout']))
-        if picture is not None:
-            panels.append((_error_title(x), picture))
-    none = 'Without saliency: none of these was explained.'
-    maps = f'{len(mapped)} with saliency.' if mapped else none
+            panels.append((title, picture))
     caption = (
         f'The surest errors of {label(study, run)}; in brackets the probability of the answer. '
-        f'{maps} {source(study, [run], intervals=False)} No interval: single charts.'
+        f'{source(study, [run], intervals=False)} No interval: single charts.'
     )
     return Plot('failures', 'Sure and wrong', caption, panels) if panels else None
 

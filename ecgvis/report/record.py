@@ -132,7 +132,7 @@ def runs_section(study: StudyFiles) -> Section | None:
         name = f'run-{slug(r.id.replace("/", "-"))}'
         title = f'{label(study, r)}{"" if r.test else " (not finished)"}'
         groups.append(Group(name, title, _run_items(study, r), open=len(study.runs) <= 4))
-    text = 'A click on the name of a run folds it away or opens it.'
+    text = 'A click on the name of a run closes or opens it.'
     return Section('Runs', text, groups) if groups else None
 
 # %% ../../nbs/90_report/80_record.ipynb #dc76d0f8

@@ -157,7 +157,7 @@ class Heart:
     pace: float  # place among the rates of people with the same rhythm, a normal deviate
 
 # %% ../../nbs/15_simulate/00_heart.ipynb #42654757
-_ATRIA = (0.84, 0.9, 0.86, 0.44, 0.29, 0.28, 0.32, 0.44)  # I, II, V1 to V6, of what Dower says
+_ATRIA = (0.84, 0.9, 0.86, 0.36, 0.29, 0.28, 0.32, 0.44)  # I, II, V1 to V6, of what Dower says
 _FROM_ATRIA = _SEEN @ (np.array(_ATRIA)[:, None] * _LEADS)
 
 
@@ -248,7 +248,7 @@ def patient(
     qrs, st, t = _ventricles(rng, conduction, *axes)
     p = turn(P_WAVES['sinus'], rng.normal(0, 10), rng.normal(0, 10))
     p[:, :2] *= rng.normal(1, 0.1)
-    p[:, 2:] *= np.clip(rng.lognormal(-0.03, 0.33), 0.35, 1.9)
+    p[:, 2:] *= np.clip(rng.lognormal(0, 0.28), 0.4, 1.9)
     p[:, 2:] *= np.clip(_people.value(rhythm, 'rate', place['rate']) / 65, 0.75, 2.2) ** 0.5
     leads = _LEADS * np.exp(rng.normal(0, 0.05, (8, 1)))
     sex = _people.sex_of(rhythm, place['sex'])

@@ -621,6 +621,5 @@ def run_job_command(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 # %% ../../nbs/95_study/20_run.ipynb #2c274ad2
-#| eval: false
-if __name__ == '__main__':
+if __name__ == '__main__' and '__file__' in globals():  # a file that is run, no notebook
     sys.exit(run_job_command())
