@@ -506,7 +506,9 @@ def worth_text(
     what = 'computing' if cost is _MACS else 'parameters'
     cheaper = {k: r for k, r in known.items() if float(cost.of(r)) < price}
     rows = pairs[(pairs['a'] == best) & pairs['b'].isin(list(cheaper))]
-    if rows.empty:
+    if cheaper and rows.empty:
+        return ''
+    if not cheaper:
         said = f'the best model, {name}, needs the least {what} too'
         return f'There is nothing to weigh: {said}. It answers {_rightly(dear)} rightly.'
     answer, which, x = _beside_cheaper(study, rows, cheaper, cost)
