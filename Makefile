@@ -5,6 +5,8 @@
 # and for those who change it:
 #   make outputs                      execute the notebooks whose outputs are older than their code
 #   make check                        what a reviewer would ask first
+#   make docs                         the site, in _docs/: by Quarto where it is on PATH, else by nbconvert
+#   make example                      the study of .ci/site/example.yaml, and the site with its report
 #   make measure BEFORE=CHECKOUT      the marks of the house, beside those of another checkout
 PYTHON ?= python3
 VENV   ?= .venv
@@ -13,7 +15,9 @@ DATA   ?=
 OUT    ?= runs
 ARGS   ?=
 
-.PHONY: study test outputs check measure install readme clean
+EXAMPLE ?= runs/example
+
+.PHONY: study test outputs docs example check measure install readme clean
 
 study: $(VENV)/.installed
 	$(BIN)/ecgvis study $(if $(DATA),--data "$(DATA)",--seeds 1) --out "$(OUT)" $(ARGS)
@@ -24,6 +28,13 @@ test: $(VENV)/.installed-dev
 
 outputs: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python .ci/pages.py run
+
+docs: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python .ci/site.py build _docs $(EXAMPLE)/report
+
+example: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/ecgvis study .ci/site/example.yaml --jobs 2 --out "$(dir $(EXAMPLE))" --name "$(notdir $(EXAMPLE))" $(ARGS)
+	$(MAKE) docs
 
 measure: $(VENV)/.installed-dev
 	PATH="$(abspath $(BIN)):$$PATH" python .ci/measure.py $(BEFORE) .

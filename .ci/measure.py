@@ -129,7 +129,8 @@ def page_marks(root):
                 continue
             exported += 1
             led += bool(number) and cells[number - 1][0] == 'markdown'
-            after = next((c for c in cells[number + 1 :] if c[0] == 'code'), None)
+            rest = (c for c in cells[number + 1 :] if c[0] == 'code' and not is_import(c[1]))
+            after = next(rest, None)
             use = after is not None and is_visible(after)
             used += use
             used_out += use and bool(after[2])

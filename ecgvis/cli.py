@@ -9,7 +9,7 @@ __all__ = ['Args', 'study_of', 'run_prepare', 'run_search', 'run_train', 'run_ev
            'parser', 'main']
 
 # %% ../nbs/99_cli.ipynb #3b42bf8b
-import argparse, math, os, re, sys
+import argparse, atexit, gc, math, os, re, sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -911,10 +911,18 @@ def parser(
             options(v)
     return p
 
+# %% ../nbs/99_cli.ipynb #bf9031bf
+def _seldom_collect() -> None:
+    "For a process of one command."
+    gc.set_threshold(200_000)
+    atexit.register(gc.freeze)
+
 # %% ../nbs/99_cli.ipynb #4db05360
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; a known problem, also one that the system has with a file, is told in a few
     lines, Ctrl-C says how to go on."""
+    if arguments is None:
+        _seldom_collect()
     given = sys.argv[1:] if arguments is None else list(arguments)
     verb = next((word for word in given if not word.startswith('-')), '')
     try:

@@ -7,7 +7,7 @@ __all__ = ['different', 'same_recordings', 'holm', 'compare', 'databases', 'fact
            'confident_errors', 'compare_study']
 
 # %% ../../nbs/70_evaluate/20_comparison.ipynb #d2cc6779
-import hashlib, os, re
+import hashlib, os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations

@@ -97,7 +97,8 @@ def _banners(study: StudyFiles) -> list[str]:
     lines += [_SIMULATED] if s.get('simulated') else []
     lines += [note] if (note := people_note(study)) else []
     n = len(study.runs)
-    if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in study.runs):
+    networks = [r for r in study.runs if r.input != 'features']  # trees have no weights
+    if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in networks):
         lines.append(
             f'Weights: none (trained from scratch) in {scratch} of {n} runs. Published rows '
             'started from ImageNet weights.'
@@ -239,8 +240,8 @@ def _best_lines(study: StudyFiles) -> list[str]:
     top = max(p['overall'], key=lambda q: q['f1'])
     other = '' if study.classes == p['classes'] else ', other classes'
     lines.append(
-        f'Highest published one: {top["f1"]:.3f}, {top["system"]}, another hold-out{other}, '
-        f'n = {p["test_recordings"]:,}, no interval given.{_not_beside(study)}'
+        f'Highest published on Chapman-Shaoxing: {top["f1"]:.3f}, {top["system"]}, another '
+        f'hold-out{other}, n = {p["test_recordings"]:,}, no interval given.{_not_beside(study)}'
     )
     if len(pairs := compared(study, 'pairs')):
         lines.append(differences_text(pairs))

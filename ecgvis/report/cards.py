@@ -41,13 +41,15 @@ def _facts(study: StudyFiles, run: Run) -> dict[str, str]:
         size = f'{parameters:,} parameters'
         file = f'{run.id.replace("/seed", "/final/seed")}/model.safetensors'
     classes = ', '.join(run.settings.get('classes') or ('classes not recorded',))
+    weights = str(run.record.get('weights', 'not recorded'))
+    weights = 'none: trees have none' if run.input == 'features' else weights
     return {
         'Model': f'{system(study, run.architecture)}, {size}',
         'File': file,
         'Input': _input(run),
         'Output': f'probabilities of {classes}',
         'Trained on': _trained_on(study, run),
-        'First weights': str(run.record.get('weights', 'not recorded')),
+        'First weights': weights,
         'Use': f'research on charts like those it was trained on; {_ASK} asks it',
         'Not for': 'diagnosis, or any decision on a patient: it is no medical device',
         'Intended users and setting': AUTHOR,
@@ -153,10 +155,11 @@ def _model_limits(runs: list[Run], over: str) -> list[str]:
             f'{len(seeds)} models were compared on the same hold-out: the highest of them there is '
             'partly the luckiest. The headline is of the run that validation chose.'
         )
-    if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in runs):
+    networks = [r for r in runs if r.input != 'features']
+    if scratch := sum(str(r.record.get('weights', '')).startswith('none') for r in networks):
         lines.append(
-            f'{scratch} of {len(runs)} runs began from random weights, the published ones from '
-            'ImageNet weights.'
+            f'{scratch} of {len(networks)} networks began from random weights, the published ones '
+            'from ImageNet weights.'
         )
     return lines
 

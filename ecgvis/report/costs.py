@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from .figures import each
+from .figures import each, row_height, wrapped
+from .methods import epoch_passes
 from .page import Item, Plot, Row, Section, Table
 from .results import published_source
 from .search import ModelSearch, read_searches, search_hours
@@ -35,7 +36,7 @@ from ecgvis.report.style import (
     system,
     who,
 )
-from .training import compared
+from .training import compared, p_text
 from ..runs import Run, StudyFiles
 
 # %% ../../nbs/90_report/65_costs.ipynb #560ffdef
@@ -128,10 +129,11 @@ def _timed(run: Run, *path: str) -> float | None:
     return None if why_not_quiet(run) else _measured(run, *path)
 
 
-def _timed_with(run: Run, part: str, name: str, interval: str) -> dict[str, float | None] | None:
-    "A time with its interval."
-    low, high = _latest(run).get(part, {}).get(interval) or (None, None)
-    return number(_timed(run, part, name), low, high)
+def _timed_with(run: Run, part: str, name: str, interval: str) -> Any:
+    "A time with its interval, where it has one."
+    value = _timed(run, part, name)
+    ends = _latest(run).get(part, {}).get(interval)
+    return number(value, *ends) if ends else value
 
 # %% ../../nbs/90_report/65_costs.ipynb #500709f3
 @dataclass(frozen=True)
@@ -220,10 +222,11 @@ def _legend(study: StudyFiles, runs: Sequence[Run]) -> Figure:
     dots = list[Line2D]()
     for a in dict.fromkeys(r.architecture for r in runs):
         colour = styles(study)[a][0]
-        dots.append(Line2D([], [], marker='o', ls='', color=colour, label=system(study, a)))
+        name = wrapped([system(study, a)], 50)[0]
+        dots.append(Line2D([], [], marker='o', ls='', color=colour, label=name))
     for c in dict.fromkeys(r.config for r in runs):
         dots.append(Line2D([], [], marker=marker(study, c), ls='', color='#5a6875', label=c))
-    fig = Figure((4.2, 0.5 + 0.2 * len(dots)))
+    fig = Figure((4.2, 0.5 + sum(row_height([str(d.get_label())], 0.2) for d in dots)))
     look: dict[str, Any] = dict(loc='upper left', frameon=False, alignment='left')
     title = 'Colours and markers'
     fig.legend(handles=dots, title=title, fontsize=8.5, title_fontsize=8.5, **look)
@@ -310,6 +313,7 @@ def _training_rows(study: StudyFiles) -> list[Row]:
     for r in study.finished:
         seconds = r.record.get('seconds')
         row = who(study, r) | {'Epochs': r.record.get('epochs')}
+        row |= {'Passes in an epoch': epoch_passes(r)}
         row |= {'Seconds per epoch': epoch_seconds(r)}
         row |= {'Total minutes': None if seconds is None else seconds / 60}
         row |= {'Training, Wh': _measured(r, 'energy', 'training_watt_hours')} if r.costs else {}
@@ -457,7 +461,7 @@ def _equals(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
     return (
         f'{cost.title}: the highest on the hold-out, {name}, costs {price / least:.3g} times as '
         f'much as {other}, which it does not beat beyond chance: {difference}, corrected '
-        f'p = {x.p_holm:.2g}).'
+        f'{p_text(x.p_holm)}).'
     )
 
 

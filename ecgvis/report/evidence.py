@@ -13,15 +13,19 @@ import numpy as np
 import pandas as pd
 
 from ..core import read_json, read_table
+from ..evaluate.calibration import rescale
+from ..evaluate.metrics import checked, read_predictions
+from ..intervals import exact_interval
 from ecgvis.report.figures import (
     comparison_figure,
     each,
     ranking_figure,
     reliability_figure,
     subgroup_figure,
+    subgroup_limits,
 )
 from .page import Group, Item, Plot, Row, Section, Table
-from .results import published_source
+from .results import places, published_source
 from ecgvis.report.style import (
     calibrations,
     data_name,
@@ -39,7 +43,7 @@ from ecgvis.report.style import (
     unit_title,
     who,
 )
-from .training import compared, differences_text
+from .training import PValue, compared, differences_text
 from ..runs import Run, StudyFiles, optional
 
 # %% ../../nbs/90_report/55_evidence.ipynb #b55c639a
@@ -66,7 +70,7 @@ def _calibration_row(study: StudyFiles, run: Run, c: dict[str, Any]) -> Row:
     return who(study, run) | {
         'ECE': three(before['ece']),
         'ECE by luck': before['ece']['honest'],
-        'p': before['ece']['p'],
+        'p': PValue(before['ece']['p']),
         'Brier': three(before['brier']),
         'Log loss': three(before['nll']),
         'Overconfidence': three(before['overconfidence']),
@@ -77,6 +81,37 @@ def _calibration_row(study: StudyFiles, run: Run, c: dict[str, Any]) -> Row:
         'Note': c['fitted']['reason'] or None,
     }
 
+# %% ../../nbs/90_report/55_evidence.ipynb #a6c5bdb1
+_FEW = 150  # patients, below which bins of equal width are too many
+_EACH = 8  # patients of an equally filled bin, at least
+
+
+def _filled(y: np.ndarray, p: np.ndarray, who: np.ndarray) -> pd.DataFrame:
+    "Equally filled bins of the answers: above, n, confidence, accuracy, low, high."
+    sure = p.max(1)
+    right = p.argmax(1) == y
+    count = max(2, len(set(who)) // _EACH)
+    rows = list[dict[str, float]]()
+    for part in np.array_split(np.argsort(sure, kind='stable'), count):
+        share = right[part].mean()
+        low, high = exact_interval(share, len(set(who[part])))
+        row = dict(above=sure[part].min(), n=len(part), confidence=sure[part].mean())
+        rows.append(row | dict(accuracy=share, low=low, high=high))
+    return pd.DataFrame(rows)
+
+
+def _equal_bins(run: Run, known: dict[str, Any]) -> pd.DataFrame:
+    "Equally filled bins of the test part, before and after the temperature."
+    classes = run.metrics['classes']
+    table = read_predictions(run.folder, classes)
+    test = table[table['part'] == 'test']
+    y, p = checked(test['label'], test[[f'p_{c}' for c in classes]], classes)
+    versions = dict(before=p)
+    if scale := known.get('temperature'):
+        versions['after'] = rescale(p, scale['value'])
+    who = test['patient'].to_numpy()
+    return pd.concat([_filled(y, q, who).assign(when=k) for k, q in versions.items()])
+
 # %% ../../nbs/90_report/55_evidence.ipynb #75c7a982
 def _reliability_plot(study: StudyFiles, runs: Sequence[Run], end: str) -> Plot | None:
     "The reliability of the first run of each model."
@@ -86,12 +121,18 @@ def _reliability_plot(study: StudyFiles, runs: Sequence[Run], end: str) -> Plot 
         if path.exists():
             name = label(study, r)
             colour = styles(study)[r.architecture][0]
-            panels.append((name, reliability_figure(read_table(path), name, colour)))
+            few = r.test['patients'] < _FEW
+            curves = _equal_bins(r, calibrations(study)[r]) if few else read_table(path)
+            panels.append((name, reliability_figure(curves, name, colour)))
+    few = min(r.test['patients'] for r in runs) < _FEW
     caption = (
         'Share of right answers by the probability of the answer, with intervals; below, how many '
-        f'charts. The first seed of each model. {end}'
+        f'charts. The first seed of each model. {_FILLED * few}{end}'
     )
     return Plot('reliability', 'Reliability', caption, panels) if panels else None
+
+
+_FILLED = f'Fewer than {_FEW} patients: equally filled bins, with exact intervals. '
 
 
 def calibration_section(study: StudyFiles) -> Section | None:
@@ -113,6 +154,17 @@ def calibration_section(study: StudyFiles) -> Section | None:
     table = Table('calibration', 'Calibration', caption, rows)
     text = 'A probability can be taken at its word where the points lie on the dotted line.'
     return Section('Calibration', text, [plot, table] if plot else [table])
+
+# %% ../../nbs/90_report/55_evidence.ipynb #9c52ed7b
+def _one_interval(study: StudyFiles, models: pd.DataFrame) -> pd.DataFrame:
+    "The models; of one seed, with the interval that its run has in all other tables."
+    runs = {f'{r.config}/{r.architecture}': r.test['macro']['f1'] for r in study.finished}
+    found = models.astype(dict(low=float, high=float))
+    for i, x in enumerate(each(models)):
+        own = runs.get(x.model)
+        if x.seeds == 1 and own and own['low'] is not None and abs(own['value'] - x.value) < 1e-9:
+            found.loc[found.index[i], ['low', 'high']] = own['low'], own['high']
+    return found
 
 # %% ../../nbs/90_report/55_evidence.ipynb #82db46ea
 def _names(study: StudyFiles, models: Iterable[str]) -> dict[str, str]:
@@ -140,7 +192,7 @@ def _pair_rows(study: StudyFiles, pairs: pd.DataFrame) -> list[Row]:
     for x in each(pairs):
         difference = number(x.difference, x.low, x.high)
         row: Row = {'A': names[x.a], 'B': names[x.b], 'A less B': difference}
-        row |= {'p': float(x.p), 'p, corrected': float(x.p_holm)}
+        row |= {'p': PValue(x.p), 'p, corrected': PValue(x.p_holm)}
         holds = 'yes' if x.p_holm < 0.05 else 'no'
         rows.append(row | {'Holds': 'one seed' if np.isnan(x.p_holm) else holds})
     return rows
@@ -155,7 +207,8 @@ def _comparison_plot(
     panels = [('ranking', ranking_figure(models, colours, names))]
     if len(pairs):
         panels.append(('pairs', comparison_figure(pairs, names)))
-    caption = f'Bold, framed: differences that hold after correction. {end}'
+    firm = 'Coloured, bold, framed: differences that hold after correction; others can be chance.'
+    caption = f'{firm} {end}'
     return Plot('comparison', 'Models compared', caption, panels)
 
 
@@ -163,7 +216,8 @@ def _comparison_end(study: StudyFiles, models: pd.DataFrame, about: dict[str, An
     "The end of the captions of the comparison."
     first = models.iloc[0]
     n = f'n = {first["recordings"]:,} recordings of {first["patients"]:,} {unit(study)}'
-    how = f'{interval(study)}, and over seeds, {about["draws"]:,} draws, paired'
+    seeds = ', and over seeds' if (models['seeds'] > 1).any() else ''
+    how = f'{interval(study)}{seeds}, {about["draws"]:,} draws, paired'
     runs = run_ids([r for r in study.finished if r.id in about['runs']])
     return f'Data: {data_name(study)}, hold-out test part, {n}. Intervals: {how}. {runs}'
 
@@ -175,19 +229,21 @@ def comparison_section(study: StudyFiles) -> Section | None:
     if 'value' not in models or models.empty or not done.exists():
         return None
     about = read_json(done)
+    left_out = [f'Left out: {x["run"]}, {x["reason"]}.' for x in about['left_out']]
+    if len(models) < 2:
+        text = 'One model: nothing to compare.'
+        return Section('Comparison of models', text, [left_out]) if left_out else None
+    models = _one_interval(study, models)
     end = _comparison_end(study, models, about)
     best = f'Best in: share of the draws in which the model is the best. {end}'
     items: list[Item] = [_comparison_plot(study, models, pairs, end)]
-    items.append(Table('models', 'Models by macro-F1', best, _model_rows(study, models), 4))
-    text = 'One model: nothing to compare.'
-    if len(pairs):
-        text = differences_text(pairs)
-        rows = _pair_rows(study, pairs)
-        table = Table('pairs', 'Differences between models', f'Corrected: Holm. {end}', rows, 4)
-        items.append(Group('pairs', f'All {len(pairs)} pairs', [table], open=False))
-    if about['left_out']:
-        items.append([f'Left out: {x["run"]}, {x["reason"]}.' for x in about['left_out']])
-    return Section('Comparison of models', text, items)
+    digits = places(study)
+    items.append(Table('models', 'Models by macro-F1', best, _model_rows(study, models), digits))
+    rows = _pair_rows(study, pairs)
+    table = Table('pairs', 'Differences between models', f'Corrected: Holm. {end}', rows, digits)
+    items.append(Group('pairs', f'All {len(pairs)} pairs', [table], open=False))
+    items += [left_out] if left_out else []
+    return Section('Comparison of models', differences_text(pairs), items)
 
 # %% ../../nbs/90_report/55_evidence.ipynb #dc37f409
 def _subgroup_rows(study: StudyFiles, runs: Sequence[Run], table: pd.DataFrame) -> list[Row]:
@@ -217,9 +273,11 @@ def subgroups_section(study: StudyFiles) -> Section | None:
         return None
     end = source(study, runs, draws=_group_draws(study))
     panels = list[tuple[str, Any]]()
+    limits = subgroup_limits(table[table['run'].isin([r.id for r in first_runs(runs)])])
     for r in first_runs(runs):
         own, name = table[table['run'] == r.id], label(study, r)
-        panels.append((name, subgroup_figure(own, styles(study)[r.architecture][0], name)))
+        colour = styles(study)[r.architecture][0]
+        panels.append((name, subgroup_figure(own, colour, name, limits)))
     caption = (
         'Macro-F1 by group; hollow: too few patients for an interval. The first seed of each '
         f'model. {end}'

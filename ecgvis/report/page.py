@@ -90,7 +90,8 @@ def cell(
         interval = ''
         if value.get('low') is not None:
             to = ' to ' if value['low'] < 0 else '–'
-            interval = f'{value["low"]:.3f}{to}{value["high"]:.3f}'
+            fine = min(digits, 3)
+            interval = f'{value["low"]:.{fine}f}{to}{value["high"]:.{fine}f}'
         return dict(text=f'{value["value"]:.{digits}f}', interval=interval)
     if isinstance(value, str):
         return dict(text=value, style='t long' if len(value) > 30 else 't')

@@ -180,9 +180,12 @@ def _costs(k: int) -> dict[str, Any]:
     counts = dict(parameters=m * 1e6, weights_bytes=m * 4e6, macs=m * 1e8)
     counts |= dict(torchinfo_difference_percent=-2.0, thop_difference_percent=3.0)
     one = dict(
-        machine=dict(cpu='made up', device='cpu'),
-        latency=dict(p50_ms=m, p99_ms=1.4 * m),
-        throughput=dict(charts_per_second=1500 / m),
+        machine=dict(cpu='made up', device='cpu', cores=2),
+        load_average_1min=0.1,
+        latency=dict(p50_ms=m, p50_interval_ms=(0.97 * m, 1.02 * m), p99_ms=1.4 * m),
+        throughput=dict(
+            charts_per_second=1500 / m, interval_charts_per_second=(1450 / m, 1540 / m)
+        ),
         memory=dict(inference_batch=dict(peak_mb=40 * m), training_step=dict(peak_mb=160 * m)),
         energy=dict(training_watt_hours=m),
     )
