@@ -9,7 +9,7 @@ __all__ = ['Args', 'study_of', 'run_prepare', 'run_search', 'run_train', 'run_ev
            'parser', 'main']
 
 # %% ../nbs/99_cli.ipynb #3b42bf8b
-import argparse, math, os, re, sys
+import argparse, atexit, gc, math, os, re, sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -326,6 +326,13 @@ def _all_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--jobs', type=_number('--jobs', 1), default=1, metavar='N', help=text)
 
 
+def _check_folder(path: str | Path, flag: str) -> None:
+    "Refuse a folder of all studies that is named and not there."
+    if not Path(path).is_dir():
+        expected = 'the folder of all studies'
+        raise EcgvisError('there is no such folder', path, flag, expected, 'check the path')
+
+
 @_verb('study', _all_options)
 def run_all(args: Args) -> int:
     "All that is not done yet: prepare, search, train, evaluate, measure costs, explain, report."
@@ -345,6 +352,8 @@ def run_status(args: Args) -> int:
     from ecgvis.study.study import status_text
 
     study = study_of(args)
+    if args.out:
+        _check_folder(study.out, '--out')
     print('\n\n'.join(filter(None, (status_text(study), slurm_text(study.folder)))))
     return 0
 
@@ -727,11 +736,20 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     text += 'simulated: the one that comes with the package'
     parser.add_argument('--run', default='', metavar='FOLDER', help=text)
     text = 'folder of all studies (default: runs)'
-    parser.add_argument('--runs', default='runs', metavar='FOLDER', help=text)
+    parser.add_argument('--runs', metavar='FOLDER', help=text)
     known = ('groups', 'rhythms')
     text = f'of a run that answers several, out of {", ".join(known)} (default: groups)'
     more: dict[str, Any] = dict(type=_name('--question', known), metavar='NAME', help=text)
     parser.add_argument('--question', **more)
+
+
+def _asked_run(args: Args, charts: bool = False) -> Path:
+    "The run that answers; a folder of studies that is named and not there is refused."
+    from ecgvis.train.predict import answering_run
+
+    if args.runs is not None and not args.run:
+        _check_folder(args.runs, '--runs')
+    return answering_run(args.run, args.runs or 'runs', charts)
 
 
 def _predict_options(parser: argparse.ArgumentParser) -> None:
@@ -751,7 +769,6 @@ def run_predict(args: Args) -> int:
     from ecgvis.core import progress, write_table
     from ecgvis.train.predict import (
         answer_table,
-        answering_run,
         find_recordings,
         model_text,
         open_run,
@@ -759,7 +776,7 @@ def run_predict(args: Args) -> int:
     )
 
     check_writable(args.out)
-    run = open_run(answering_run(args.run, args.runs), question=args.question or '')
+    run = open_run(_asked_run(args), question=args.question or '')
     print(model_text(run), flush=True)
     files, left = find_recordings(args.recording)
     answers, charts = [], list[Path]()
@@ -864,9 +881,9 @@ def run_explain(args: Args) -> int:
     against each."""
     from ecgvis.saliency.catalog import get_method
     from ecgvis.saliency.explainer import explain, explained_folder
-    from ecgvis.train.predict import answering_run, model_text, open_run
+    from ecgvis.train.predict import model_text, open_run
 
-    run = answering_run(args.run, args.runs, charts=True)
+    run = _asked_run(args, charts=True)
     check_writable(args.out or explained_folder(run, ''))
     opened = open_run(run, question=args.question or '')
     print(model_text(opened), flush=True)
@@ -911,10 +928,18 @@ def parser(
             options(v)
     return p
 
+# %% ../nbs/99_cli.ipynb #bf9031bf
+def _seldom_collect() -> None:
+    "For a process of one command."
+    gc.set_threshold(200_000)
+    atexit.register(gc.freeze)
+
 # %% ../nbs/99_cli.ipynb #4db05360
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; a known problem, also one that the system has with a file, is told in a few
     lines, Ctrl-C says how to go on."""
+    if arguments is None:
+        _seldom_collect()
     given = sys.argv[1:] if arguments is None else list(arguments)
     verb = next((word for word in given if not word.startswith('-')), '')
     try:

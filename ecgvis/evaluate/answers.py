@@ -7,7 +7,7 @@ __all__ = ['RIGHT', 'UNSURE', 'SLOW', 'read_known', 'KnownAnswers', 'ask_known',
            'figures_of', 'measure_answers', 'card', 'write_answers']
 
 # %% ../../nbs/70_evaluate/15_answers.ipynb #ebdef05b
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -230,6 +230,11 @@ def _row(name: str, of: Mapping[str, Any]) -> str:
     return '| ' + ' | '.join([name, f'{of["recordings"]}', f'{of["patients"]}', *numbers]) + ' |'
 
 
+def _range(ends: Iterable[float]) -> str:
+    "Both ends, or one where they are the same."
+    return ' to '.join(f'{x:g}' for x in dict.fromkeys(ends))
+
+
 def _question(name: str, classes: list[str], of: Mapping[str, Any]) -> list[str]:
     "What a card says of a question."
     head = '| recordings of | n | patients | macro-F1 | accuracy | calibration error |'
@@ -251,8 +256,7 @@ def _question(name: str, classes: list[str], of: Mapping[str, Any]) -> list[str]
         f'Probabilities are at temperature {of["temperature"]:.2f}. `unsure` below '
         f'{of["unsure_below"]:.2f}, {why}; of part `figures` that is {answered["unsure"]:.0%}, '
         f'and of the others {_number(answered["accuracy"])} are right.',
-        f'Measured on recordings of {fs[0]:g} to {fs[1]:g} Hz and {rate[0]:g} to {rate[1]:g} '
-        'beats a minute.',
+        f'Measured on recordings of {_range(fs)} Hz and {_range(rate)} beats a minute.',
     ]
 
 # %% ../../nbs/70_evaluate/15_answers.ipynb #9740cd2d

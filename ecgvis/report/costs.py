@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from .figures import each
+from .figures import each, row_height, wrapped
 from .methods import epoch_passes
 from .page import Item, Plot, Row, Section, Table
 from .results import published_source
@@ -222,10 +222,11 @@ def _legend(study: StudyFiles, runs: Sequence[Run]) -> Figure:
     dots = list[Line2D]()
     for a in dict.fromkeys(r.architecture for r in runs):
         colour = styles(study)[a][0]
-        dots.append(Line2D([], [], marker='o', ls='', color=colour, label=system(study, a)))
+        name = wrapped([system(study, a)], 50)[0]
+        dots.append(Line2D([], [], marker='o', ls='', color=colour, label=name))
     for c in dict.fromkeys(r.config for r in runs):
         dots.append(Line2D([], [], marker=marker(study, c), ls='', color='#5a6875', label=c))
-    fig = Figure((4.2, 0.5 + 0.2 * len(dots)))
+    fig = Figure((4.2, 0.5 + sum(row_height([str(d.get_label())], 0.2) for d in dots)))
     look: dict[str, Any] = dict(loc='upper left', frameon=False, alignment='left')
     title = 'Colours and markers'
     fig.legend(handles=dots, title=title, fontsize=8.5, title_fontsize=8.5, **look)

@@ -175,7 +175,8 @@ def _rows_of(
     model: nn.Module, weights: Mapping[str, torch.Tensor], rows: list[int]
 ) -> dict[str, torch.Tensor]:
     "The part of the last layer that answers a question."
-    path = next(name for name, m in model.named_modules() if m is last_linear(model))
+    head = last_linear(model)
+    path = next(name for name, m in model.named_modules() if m is head)
     return {f'{path}.{part}': weights[f'{path}.{part}'][rows] for part in ('weight', 'bias')}
 
 
