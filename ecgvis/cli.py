@@ -326,6 +326,13 @@ def _all_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--jobs', type=_number('--jobs', 1), default=1, metavar='N', help=text)
 
 
+def _check_folder(path: str | Path, flag: str) -> None:
+    "Refuse a folder of all studies that is named and not there."
+    if not Path(path).is_dir():
+        expected = 'the folder of all studies'
+        raise EcgvisError('there is no such folder', path, flag, expected, 'check the path')
+
+
 @_verb('study', _all_options)
 def run_all(args: Args) -> int:
     "All that is not done yet: prepare, search, train, evaluate, measure costs, explain, report."
@@ -345,6 +352,8 @@ def run_status(args: Args) -> int:
     from ecgvis.study.study import status_text
 
     study = study_of(args)
+    if args.out:
+        _check_folder(study.out, '--out')
     print('\n\n'.join(filter(None, (status_text(study), slurm_text(study.folder)))))
     return 0
 
@@ -727,11 +736,20 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     text += 'simulated: the one that comes with the package'
     parser.add_argument('--run', default='', metavar='FOLDER', help=text)
     text = 'folder of all studies (default: runs)'
-    parser.add_argument('--runs', default='runs', metavar='FOLDER', help=text)
+    parser.add_argument('--runs', metavar='FOLDER', help=text)
     known = ('groups', 'rhythms')
     text = f'of a run that answers several, out of {", ".join(known)} (default: groups)'
     more: dict[str, Any] = dict(type=_name('--question', known), metavar='NAME', help=text)
     parser.add_argument('--question', **more)
+
+
+def _asked_run(args: Args, charts: bool = False) -> Path:
+    "The run that answers; a folder of studies that is named and not there is refused."
+    from ecgvis.train.predict import answering_run
+
+    if args.runs is not None and not args.run:
+        _check_folder(args.runs, '--runs')
+    return answering_run(args.run, args.runs or 'runs', charts)
 
 
 def _predict_options(parser: argparse.ArgumentParser) -> None:
@@ -751,7 +769,6 @@ def run_predict(args: Args) -> int:
     from ecgvis.core import progress, write_table
     from ecgvis.train.predict import (
         answer_table,
-        answering_run,
         find_recordings,
         model_text,
         open_run,
@@ -759,7 +776,7 @@ def run_predict(args: Args) -> int:
     )
 
     check_writable(args.out)
-    run = open_run(answering_run(args.run, args.runs), question=args.question or '')
+    run = open_run(_asked_run(args), question=args.question or '')
     print(model_text(run), flush=True)
     files, left = find_recordings(args.recording)
     answers, charts = [], list[Path]()
@@ -864,9 +881,9 @@ def run_explain(args: Args) -> int:
     against each."""
     from ecgvis.saliency.catalog import get_method
     from ecgvis.saliency.explainer import explain, explained_folder
-    from ecgvis.train.predict import answering_run, model_text, open_run
+    from ecgvis.train.predict import model_text, open_run
 
-    run = answering_run(args.run, args.runs, charts=True)
+    run = _asked_run(args, charts=True)
     check_writable(args.out or explained_folder(run, ''))
     opened = open_run(run, question=args.question or '')
     print(model_text(opened), flush=True)
