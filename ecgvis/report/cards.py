@@ -59,7 +59,7 @@ def _facts(study: StudyFiles, run: Run) -> dict[str, str]:
     }
 
 
-_ASK = '`ecgvis predict RECORDING --run RUN`'
+_ASK = 'the command predict of ecgvis'
 
 # %% ../../nbs/90_report/78_cards.ipynb #f3d6c3cf
 _NAMES = dict(f1='F1', precision='Precision', recall='Recall', auroc='AUROC')

@@ -361,7 +361,7 @@ def _machines(study: StudyFiles) -> str:
     return f' Measured on: {"; ".join(found)}.' if found else _UNMEASURED
 
 
-_UNMEASURED = ' No costs were measured yet: `ecgvis costs` does it.'
+_UNMEASURED = ' No costs were measured yet.'
 
 
 def costs_section(study: StudyFiles) -> Section | None:

@@ -58,7 +58,7 @@ def unmeasured(study: StudyFiles) -> list[str]:
     for what, names in (('calibrated', plain), ('compared', alone)):
         if names:
             more = f' and {len(names) - 1} more' if len(names) > 1 else ''
-            notes.append(f'Not {what}: {names[0]}{more}. `ecgvis evaluate` does it.')
+            notes.append(f'Not {what}: {names[0]}{more}.')
     return notes
 
 # %% ../../nbs/90_report/55_evidence.ipynb #48f99f51
