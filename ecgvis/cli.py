@@ -6,10 +6,10 @@
 __all__ = ['Args', 'study_of', 'run_prepare', 'run_search', 'run_train', 'run_evaluate', 'run_costs', 'run_report', 'run_all',
            'run_status', 'run_submit', 'run_simulate', 'run_pretrain', 'run_weights', 'run_render', 'run_read',
            'run_store_info', 'run_store_verify', 'run_store_export', 'run_store', 'run_predict', 'run_explain',
-           'parser', 'main']
+           'run_doctor', 'parser', 'main']
 
 # %% ../nbs/99_cli.ipynb #3b42bf8b
-import argparse, math, os, re, sys
+import argparse, atexit, gc, math, os, platform, re, shutil, subprocess, sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,15 @@ from typing import Any
 
 from . import __version__
 from .config import setting_default, setting_limits, setting_names, setting_text
-from .core import EcgvisError, check_writable, cores, did_you_mean, system_error
+from ecgvis.core import (
+    LIBRARIES,
+    EcgvisError,
+    check_writable,
+    cores,
+    did_you_mean,
+    provenance,
+    system_error,
+)
 
 # %% ../nbs/99_cli.ipynb #109693c8
 Args = argparse.Namespace
@@ -326,6 +334,13 @@ def _all_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--jobs', type=_number('--jobs', 1), default=1, metavar='N', help=text)
 
 
+def _check_folder(path: str | Path, flag: str) -> None:
+    "Refuse a folder of all studies that is named and not there."
+    if not Path(path).is_dir():
+        expected = 'the folder of all studies'
+        raise EcgvisError('there is no such folder', path, flag, expected, 'check the path')
+
+
 @_verb('study', _all_options)
 def run_all(args: Args) -> int:
     "All that is not done yet: prepare, search, train, evaluate, measure costs, explain, report."
@@ -345,6 +360,8 @@ def run_status(args: Args) -> int:
     from ecgvis.study.study import status_text
 
     study = study_of(args)
+    if args.out:
+        _check_folder(study.out, '--out')
     print('\n\n'.join(filter(None, (status_text(study), slurm_text(study.folder)))))
     return 0
 
@@ -723,15 +740,24 @@ def run_store(args: Args) -> int:
 # %% ../nbs/99_cli.ipynb #a5aeb1a9
 def _run_options(parser: argparse.ArgumentParser) -> None:
     "Which finished run is asked."
-    text = 'folder of a finished run (default: the newest one in --runs, else simulated); '
-    text += 'simulated: the one that comes with the package'
+    text = 'folder of a finished run (default: the best of the newest study in --runs, else '
+    text += 'simulated); simulated: the one that comes with the package'
     parser.add_argument('--run', default='', metavar='FOLDER', help=text)
     text = 'folder of all studies (default: runs)'
-    parser.add_argument('--runs', default='runs', metavar='FOLDER', help=text)
+    parser.add_argument('--runs', metavar='FOLDER', help=text)
     known = ('groups', 'rhythms')
     text = f'of a run that answers several, out of {", ".join(known)} (default: groups)'
     more: dict[str, Any] = dict(type=_name('--question', known), metavar='NAME', help=text)
     parser.add_argument('--question', **more)
+
+
+def _asked_run(args: Args, charts: bool = False) -> Path:
+    "The run that answers; a folder of studies that is named and not there is refused."
+    from ecgvis.train.predict import answering_run
+
+    if args.runs is not None and not args.run:
+        _check_folder(args.runs, '--runs')
+    return answering_run(args.run, args.runs or 'runs', charts)
 
 
 def _predict_options(parser: argparse.ArgumentParser) -> None:
@@ -751,7 +777,6 @@ def run_predict(args: Args) -> int:
     from ecgvis.core import progress, write_table
     from ecgvis.train.predict import (
         answer_table,
-        answering_run,
         find_recordings,
         model_text,
         open_run,
@@ -759,7 +784,7 @@ def run_predict(args: Args) -> int:
     )
 
     check_writable(args.out)
-    run = open_run(answering_run(args.run, args.runs), question=args.question or '')
+    run = open_run(_asked_run(args), question=args.question or '')
     print(model_text(run), flush=True)
     files, left = find_recordings(args.recording)
     answers, charts = [], list[Path]()
@@ -864,9 +889,9 @@ def run_explain(args: Args) -> int:
     against each."""
     from ecgvis.saliency.catalog import get_method
     from ecgvis.saliency.explainer import explain, explained_folder
-    from ecgvis.train.predict import answering_run, model_text, open_run
+    from ecgvis.train.predict import model_text, open_run
 
-    run = answering_run(args.run, args.runs, charts=True)
+    run = _asked_run(args, charts=True)
     check_writable(args.out or explained_folder(run, ''))
     opened = open_run(run, question=args.question or '')
     print(model_text(opened), flush=True)
@@ -894,6 +919,63 @@ def _print_rows(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     print(pd.DataFrame(rows, columns=list(names)).to_string(index=False))
 
+# %% ../nbs/99_cli.ipynb #66b11b7a
+def _program(name: str) -> str:
+    "The version of a program on PATH, or that there is none."
+    if not shutil.which(name):
+        return 'not on PATH'
+    done = subprocess.run([name, '--version'], capture_output=True, text=True, check=False)
+    return (done.stdout.strip() or f'ends with {done.returncode}').splitlines()[0]
+
+
+def _writable(path: str) -> str:
+    "Whether a folder can be written to, and if not, why."
+    try:
+        check_writable(path)
+    except EcgvisError as e:
+        return e.what
+    return 'can be written to'
+
+
+def _gpu() -> str:
+    "The accelerator that trainings use."
+    import torch
+
+    if torch.cuda.is_available():
+        return f'{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}'
+    return 'Apple MPS' if torch.backends.mps.is_available() else 'none'
+
+
+def _cached_weights() -> str:
+    "The networks whose first weights are on this machine."
+    from ecgvis.models.weights import weights_table
+
+    table = weights_table()
+    found = {kind: table['architecture'][table[kind]] for kind in ('cached', 'simulated')}
+    named = {kind: ', '.join(names) or 'none' for kind, names in found.items()}
+    return 'ImageNet: {cached}; simulated hearts: {simulated}'.format(**named)
+
+# %% ../nbs/99_cli.ipynb #89b67f65
+def _no_options(parser: argparse.ArgumentParser) -> None:
+    "Of a verb that takes none."
+
+
+@_verb('doctor', _no_options)
+def run_doctor(args: Args) -> int:
+    "What this installation has, on one screen, for reports of problems."
+    import torch
+
+    known = provenance()
+    names = ('python', *LIBRARIES)
+    facts = dict(ecgvis=f'{known["ecgvis"]} {known["commit"]}'.strip(), system=platform.platform())
+    facts['versions'] = ', '.join(f'{name} {known[name]}' for name in names)
+    facts['cores'] = f'{cores()} of {os.cpu_count()}, {torch.get_num_threads()} threads'
+    facts |= dict(gpu=_gpu(), weights=_cached_weights(), folder=_writable('.'))
+    facts |= dict(quarto=_program('quarto'), slurm=_program('sbatch'))
+    for name, value in facts.items():
+        print(f'{name:<10}{value}')
+    return 0
+
 # %% ../nbs/99_cli.ipynb #54baaeaa
 def parser(
     verb: str | None = None,  # the one whose options are made; None: all
@@ -911,10 +993,18 @@ def parser(
             options(v)
     return p
 
+# %% ../nbs/99_cli.ipynb #bf9031bf
+def _seldom_collect() -> None:
+    "For a process of one command."
+    gc.set_threshold(200_000)
+    atexit.register(gc.freeze)
+
 # %% ../nbs/99_cli.ipynb #4db05360
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; a known problem, also one that the system has with a file, is told in a few
     lines, Ctrl-C says how to go on."""
+    if arguments is None:
+        _seldom_collect()
     given = sys.argv[1:] if arguments is None else list(arguments)
     verb = next((word for word in given if not word.startswith('-')), '')
     try:

@@ -13,12 +13,16 @@ import numpy as np
 import pandas as pd
 
 from ..core import read_json, read_table
+from ..evaluate.calibration import rescale
+from ..evaluate.metrics import checked, read_predictions
+from ..intervals import exact_interval
 from ecgvis.report.figures import (
     comparison_figure,
     each,
     ranking_figure,
     reliability_figure,
     subgroup_figure,
+    subgroup_limits,
 )
 from .page import Group, Item, Plot, Row, Section, Table
 from .results import places, published_source
@@ -54,7 +58,7 @@ def unmeasured(study: StudyFiles) -> list[str]:
     for what, names in (('calibrated', plain), ('compared', alone)):
         if names:
             more = f' and {len(names) - 1} more' if len(names) > 1 else ''
-            notes.append(f'Not {what}: {names[0]}{more}. `ecgvis evaluate` does it.')
+            notes.append(f'Not {what}: {names[0]}{more}.')
     return notes
 
 # %% ../../nbs/90_report/55_evidence.ipynb #48f99f51
@@ -77,6 +81,37 @@ def _calibration_row(study: StudyFiles, run: Run, c: dict[str, Any]) -> Row:
         'Note': c['fitted']['reason'] or None,
     }
 
+# %% ../../nbs/90_report/55_evidence.ipynb #a6c5bdb1
+_FEW = 150  # patients, below which bins of equal width are too many
+_EACH = 8  # patients of an equally filled bin, at least
+
+
+def _filled(y: np.ndarray, p: np.ndarray, who: np.ndarray) -> pd.DataFrame:
+    "Equally filled bins of the answers: above, n, confidence, accuracy, low, high."
+    sure = p.max(1)
+    right = p.argmax(1) == y
+    count = max(2, len(set(who)) // _EACH)
+    rows = list[dict[str, float]]()
+    for part in np.array_split(np.argsort(sure, kind='stable'), count):
+        share = right[part].mean()
+        low, high = exact_interval(share, len(set(who[part])))
+        row = dict(above=sure[part].min(), n=len(part), confidence=sure[part].mean())
+        rows.append(row | dict(accuracy=share, low=low, high=high))
+    return pd.DataFrame(rows)
+
+
+def _equal_bins(run: Run, known: dict[str, Any]) -> pd.DataFrame:
+    "Equally filled bins of the test part, before and after the temperature."
+    classes = run.metrics['classes']
+    table = read_predictions(run.folder, classes)
+    test = table[table['part'] == 'test']
+    y, p = checked(test['label'], test[[f'p_{c}' for c in classes]], classes)
+    versions = dict(before=p)
+    if scale := known.get('temperature'):
+        versions['after'] = rescale(p, scale['value'])
+    who = test['patient'].to_numpy()
+    return pd.concat([_filled(y, q, who).assign(when=k) for k, q in versions.items()])
+
 # %% ../../nbs/90_report/55_evidence.ipynb #75c7a982
 def _reliability_plot(study: StudyFiles, runs: Sequence[Run], end: str) -> Plot | None:
     "The reliability of the first run of each model."
@@ -86,12 +121,18 @@ def _reliability_plot(study: StudyFiles, runs: Sequence[Run], end: str) -> Plot 
         if path.exists():
             name = label(study, r)
             colour = styles(study)[r.architecture][0]
-            panels.append((name, reliability_figure(read_table(path), name, colour)))
+            few = r.test['patients'] < _FEW
+            curves = _equal_bins(r, calibrations(study)[r]) if few else read_table(path)
+            panels.append((name, reliability_figure(curves, name, colour)))
+    few = min(r.test['patients'] for r in runs) < _FEW
     caption = (
         'Share of right answers by the probability of the answer, with intervals; below, how many '
-        f'charts. The first seed of each model. {end}'
+        f'charts. The first seed of each model. {_FILLED * few}{end}'
     )
     return Plot('reliability', 'Reliability', caption, panels) if panels else None
+
+
+_FILLED = f'Fewer than {_FEW} patients: equally filled bins, with exact intervals. '
 
 
 def calibration_section(study: StudyFiles) -> Section | None:
@@ -110,7 +151,7 @@ def calibration_section(study: StudyFiles) -> Section | None:
         f'{temperature_text(study)}. {end}'
     )
     rows = [_calibration_row(study, r, c) for r, c in known.items()]
-    table = Table('calibration', 'Calibration', caption, rows)
+    table = Table('calibration', 'Calibration', caption, rows, min(places(study), 3))
     text = 'A probability can be taken at its word where the points lie on the dotted line.'
     return Section('Calibration', text, [plot, table] if plot else [table])
 
@@ -166,7 +207,8 @@ def _comparison_plot(
     panels = [('ranking', ranking_figure(models, colours, names))]
     if len(pairs):
         panels.append(('pairs', comparison_figure(pairs, names)))
-    caption = f'Bold, framed: differences that hold after correction. {end}'
+    firm = 'Coloured, bold, framed: differences that hold after correction; others can be chance.'
+    caption = f'{firm} {end}'
     return Plot('comparison', 'Models compared', caption, panels)
 
 
@@ -231,15 +273,18 @@ def subgroups_section(study: StudyFiles) -> Section | None:
         return None
     end = source(study, runs, draws=_group_draws(study))
     panels = list[tuple[str, Any]]()
+    limits = subgroup_limits(table[table['run'].isin([r.id for r in first_runs(runs)])])
     for r in first_runs(runs):
         own, name = table[table['run'] == r.id], label(study, r)
-        panels.append((name, subgroup_figure(own, styles(study)[r.architecture][0], name)))
+        colour = styles(study)[r.architecture][0]
+        panels.append((name, subgroup_figure(own, colour, name, limits)))
     caption = (
         'Macro-F1 by group; hollow: too few patients for an interval. The first seed of each '
         f'model. {end}'
     )
     about = f'Classes: how many the average is over; absent ones are left out of it. {end}'
-    whole = Table('subgroups', 'Subgroups', about, _subgroup_rows(study, runs, table))
+    all_rows = _subgroup_rows(study, runs, table)
+    whole = Table('subgroups', 'Subgroups', about, all_rows, min(places(study), 3))
     group = Group('subgroups-table', 'All groups of all runs', [whole], open=False)
     text = (
         'A difference between groups can come from their rhythms as well as from the model: '
@@ -294,7 +339,8 @@ def rhythms_section(study: StudyFiles) -> Section | None:
         'This study was trained on groups. To train on the rhythms themselves, make another study '
         'with classes: rhythm11.'
     )
-    by_rhythm = Table('rhythms', 'Right answers by rhythm', caption, rows)
+    fine = min(places(study), 3)
+    by_rhythm = Table('rhythms', 'Right answers by rhythm', caption, rows, fine)
     trained = [*own, _published_rhythms(study)]
     about = end if own else 'Published alone.'
     granular = Table('granular', 'Trained on rhythms', about, trained)

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..core import read_table
 from ..intervals import t_interval
-from .figures import each, label_room
+from .figures import each, label_room, row_height, wrapped
 from .page import Group, Item, Plot, Row, Section, Table
 from .results import places, published_source
 from .search import read_searches
@@ -157,8 +157,9 @@ def _seeds_figure(study: StudyFiles) -> Figure:
     published = study.published['seeds']
     names = [f'{system(study, a)} · {c}' for a, c in ours]
     names += [f'published · {p["configuration"]}' for p in published]
+    names = wrapped(names)
     left = label_room(names)
-    size = (3.3 + left, 0.9 + 0.3 * len(names))
+    size = (3.3 + left, 0.9 + row_height(names, 0.3) * len(names))
     fig, ax = axes('Macro-F1 of each seed', 'macro-F1', '', size, left)
     for i, ((a, _), runs) in enumerate(ours.items()):
         v = _f1(runs)
@@ -250,8 +251,10 @@ def rates_section(study: StudyFiles) -> Section | None:
 def _gap_figure(study: StudyFiles, title: str, of: Callable[[dict[str, Any]], Any]) -> Figure:
     "F1 on train (hollow) and test (filled, with interval), a line per run."
     runs = study.finished
-    size = (3.7, 0.85 + 0.24 * max(2, len(runs)))
-    fig, ax = axes(title, 'F1', '', size, left=1.8)
+    names = wrapped([label(study, r) for r in runs])
+    left = label_room(names, 7)
+    size = (1.9 + left, 0.85 + row_height(names, 0.24) * max(2, len(runs)))
+    fig, ax = axes(title, 'F1', '', size, left)
     for i, r in enumerate(runs):
         colour = styles(study)[r.architecture][0]
         train = of(r.metrics['parts'].get('train', {}))
@@ -262,7 +265,7 @@ def _gap_figure(study: StudyFiles, title: str, of: Callable[[dict[str, Any]], An
             ax.plot(test['value'], i, 'o', color=colour, ms=6)
         if test and test['low'] is not None:
             ax.plot([test['low'], test['high']], [i, i], color=colour, lw=1.6)
-    ax.set_yticks(range(len(runs)), [label(study, r) for r in runs])
+    ax.set_yticks(range(len(runs)), names)
     ax.set_ylim(len(runs) - 0.5, -0.5)
     ax.tick_params(axis='y', labelsize=7)
     ax.xaxis.set_major_locator(MaxNLocator(4))
@@ -324,6 +327,13 @@ def differences_text(
     return ' '.join(lines)
 
 # %% ../../nbs/90_report/50_training.ipynb #1b9aabff
+def _share_axis(figures: Sequence[Figure]) -> None:
+    "Give panels that stand side by side the same limits."
+    limits = [f.axes[0].get_xlim() for f in figures]
+    for f in figures:
+        f.axes[0].set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
+
+
 def gap_section(study: StudyFiles) -> Section | None:
     "F1 on the training and the test part, overall and per class."
     if not study.finished:
@@ -332,6 +342,7 @@ def gap_section(study: StudyFiles) -> Section | None:
     for c in study.classes:
         of_class = lambda m, c=c: m and (m['per_class'].get(c) or {}).get('f1')
         panels.append((c, _gap_figure(study, c, of_class)))
+    _share_axis([panel for _, panel in panels])
     end = source(study, study.finished)
     caption = f'Hollow: training part. Filled, with interval: test part. {end}'
     title = 'F1 on training and test recordings'
@@ -339,6 +350,7 @@ def gap_section(study: StudyFiles) -> Section | None:
     if rows := _gap_rows(study):
         apart = people_note(study) or 'The two parts share no patient.'
         about = f'Difference: training less test. {apart} {end}'
-        table = Table('train-test', 'Training, test and difference', about, rows)
+        fine = min(places(study), 3)
+        table = Table('train-test', 'Training, test and difference', about, rows, fine)
         items.append(Group('train-test-table', 'All measures', [table], open=False))
     return Section('Training against test', '', items)

@@ -116,6 +116,7 @@ def explain_recording(
     label_run: FinishedRun | None = None,  # one trained on shuffled labels
     draws: int = 99,  # shifts of a map, at most; from 20 on it can pass
     seed: int = 0,  # of chance
+    whole: bool = True,  # infidelity and sensitivity too, which are shown and decide nothing
 ) -> Explained:
     "Explain a recording and judge the explanations; nothing is written."
     names = tuple(layouts or run.layouts)
@@ -132,7 +133,8 @@ def explain_recording(
     for i, chart in enumerate(charts):
         j = (i + 1) % len(charts)
         other = (charts[j], found[j][1]) if j != i else None
-        judged = judge_maps(net, chart, *found[i], k, layer, other, label_net, draws, seed)
+        how: dict[str, Any] = dict(draws=draws, seed=seed, whole=whole)
+        judged = judge_maps(net, chart, *found[i], k, layer, other, label_net, **how)
         trained = names[i] in run.layouts
         explained.append(ExplainedChart(chart, trained, p[i], *found[i], *judged))
     windows = beats or detect_beats(signal, fs)
@@ -301,8 +303,8 @@ def _check_charts(run: FinishedRun) -> None:
         )
 
 # %% ../../nbs/80_saliency/90_explainer.ipynb #fec439cb
-_QUICK = dict[str, Any](methods=('integrated_gradients',), draws=39, formats=('png',))
-_WHOLE = dict[str, Any](methods=METHODS, draws=99, formats=('svg', 'png'))
+_QUICK = dict[str, Any](methods=('integrated_gradients',), draws=39, formats=('png',), whole=False)
+_WHOLE = dict[str, Any](methods=METHODS, draws=99, formats=('svg', 'png'), whole=True)
 
 
 def explain(
@@ -341,7 +343,7 @@ def explain(
     methods, draws = methods or usual['methods'], draws or usual['draws']
     formats = usual['formats'] if formats is None else formats
     how = (methods, shown, target or answer.label or None, layer, beats, other, draws, seed)
-    e = explain_recording(opened, complete, *how)
+    e = explain_recording(opened, complete, *how, usual['whole'])
     settings: dict[str, Any] = dict(layer=layer or 'default', draws=draws, seed=seed)
     settings |= dict(notes=[*(answer.notes or notes)]) | (about or {})
     folder = out or explained_folder(opened.folder, source.id)

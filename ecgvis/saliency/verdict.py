@@ -74,9 +74,9 @@ def verdict_phrases(verdict: Verdict) -> list[str]:
         f'p {verdict.p:.2g} of {verdict.shifts} shifts',
         f'shuffled weights |rho| {_number(verdict.random_weights)}',
         f'shuffled labels |rho| {_number(verdict.random_labels)}',
-        f'infidelity {verdict.infidelity:.2f}',
-        f'sensitivity {verdict.sensitivity:.2f}',
     ]
+    more = dict(infidelity=verdict.infidelity, sensitivity=verdict.sensitivity)
+    found += [f'{name} {value:.2f}' for name, value in more.items() if not np.isnan(value)]
     if verdict.rho is not None:
         beyond = _interval(verdict.beyond_ink, verdict.beyond_low, verdict.beyond_high)
         found.append(f'other layout rho {verdict.rho:.2f}, beyond ink {beyond}')
