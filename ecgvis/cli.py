@@ -6,10 +6,10 @@
 __all__ = ['Args', 'study_of', 'run_prepare', 'run_search', 'run_train', 'run_evaluate', 'run_costs', 'run_report', 'run_all',
            'run_status', 'run_submit', 'run_simulate', 'run_pretrain', 'run_weights', 'run_render', 'run_read',
            'run_store_info', 'run_store_verify', 'run_store_export', 'run_store', 'run_predict', 'run_explain',
-           'parser', 'main']
+           'run_doctor', 'parser', 'main']
 
 # %% ../nbs/99_cli.ipynb #3b42bf8b
-import argparse, atexit, gc, math, os, re, sys
+import argparse, atexit, gc, math, os, platform, re, shutil, subprocess, sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,15 @@ from typing import Any
 
 from . import __version__
 from .config import setting_default, setting_limits, setting_names, setting_text
-from .core import EcgvisError, check_writable, cores, did_you_mean, system_error
+from ecgvis.core import (
+    LIBRARIES,
+    EcgvisError,
+    check_writable,
+    cores,
+    did_you_mean,
+    provenance,
+    system_error,
+)
 
 # %% ../nbs/99_cli.ipynb #109693c8
 Args = argparse.Namespace
@@ -732,8 +740,8 @@ def run_store(args: Args) -> int:
 # %% ../nbs/99_cli.ipynb #a5aeb1a9
 def _run_options(parser: argparse.ArgumentParser) -> None:
     "Which finished run is asked."
-    text = 'folder of a finished run (default: the newest one in --runs, else simulated); '
-    text += 'simulated: the one that comes with the package'
+    text = 'folder of a finished run (default: the best of the newest study in --runs, else '
+    text += 'simulated); simulated: the one that comes with the package'
     parser.add_argument('--run', default='', metavar='FOLDER', help=text)
     text = 'folder of all studies (default: runs)'
     parser.add_argument('--runs', metavar='FOLDER', help=text)
@@ -910,6 +918,63 @@ def _print_rows(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     import pandas as pd
 
     print(pd.DataFrame(rows, columns=list(names)).to_string(index=False))
+
+# %% ../nbs/99_cli.ipynb #66b11b7a
+def _program(name: str) -> str:
+    "The version of a program on PATH, or that there is none."
+    if not shutil.which(name):
+        return 'not on PATH'
+    done = subprocess.run([name, '--version'], capture_output=True, text=True, check=False)
+    return (done.stdout.strip() or f'ends with {done.returncode}').splitlines()[0]
+
+
+def _writable(path: str) -> str:
+    "Whether a folder can be written to, and if not, why."
+    try:
+        check_writable(path)
+    except EcgvisError as e:
+        return e.what
+    return 'can be written to'
+
+
+def _gpu() -> str:
+    "The accelerator that trainings use."
+    import torch
+
+    if torch.cuda.is_available():
+        return f'{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}'
+    return 'Apple MPS' if torch.backends.mps.is_available() else 'none'
+
+
+def _cached_weights() -> str:
+    "The networks whose first weights are on this machine."
+    from ecgvis.models.weights import weights_table
+
+    table = weights_table()
+    found = {kind: table['architecture'][table[kind]] for kind in ('cached', 'simulated')}
+    named = {kind: ', '.join(names) or 'none' for kind, names in found.items()}
+    return 'ImageNet: {cached}; simulated hearts: {simulated}'.format(**named)
+
+# %% ../nbs/99_cli.ipynb #89b67f65
+def _no_options(parser: argparse.ArgumentParser) -> None:
+    "Of a verb that takes none."
+
+
+@_verb('doctor', _no_options)
+def run_doctor(args: Args) -> int:
+    "What this installation has, on one screen, for reports of problems."
+    import torch
+
+    known = provenance()
+    names = ('python', *LIBRARIES)
+    facts = dict(ecgvis=f'{known["ecgvis"]} {known["commit"]}'.strip(), system=platform.platform())
+    facts['versions'] = ', '.join(f'{name} {known[name]}' for name in names)
+    facts['cores'] = f'{cores()} of {os.cpu_count()}, {torch.get_num_threads()} threads'
+    facts |= dict(gpu=_gpu(), weights=_cached_weights(), folder=_writable('.'))
+    facts |= dict(quarto=_program('quarto'), slurm=_program('sbatch'))
+    for name, value in facts.items():
+        print(f'{name:<10}{value}')
+    return 0
 
 # %% ../nbs/99_cli.ipynb #54baaeaa
 def parser(

@@ -217,13 +217,17 @@ def _remove_old(book: BookFiles) -> None:
             old.unlink()
 
 
+_SCROLLS = re.compile(r'<(pre|table)\b')  # in a lab record; keys must reach it to scroll it
+
+
 def _bodies(chapters: Sequence[Chapter], notebooks: Sequence[NotebookNode]) -> Bodies:
     "The bodies of all pages; a lab record keeps its code, and is made by nbconvert."
     named = {c.name: nb for c, nb in zip(chapters, notebooks, strict=True)}
     records = {c.name: named.pop(c.name) for c in chapters if c.record}
     program = shutil.which('quarto')
     bodies = _by_quarto(program, named) if program else _by_nbconvert(named)
-    return bodies | _by_nbconvert(records, code=True)
+    shown = _by_nbconvert(records, code=True)
+    return bodies | {name: _SCROLLS.sub(r'<\1 tabindex="0"', body) for name, body in shown.items()}
 
 
 def write_book(

@@ -11,6 +11,7 @@ from typing import Any
 from ..evaluate.comparison import databases
 from .checklist import AUTHOR, counts_text
 from .page import Group, Row, Section, Table
+from .results import places
 from .style import data_name, label, made_with, people_note, source, system, unit
 from ..runs import Run, StudyFiles, missing
 
@@ -58,7 +59,7 @@ def _facts(study: StudyFiles, run: Run) -> dict[str, str]:
     }
 
 
-_ASK = '`ecgvis predict RECORDING --run RUN`'
+_ASK = 'the command predict of ecgvis'
 
 # %% ../../nbs/90_report/78_cards.ipynb #f3d6c3cf
 _NAMES = dict(f1='F1', precision='Precision', recall='Recall', auroc='AUROC')
@@ -90,9 +91,10 @@ def _card(study: StudyFiles, run: Run) -> Group:
     )
     facts = [{'What': k, 'Answer': v} for k, v in _facts(study, run).items()]
     results = _results(run)
+    fine = min(places(study), 3)
     items = (
         Table(f'card-{name}', 'What it is', caption, facts),
-        Table(f'card-results-{name}', 'How good it is', source(study, [run]), results),
+        Table(f'card-results-{name}', 'How good it is', source(study, [run]), results, fine),
     )
     return Group(f'model-{name}', label(study, run), items, open=len(study.finished) <= 4)
 

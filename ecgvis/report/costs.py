@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COSTS', 'front', 'near', 'epoch_seconds', 'trained_on', 'machine_of', 'load_text', 'why_not_quiet', 'Cost',
-           'by_machine', 'costs_section', 'discussion_section']
+           'by_machine', 'costs_section', 'worth_text', 'discussion_section']
 
 # %% ../../nbs/90_report/65_costs.ipynb #3da2197e
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,7 +20,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from .figures import each, row_height, wrapped
 from .methods import epoch_passes
-from .page import Item, Plot, Row, Section, Table
+from .page import Group, Item, Plot, Row, Section, Table
 from .results import published_source
 from .search import ModelSearch, read_searches, search_hours
 from ecgvis.report.style import (
@@ -360,7 +361,7 @@ def _machines(study: StudyFiles) -> str:
     return f' Measured on: {"; ".join(found)}.' if found else _UNMEASURED
 
 
-_UNMEASURED = ' No costs were measured yet: `ecgvis costs` does it.'
+_UNMEASURED = ' No costs were measured yet.'
 
 
 def costs_section(study: StudyFiles) -> Section | None:
@@ -465,8 +466,66 @@ def _equals(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
     )
 
 
+def _rightly(run: Run) -> str:
+    "How many charts a run answers rightly, in round numbers."
+    of = 1000 if run.test['patients'] >= 1000 else 100
+    return f'{of * run.test["accuracy"]["value"]:.0f} of {of:,} charts'
+
+
+def _beside_cheaper(
+    study: StudyFiles, rows: pd.DataFrame, cheaper: dict[str, Run], cost: Cost
+) -> tuple[str, str, Any]:
+    "An answer, what the cheaper model is, and the row of the pair that it rests on."
+    price = lambda name: float(cost.of(cheaper[name]))
+    least = lambda table: next(x for x in each(table) if x.b == min(table['b'], key=price))
+    if rows['p_holm'].isna().any():
+        return 'This study cannot say.', ', the cheapest,', least(rows)
+    level = rows[rows['p_holm'] >= 0.05]
+    if len(level):
+        return 'No, as far as this study can show.', '', least(level)
+    return (
+        'Yes, if the difference matters to you.',
+        ', the best of the cheaper ones,',
+        each(rows)[0],
+    )
+
+
+def worth_text(
+    study: StudyFiles,
+    runs: Sequence[Run],  # the first of each model
+) -> str:  # empty where models were not compared
+    "Whether the dearer model is worth it, in a sentence or two."
+    pairs = compared(study, 'pairs')
+    known = {f'{r.config}/{r.architecture}': r for r in runs}
+    cost = next((c for c in (_MACS, _PARAMETERS) if all(c.of(r) for r in runs)), None)
+    if pairs.empty or cost is None or pairs['a'].iloc[0] not in known:
+        return ''
+    best = pairs['a'].iloc[0]  # pairs are of models in order, best first
+    dear = known[best]
+    name, price = _model(study, dear), float(cost.of(dear))
+    what = 'computing' if cost is _MACS else 'parameters'
+    cheaper = {k: r for k, r in known.items() if float(cost.of(r)) < price}
+    rows = pairs[(pairs['a'] == best) & pairs['b'].isin(list(cheaper))]
+    if cheaper and rows.empty:
+        return ''
+    if not cheaper:
+        said = f'the best model, {name}, needs the least {what} too'
+        return f'There is nothing to weigh: {said}. It answers {_rightly(dear)} rightly.'
+    answer, which, x = _beside_cheaper(study, rows, cheaper, cost)
+    other = cheaper[x.b]
+    times = f'{price / float(cost.of(other)):.2g} times less {what}'
+    both = f'{name} answers {_rightly(dear)} rightly; {_model(study, other)}{which} does so for'
+    span = f'macro-F1 {x.difference:+.3f}, 95 % interval {x.low:+.3f} to {x.high:+.3f}'
+    why = f'The difference can be chance ({span}, corrected {p_text(x.p_holm)}).'
+    if x.p_holm != x.p_holm:
+        why = 'One of them was trained once, and training it again can move it by as much.'
+    elif x.p_holm < 0.05:
+        why = f'The difference is more than chance ({span}, corrected {p_text(x.p_holm)}).'
+    return f'{answer} {both} {_rightly(other)}, with {times}. {why}'
+
+
 def discussion_section(study: StudyFiles) -> Section | None:
-    "What the costs come to, in sentences made from the tables; None with fewer than two runs."
+    "What the costs come to, in sentences made from the tables; None with fewer than two models."
     runs = first_runs(study.finished)
     if len(runs) < 2:
         return None
@@ -474,4 +533,6 @@ def discussion_section(study: StudyFiles) -> Section | None:
     sentences = [of(study, cost, known) for cost, known in groups for of in (_on_front, _equals)]
     lines = [line for line in sentences if line]
     about = f'The first seed of each model. {run_ids(runs)}'
-    return Section('Is the dearer model worth it?', about, [lines]) if lines else None
+    text = f'{worth_text(study, runs)} {about}'.strip()
+    each_cost = Group('each-cost', 'Cost by cost', [lines], open=False)
+    return Section('Is the dearer model worth it?', text, [each_cost]) if lines else None

@@ -58,7 +58,7 @@ def unmeasured(study: StudyFiles) -> list[str]:
     for what, names in (('calibrated', plain), ('compared', alone)):
         if names:
             more = f' and {len(names) - 1} more' if len(names) > 1 else ''
-            notes.append(f'Not {what}: {names[0]}{more}. `ecgvis evaluate` does it.')
+            notes.append(f'Not {what}: {names[0]}{more}.')
     return notes
 
 # %% ../../nbs/90_report/55_evidence.ipynb #48f99f51
@@ -151,7 +151,7 @@ def calibration_section(study: StudyFiles) -> Section | None:
         f'{temperature_text(study)}. {end}'
     )
     rows = [_calibration_row(study, r, c) for r, c in known.items()]
-    table = Table('calibration', 'Calibration', caption, rows)
+    table = Table('calibration', 'Calibration', caption, rows, min(places(study), 3))
     text = 'A probability can be taken at its word where the points lie on the dotted line.'
     return Section('Calibration', text, [plot, table] if plot else [table])
 
@@ -283,7 +283,8 @@ def subgroups_section(study: StudyFiles) -> Section | None:
         f'model. {end}'
     )
     about = f'Classes: how many the average is over; absent ones are left out of it. {end}'
-    whole = Table('subgroups', 'Subgroups', about, _subgroup_rows(study, runs, table))
+    all_rows = _subgroup_rows(study, runs, table)
+    whole = Table('subgroups', 'Subgroups', about, all_rows, min(places(study), 3))
     group = Group('subgroups-table', 'All groups of all runs', [whole], open=False)
     text = (
         'A difference between groups can come from their rhythms as well as from the model: '
@@ -338,7 +339,8 @@ def rhythms_section(study: StudyFiles) -> Section | None:
         'This study was trained on groups. To train on the rhythms themselves, make another study '
         'with classes: rhythm11.'
     )
-    by_rhythm = Table('rhythms', 'Right answers by rhythm', caption, rows)
+    fine = min(places(study), 3)
+    by_rhythm = Table('rhythms', 'Right answers by rhythm', caption, rows, fine)
     trained = [*own, _published_rhythms(study)]
     about = end if own else 'Published alone.'
     granular = Table('granular', 'Trained on rhythms', about, trained)

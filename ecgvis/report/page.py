@@ -241,9 +241,9 @@ def _table_facts(table: Table, book: BookFiles) -> dict[str, Any]:
     book.put(f'tables/{table.name}.tex', _latex(table).encode())
     names = _shown(table)
     cells = [[cell(row.get(c), table.digits) for c in names] for row in table.rows]
-    for row, known in zip(table.rows, cells):
-        if row.get('_mark') == 'published':
-            known[0]['text'] = f'published: {known[0]["text"]}'
+    for shown, texts in zip(table.rows, cells):
+        if shown.get('_mark') == 'published':
+            texts[0]['text'] = f'published: {texts[0]["text"]}'
     text = [any('style' in row[j] for row in cells) for j in range(len(names))]
     for row in cells:
         for known, is_text in zip(row, text):

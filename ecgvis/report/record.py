@@ -156,8 +156,7 @@ def records(study: StudyFiles) -> tuple[list[Chapter], list[str]]:
 
 
 _NO_RECORD = (
-    'Missing: no model was trained by its run notebook (`ecgvis submit STUDY`, or '
-    'nbs/runs/architecture.ipynb), so there is no executed notebook to show.'
+    'Missing: no model was trained by its run notebook, so there is no executed notebook to show.'
 )
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from ..core import read_json
 from .page import Row, Section, Table
-from .results import published_here
+from .results import places, published_here
 from .style import data_name, first_runs, interval, source, system, unit, unit_title
 from ..runs import Run, StudyFiles
 
@@ -111,9 +111,10 @@ def systems_section(study: StudyFiles) -> Section | None:
         '"inspired by" fill gaps of their papers; those called "tuned here" are trained with '
         'settings that this study searched, in place of the published recipe.'
     )
+    fine = min(places(study), 3)
     tables = (
-        Table('systems-same', title, same, _same(study)),
-        Table('systems-other', 'Published on other data sets', other, _others(study)),
+        Table('systems-same', title, same, _same(study), fine),
+        Table('systems-other', 'Published on other data sets', other, _others(study), fine),
     )
     return Section('Published systems, here', text, tables)
 

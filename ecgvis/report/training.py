@@ -350,6 +350,7 @@ def gap_section(study: StudyFiles) -> Section | None:
     if rows := _gap_rows(study):
         apart = people_note(study) or 'The two parts share no patient.'
         about = f'Difference: training less test. {apart} {end}'
-        table = Table('train-test', 'Training, test and difference', about, rows)
+        fine = min(places(study), 3)
+        table = Table('train-test', 'Training, test and difference', about, rows, fine)
         items.append(Group('train-test-table', 'All measures', [table], open=False))
     return Section('Training against test', '', items)

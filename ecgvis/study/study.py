@@ -299,7 +299,30 @@ def load_study(
     if file.is_dir():
         remedy = 'say --data with a folder of recordings'
         raise EcgvisError('is a folder, no study file', path, None, expected, remedy)
-    return read_settings(Study, dict(name=file.stem) | read_yaml(file), path)
+    values = read_yaml(file)
+    if not values:
+        expected = 'lines of name: value, such as architectures: [resnet18]'
+        raise EcgvisError('the study file is empty', path, expected=expected)
+    try:
+        return read_settings(Study, dict(name=file.stem) | values, path)
+    except EcgvisError as e:
+        line = _line_of(file, e.field or '')
+        where = f'{path}, line {line}' if line and e.file == path else e.file
+        raise EcgvisError(e.what, where, e.field, e.expected, e.remedy) from None
+
+
+def _line_of(file: Path, field: str) -> int:
+    "The line on which a setting stands, or its group; 0 where it stands nowhere."
+    node = yaml.compose(file.read_text(encoding='utf-8'), yaml.SafeLoader)
+    line = 0
+    for name in field.split('.'):
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = [pair for pair in pairs if pair[0].value == name]
+        if not found:
+            break
+        key, node = found[0]
+        line = key.start_mark.line + 1
+    return line
 
 # %% ../../nbs/95_study/00_study.ipynb #32739fe2
 def data_steps(study: Study) -> list[Step]:

@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             'Prediction',
             'answer_table',
             'answering_run',
-            'newest_run',
+            'best_run',
             'open_run',
             'recordings_at',
             'save_charts',
