@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 import torchvision
 from safetensors.torch import save_file
+from sklearn.metrics import f1_score
 from torch import nn
 from torch.nn import functional as F
 
@@ -258,8 +259,6 @@ def _finite(learner: Learner, loss: float) -> None:
 def score(loss: float, truth: np.ndarray, answers: np.ndarray) -> dict[str, float]:
     """Loss, accuracy, macro-F1 over the classes that occur, and the share of the most frequent
     answer."""
-    from sklearn.metrics import f1_score
-
     f1 = f1_score(truth, answers, average='macro', zero_division=0.0)
     top = np.unique(answers, return_counts=True)[1].max() / len(answers)
     return dict(loss=loss, accuracy=float((truth == answers).mean()), f1=float(f1), top=float(top))
