@@ -15,7 +15,10 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from html import unescape
+from multiprocessing import get_context
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
@@ -89,6 +92,7 @@ def faults(page):
 def processed(page):
     "A notebook as nbdev makes it for the site; the lines that say why it cannot."
     notebook = read_nb(source / page)
+    own = sys.modules['__main__']  # the processors put a module of theirs in its place
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         try:
@@ -97,6 +101,8 @@ def processed(page):
             cause = e.__cause__ or e
             said = str(e).splitlines()[0]
             return notebook, [f'nbs/{page}: {said} {type(cause).__name__}: {cause}']
+        finally:
+            sys.modules['__main__'] = own
     told = [str(w.message) for w in caught if 'imports and other code' in str(w.message)]
     return notebook, [f'nbs/{page}: {line.splitlines()[0]}' for line in told]
 
@@ -148,20 +154,23 @@ def without_files(cell):
             output['data']['text/html'] = re.sub(r' href="(?!#|\w+:)[^"]*"', '', html)
 
 
+def filtered(folder, page):
+    "Write a notebook, as nbdev filters it, into a folder; the lines that say why it cannot."
+    notebook, lines = processed(page)
+    for cell in notebook.cells:
+        without_files(cell)
+        for holder, key in texts(cell):
+            text = holder[key] if isinstance(holder[key], str) else ''.join(holder[key])
+            holder[key] = with_links(text, page)
+    file = folder / page
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_nb(notebook, file)
+    return lines
+
+
 def prepare(folder):
     "All notebooks, as nbdev filters them, in a folder; the faults of those that it cannot."
-    told = []
-    for page in notebooks():
-        notebook, lines = processed(page)
-        told += lines
-        for cell in notebook.cells:
-            without_files(cell)
-            for holder, key in texts(cell):
-                text = holder[key] if isinstance(holder[key], str) else ''.join(holder[key])
-                holder[key] = with_links(text, page)
-        file = folder / page
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_nb(notebook, file)
+    told = [line for page in notebooks() for line in filtered(folder, page)]
     shutil.copytree(source / 'images', folder / 'images', dirs_exist_ok=True)
     return told
 
@@ -244,22 +253,27 @@ def words(notebook):
     return re.sub(r'[\s`*#>|\[\]()-]+', ' ', re.sub(r'\]\([^)]*\)', ' ', ' '.join(parts))).strip()
 
 
+def converted(folder, page):
+    "A filtered notebook as the HTML of its body, with what the site says of it."
+    silent = dict(enabled=True, remove_input_tags={'silent'})
+    exporter = HTMLExporter(template_name='basic', config=Config(TagRemovePreprocessor=silent))
+    notebook = nbformat.read(folder / page, as_version=4)
+    facts = front_matter(notebook)
+    notebook.cells = [plain_cell(c) for c in notebook.cells if c.cell_type != 'raw']
+    body, headings = anchors(exporter.from_notebook_node(notebook)[0])
+    one = dict(page=page, url=name_of(page), title=facts.get('title', page.stem))
+    one |= dict(description=facts.get('description', ''), words=words(notebook))
+    return one | dict(body=Markup(body), headings=headings)
+
+
 def by_nbconvert(folder, out, has_example):
     "The site by nbconvert: the same pages, order and sidebar."
-    pages, listed, index = notebooks(), [], []
-    silent = dict(enabled=True, remove_input_tags={'silent'})
-    config = Config(TagRemovePreprocessor=silent)
-    exporter = HTMLExporter(template_name='basic', config=config)
-    for page in pages:
-        notebook = nbformat.read(folder / page, as_version=4)
-        facts = front_matter(notebook)
-        notebook.cells = [plain_cell(c) for c in notebook.cells if c.cell_type != 'raw']
-        body, headings = anchors(exporter.from_notebook_node(notebook)[0])
-        title = facts.get('title', page.stem)
-        more = dict(body=Markup(body), headings=headings, title=title, page=page)
-        listed.append(more | dict(url=name_of(page), description=facts.get('description', '')))
-        title = ' / '.join(x for x in (group_of(page), title) if x)
-        index.append([title, name_of(page), facts.get('description', ''), words(notebook)])
+    pages, index = notebooks(), []
+    with ProcessPoolExecutor(2, mp_context=get_context('spawn')) as pool:
+        listed = list(pool.map(partial(converted, folder), pages))
+    for one in listed:
+        title = ' / '.join(x for x in (group_of(one['page']), one['title']) if x)
+        index.append([title, one['url'], one['description'], one['words']])
     titles = {x['page']: x for x in listed}
     groups = [(name, [titles[p] for p in found]) for name, found in site_groups(pages)]
     ordered = [x for _, found in groups for x in found]
@@ -321,7 +335,8 @@ def crawl(out):
         seen[page] = names(html)
         shown = re.sub(r'(?s)<(head|script|style|pre|code)\b.*?</\1>', '', html)
         if not page.startswith('example/'):
-            told += [f'{page}: shows {x!r} as text' for x in (':::', '```', '#| ') if x in shown]
+            fences = re.findall(r'(?m)(?:^|>)[ \t]*(:::|```|#\| )', shown)
+            told += [f'{page}: shows {x!r} as text' for x in dict.fromkeys(fences)]
         for link in links(html):
             if re.match(r'(?i)[a-z][a-z0-9+.-]*:|//', link):  # elsewhere
                 continue
