@@ -394,6 +394,7 @@ def run_submit(args: Args) -> int:
 
 # %% ../nbs/99_cli.ipynb #934e12dd
 _OF_HEARTS = 'balance', 'fs', 'seconds', 'repeats', 'noise', 'ectopy', 'faults', 'changes'
+_RECORDINGS = 1000
 
 
 def _simulate_options(parser: argparse.ArgumentParser) -> None:
@@ -403,7 +404,7 @@ def _simulate_options(parser: argparse.ArgumentParser) -> None:
     text = 'new folder of the data set; an interrupted one is continued'
     parser.add_argument('folder', help=text)
     parser.add_argument(
-        '-n', type=_number('-n', 1), default=1000, help='recordings (default: 1000)'
+        '-n', type=_number('-n', 1), default=_RECORDINGS, help='recordings (default: 1000)'
     )
     text = 'the same seed gives the same recordings (default: 1)'
     parser.add_argument('--seed', type=_number('--seed', 0), default=1, help=text)
@@ -411,6 +412,8 @@ def _simulate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--rhythms', type=_name('--rhythms', RHYTHMS), nargs='+', metavar='R', help=text
     )
+    text = 'as Chapman-Shaoxing is published: a file for each row of its Diagnostics.xlsx'
+    parser.add_argument('--like', type=Path, metavar='TABLE', help=text)
     for name in _OF_HEARTS:
         _add_setting(parser, SimulateConfig, name)
     _jobs_option(parser)
@@ -424,6 +427,20 @@ def _jobs_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _simulate_like(args: Args, more: dict[str, Any]) -> int:
+    "Simulate what a table of Chapman-Shaoxing lists."
+    from ecgvis.simulate.like import write_like
+
+    said = [*more, *['n'] * (args.n != _RECORDINGS), *['rhythms'] * bool(args.rhythms)]
+    if said:
+        flags = ', '.join(f'--{name}' if len(name) > 1 else f'-{name}' for name in said)
+        remedy = f'leave out {flags}'
+        raise EcgvisError('the table says how many and what', args.like, remedy=remedy)
+    n = write_like(args.folder, args.like, args.seed, args.jobs)
+    print(f'{n} recordings in {args.folder}')
+    return 0
+
+
 @_verb('simulate', _simulate_options)
 def run_simulate(args: Args) -> int:
     "Simulate a data set of WFDB recordings with their truth."
@@ -432,6 +449,8 @@ def run_simulate(args: Args) -> int:
     check_writable(args.folder)
     asked = {name: getattr(args, name) for name in _OF_HEARTS}
     more = {name: value for name, value in asked.items() if value is not None}
+    if args.like:
+        return _simulate_like(args, more)
     write_dataset(args.folder, args.n, args.seed, args.rhythms, args.jobs, **more)
     print(f'{args.n} recordings in {args.folder}')
     return 0

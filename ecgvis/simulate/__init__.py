@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'people': ['real_part'],
         'recordings': ['PATTERNS', 'SimulateConfig', 'Truth', 'shares', 'simulate'],
         'dataset': ['write_dataset'],
+        'like': ['write_like'],
     },
 )
 make_callable(__name__, 'simulate')
