@@ -22,7 +22,7 @@ from .recording import BadRecording, LeadPlan, Recording, lead_plan
 # %% ../../nbs/10_data/09_text.ipynb #aa9ac8f1
 TEXT_BYTES = 32 << 20  # more is not a recording but an archive
 _WIDE = (b'\xff\xfe', b'\xfe\xff')  # how UTF-16 begins
-_CONTROL = re.compile(rb'[\x00-\x08\x0e-\x1f]')
+_CONTROL = bytes([*range(0x09), *range(0x0E, 0x20)])  # no text has them
 
 
 def as_text(
@@ -31,7 +31,7 @@ def as_text(
     "Text in UTF-8, whatever it was written in."
     if data[:2] in _WIDE:
         data = data[: len(data) // 2 * 2].decode('utf-16', errors='replace').encode()
-    if _CONTROL.search(data):
+    if len(data.translate(None, _CONTROL)) < len(data):
         return None
     try:
         data.decode()
@@ -94,7 +94,10 @@ def _is_row(fields: Sequence[str]) -> bool:
 def _mark_of(lines: Sequence[str]) -> str | None:
     "What stands between the values of these lines."
     body = lines[len(lines) // 2 :]
+    there = '\n'.join(body)
     for mark in _MARKS:
+        if mark and mark not in there:
+            continue
         rows = [_fields(line, mark) for line in body]
         if sum(len(r) >= 8 and _is_row(r) for r in rows) * 2 > len(rows):
             return mark
@@ -115,7 +118,7 @@ def _in_seconds(text: str) -> str:
         whole = 3600 * int(m[2] or 0) + 60 * int(m[3]) + int(m[4])
         return f'{m[1]}{whole}{m[5] or ""}'
 
-    return _CLOCK.sub(seconds, text)
+    return _CLOCK.sub(seconds, text) if ':' in text else text
 
 # %% ../../nbs/10_data/09_text.ipynb #03199292
 _UNIT_WORD = re.compile(r'(?i)\W*(mv|uv|µv|μv|nv|v|s|ms|us|µs|μs|secs?|seconds)?\W*')
