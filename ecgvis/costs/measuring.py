@@ -127,7 +127,7 @@ _TIMED = (
 def _precision(learner: Learner) -> str:
     "In what numbers the network computes."
     if learner.device.type != 'cuda':
-        return 'float32'
+        return 'bfloat16 autocast' if learner.precision == 'bfloat16' else 'float32'
     return 'float16 autocast' if learner.scaler.is_enabled() else 'bfloat16 autocast'
 
 

@@ -69,7 +69,7 @@ SPACES: dict[str, Space] = dict(
 # %% ../../nbs/60_search/00_config.ipynb #ac115bf6
 _GIVEN = set(
     'architecture classes layouts size weights epochs steps patience min_epochs start augment seed '
-    'device checkpoint_seconds cycle rates threads deterministic '
+    'device checkpoint_seconds cycle rates threads deterministic precision '
     'restart recalibrate'.split()
 )
 

@@ -146,7 +146,8 @@ class Study:
         _check_training(self)
 
 # %% ../../nbs/95_study/00_study.ipynb #f91dde86
-_PLACE = ('device', 'checkpoint_seconds', 'threads', 'deterministic')  # not of a recipe
+# not of a recipe
+_PLACE = ('device', 'checkpoint_seconds', 'threads', 'deterministic', 'precision')
 
 
 @dataclass(frozen=True)

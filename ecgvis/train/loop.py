@@ -57,6 +57,7 @@ from ecgvis.train.setup import (
     OPTIMIZERS,
     SCHEDULERS,
     computing,
+    cpu_precision,
     device_name,
     first_model,
     keep_memory,
@@ -88,6 +89,7 @@ class Learner:
     started: float = 0.0  # when it began, less the interruption, by `time.perf_counter`
     stopped: str = ''  # why the run ended
     saved: float = field(default_factory=time.monotonic)  # when its state was, or it began
+    precision: str = 'float32'  # or bfloat16: of matrix products on a CPU
 
     @property
     def attempt(self) -> int:
@@ -102,9 +104,10 @@ class Learner:
         return len(self.rows)
 
     def autocast(self) -> AbstractContextManager:
-        "bfloat16 on a GPU that has it, else float16 with loss scaling; float32 on the CPU."
+        "bfloat16 on a GPU that has it, else float16 with loss scaling; on a CPU as `precision` says."
         kind = torch.float16 if self.scaler.is_enabled() else torch.bfloat16
-        return torch.autocast(self.device.type, kind, enabled=self.device.type == 'cuda')
+        half = self.device.type == 'cuda' or self.precision == 'bfloat16'
+        return torch.autocast(self.device.type, kind, enabled=half)
 
 # %% ../../nbs/50_train/40_loop.ipynb #308abcc6
 class PlainInput(nn.Module):
@@ -127,7 +130,10 @@ def learner(config: TrainConfig, steps: int) -> Learner:
     scaler = torch.amp.GradScaler(device.type, enabled=half)
     charts = input_transform(config.architecture) is None
     to_input = ChartInput(config.layouts, config.pixels) if charts else PlainInput()
-    return Learner(config, model, to_input.to(device), optimizer, schedule, scaler, device, steps)
+    fresh = Learner(config, model, to_input.to(device), optimizer, schedule, scaler, device, steps)
+    if device.type == 'cpu' and charts:
+        fresh.precision = cpu_precision(config, model, steps * config.epochs)
+    return fresh
 
 # %% ../../nbs/50_train/40_loop.ipynb #1e5e50ad
 def logits(
@@ -307,7 +313,7 @@ def recalibrate(learner: Learner, data: Data, charts: int = 512) -> None:
     learner.model.eval()
 
 # %% ../../nbs/50_train/40_loop.ipynb #dfa1e53b
-_FACTS = ('done', 'history', 'restarts', 'best', 'rate', 'spent', 'stopped')
+_FACTS = ('done', 'history', 'restarts', 'best', 'rate', 'spent', 'stopped', 'precision')
 
 
 def _save(learner: Learner, to: Checkpoints, cursor: dict[str, Any] | None = None) -> None:
@@ -326,7 +332,8 @@ def _resumed(config: TrainConfig, steps: int, states: Checkpoints) -> Learner:
         states.clear()
         return learner(config, steps)
     tensors, facts = found
-    l = learner(_slower(config, facts['restarts']), steps)
+    same = replace(config, precision=facts['precision'])
+    l = learner(_slower(same, facts['restarts']), steps)
     load_state_dict(l, tensors, facts)
     for k in _FACTS:
         setattr(l, k, facts[k])
@@ -355,7 +362,7 @@ def _restarted(l: Learner, epoch: int, reason: str, to: Checkpoints) -> Learner:
     restarts = [*l.restarts, dict(epoch=epoch, reason=reason, lr=lr)]
     next_step = f'beginning again at a learning rate of {lr:.3g}'
     print(f'  epoch {epoch:3}  {reason}: {next_step}', flush=True)
-    new = learner(_slower(l.config, restarts), l.steps)
+    new = learner(replace(_slower(l.config, restarts), precision=l.precision), l.steps)
     new.history = l.history
     new.restarts = restarts
     _save(new, to)
@@ -650,6 +657,7 @@ def _record(learner: Learner, data: dict[str, Data]) -> dict[str, Any]:
     return dict(
         architecture=learner.config.architecture,
         device=device_name(learner.device),
+        precision=learner.precision,
         seed=learner.config.seed,
         stopped=learner.stopped,
         epochs=learner.epoch,

@@ -158,6 +158,7 @@ def open_run(
     outputs = config.classes
     asked = record['questions'][question] if question else outputs
     config = replace(config, classes=tuple(name.split()[-1] for name in asked))
+    config = replace(config, precision=record.get('precision', 'float32'))
     l = learner(config, 1)
     try:
         weights = load_file(run / 'model.safetensors')

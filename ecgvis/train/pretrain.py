@@ -72,6 +72,7 @@ PRETRAIN = TrainConfig(
     steps=100,
     lr=LR_SCRATCH,
     augment=AUGMENTS['all'],
+    precision='float32',
 )
 
 # %% ../../nbs/50_train/65_pretrain.ipynb #bcd0579e
