@@ -9,13 +9,13 @@ __all__ = ['FORMATS', 'LIBRARIES', 'T', 'EcgvisError', 'did_you_mean', 'Stopped'
 
 # %% ../nbs/00_core.ipynb #36ea91eb
 import difflib, errno, functools, hashlib, io, json, os, platform, shutil, signal, stat, subprocess
-import sys, tempfile, threading, types, warnings
+import sys, tempfile, threading, time, types, weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import __version__
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:  # these take a second to import, and most of what is here nee
     from multiprocessing.synchronize import Event
 
     import pandas as pd
-    from tqdm import tqdm
 
 # %% ../nbs/00_core.ipynb #ea9ec1e8
 class EcgvisError(Exception):
@@ -373,20 +372,118 @@ def _commit(package: str) -> str:
         return ''
     return told[0].stdout.strip()
 
-# %% ../nbs/00_core.ipynb #1f818db1
+# %% ../nbs/00_core.ipynb #76b94a0f
 T = TypeVar('T')
+_QUIET = 2.0  # seconds: quicker work shows nothing
+_APART = 10.0  # seconds between two lines, at least
 
 
+def _span(
+    seconds: float,
+) -> str:
+    "A time for people."
+    if seconds < 100:
+        return f'{seconds:.0f} s'
+    if seconds < 100 * 60:
+        return f'{seconds / 60:.0f} min'
+    return f'{seconds / 3600:.1f} h'
+
+
+def _speed(
+    rate: float,  # items a second
+    unit: str,
+) -> str:
+    "How fast work goes: so many a second or, where it is slow, how long each takes."
+    if rate >= 1:
+        return f'{rate:,.0f} {unit}/s' if rate >= 10 else f'{rate:.1f} {unit}/s'
+    return f'{1 / rate:.1f} s each' if rate else 'not begun'
+
+# %% ../nbs/00_core.ipynb #c893f8ad
+class _Lines(Generic[T]):
+    "Progress where there is no terminal, such as in a file or a batch job: plain lines, a few."
+
+    def __init__(self, items: Iterable[T], what: str, unit: str, total: int | None, initial: int):
+        self.items = items
+        self.what = what
+        self.unit = unit
+        self.total = total
+        self.initial = initial
+        self.n = initial
+        self.begun = time.monotonic()
+        self.told = self.begun
+        self.next = _APART  # seconds; where there is no total, twice as long each time
+        self.tenth = self._tenths()
+        self.open = True
+
+    def _tenths(self) -> int:
+        return 10 * self.n // self.total if self.total else 0
+
+    def __enter__(self) -> '_Lines[T]':
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[T]:
+        try:
+            for item in self.items:
+                yield item
+                self.update()
+        finally:
+            self.close()
+
+    def __len__(self) -> int:
+        return len(self.items) if self.total is None else self.total  # type: ignore[arg-type]
+
+    def update(self, n: int = 1) -> None:
+        "So many more are done."
+        self.n += n
+        if self._is_due():
+            self._tell()
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        if not self.total:
+            due = now - self.begun >= self.next
+            self.next *= 1 + due
+            return due
+        if self._tenths() <= self.tenth or self.n >= self.total or now - self.told < _APART:
+            return False
+        self.tenth = self._tenths()
+        return True
+
+    def _rate(self) -> float:
+        return (self.n - self.initial) / max(1e-9, time.monotonic() - self.begun)
+
+    def _tell(self) -> None:
+        "A line of what is done and what is left."
+        self.told = time.monotonic()
+        of = f' of {self.total:,}' if self.total else ''
+        text = f'{self.what}: {self.n:,}{of} {self.unit}, {_speed(self._rate(), self.unit)}'
+        if self.total:
+            text += f', {_span((self.total - self.n) / self._rate())} left'
+        print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        "A last line, of work that took a while."
+        taken = time.monotonic() - self.begun
+        if self.open and taken >= _QUIET and self.n > self.initial:
+            text = f'{self.what}: {self.n:,} {self.unit} in {_span(taken)}'
+            print(f'{text}, {_speed(self._rate(), self.unit)}', file=sys.stderr, flush=True)
+        self.open = False
+
+# %% ../nbs/00_core.ipynb #303ffe13
 @functools.cache
 def _bar() -> Any:
     "tqdm's bar, with a lock that a forked process makes anew."
     from tqdm import tqdm
 
-    # a batch job has no widgets
-    warnings.filterwarnings('ignore', message='IProgress not found')
-
     class Bar(tqdm):
         "A bar whose lock is of this process alone."
+
+        @property
+        def open(self) -> bool:
+            return not self.disable
 
     def own_lock() -> None:
         Bar.set_lock(threading.RLock())
@@ -397,18 +494,37 @@ def _bar() -> Any:
     return Bar
 
 
+_shown: list[Callable[[], Any]] = []  # the progress that is shown, if it still is there
+
+
+def _is_shown() -> bool:
+    "Whether some progress is being shown, so that no other one may be."
+    last = _shown[-1]() if _shown else None
+    return last is not None and last.open
+
+
 def progress(
     items: Iterable[T],  # what to walk over
     what: str,  # the name of the work, shown before the bar
     unit: str = 'it',  # the unit of the rate: `recordings`, `charts`, ...
     total: int | None = None,  # number of items, where `items` cannot tell
     initial: int = 0,  # how many were done before a restart
-) -> 'tqdm[T]':
-    "A progress bar with a rate that appears after two seconds."
-    counts = dict(total=total, initial=initial, unit=f' {unit}')
-    every = 0.5 if sys.stderr.isatty() else 10
-    look = dict(delay=2, mininterval=every, dynamic_ncols=True, file=sys.stderr)
-    return _bar()(items, desc=what, **counts, **look)
+) -> Any:  # to walk over, or to be told of by `update(n)` in a `with` block
+    """Progress with its rate and the time left: on a terminal a bar, of which one line stays; else
+    a line for each tenth, 10 s apart at least. Work of less than two seconds shows nothing, and so
+    does work within work that is shown."""
+    if total is None and hasattr(items, '__len__'):
+        total = len(items) or None  # type: ignore[arg-type]
+    if _is_shown():
+        return _bar()(items, total=total, disable=True)
+    if sys.stderr.isatty():
+        counts = dict(total=total, initial=initial, unit=f' {unit}')
+        look = dict(delay=_QUIET, mininterval=0.5, dynamic_ncols=True, file=sys.stderr)
+        bar = _bar()(items, desc=what, **counts, **look)
+    else:
+        bar = _Lines(items, what, unit, total, initial)
+    _shown[:] = [weakref.ref(bar)]
+    return bar
 
 # %% ../nbs/00_core.ipynb #3b7d9d7a
 def _begin_worker(
