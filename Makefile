@@ -1,5 +1,5 @@
 # ecgvis: two commands on a fresh machine.
-#   make study                        simulate a data set, train with one seed, evaluate, report
+#   make study                        simulate a data set, train with one seed for six epochs, evaluate, report
 #   make study DATA=/path/recordings  the same on real recordings, whatever their kind, with three seeds
 #   make test                         run every notebook: examples and tests
 # and for those who change it:
@@ -20,7 +20,7 @@ EXAMPLE ?= runs/example
 .PHONY: study test outputs docs example check measure install readme clean
 
 study: $(VENV)/.installed
-	$(BIN)/ecgvis study $(if $(DATA),--data "$(DATA)",--seeds 1) --out "$(OUT)" $(ARGS)
+	$(BIN)/ecgvis study $(if $(DATA),--data "$(DATA)",--seeds 1 --epochs 6) --out "$(OUT)" $(ARGS)
 
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs --skip_file_re '^[_.]|^50_submission' --n_workers 2 --timing

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Args', 'study_of', 'run_prepare', 'run_search', 'run_train', 'run_evaluate', 'run_costs', 'run_report', 'run_all',
-           'run_status', 'run_submit', 'run_simulate', 'run_pretrain', 'run_weights', 'run_render', 'run_read',
-           'run_store_info', 'run_store_verify', 'run_store_export', 'run_store', 'run_predict', 'run_explain',
-           'run_doctor', 'parser', 'main']
+           'run_plan', 'run_status', 'run_submit', 'run_simulate', 'run_pretrain', 'run_weights', 'run_render',
+           'run_read', 'run_store_info', 'run_store_verify', 'run_store_export', 'run_store', 'run_predict',
+           'run_explain', 'run_doctor', 'parser', 'main']
 
 # %% ../nbs/99_cli.ipynb #3b42bf8b
 import argparse, atexit, gc, math, os, platform, re, shutil, subprocess, sys
@@ -351,6 +351,16 @@ def run_all(args: Args) -> int:
         print(f'{len(failed)} failed: {", ".join(failed)}', file=sys.stderr)
     print(f'report: {page}')
     return bool(failed)
+
+
+@_verb('plan', _all_options)
+def run_plan(args: Args) -> int:
+    "How long search and training of a prepared study will take here; starts nothing."
+    from ecgvis.study.times import forecast, forecast_text
+
+    told = forecast_text(forecast(study_of(args), args.jobs), args.jobs)
+    print(told or 'nothing is left to search or to train')
+    return 0
 
 
 @_verb('status', _study_options)

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['FORMATS', 'LIBRARIES', 'T', 'EcgvisError', 'did_you_mean', 'Stopped', 'StopRequest', 'disk_errors', 'atomic',
            'check_writable', 'system_error', 'to_plain', 'write_json', 'read_json', 'write_table', 'read_table',
-           'digest', 'Stage', 'provenance', 'progress', 'workers', 'cores', 'compiled', 'make_callable', 'sample_data']
+           'digest', 'Stage', 'provenance', 'time_text', 'progress', 'workers', 'cores', 'compiled', 'make_callable',
+           'sample_data']
 
 # %% ../nbs/00_core.ipynb #36ea91eb
 import difflib, errno, functools, hashlib, io, json, os, platform, shutil, signal, stat, subprocess
@@ -378,15 +379,12 @@ _QUIET = 2.0  # seconds: quicker work shows nothing
 _APART = 10.0  # seconds between two lines, at least
 
 
-def _span(
-    seconds: float,
-) -> str:
-    "A time for people."
-    if seconds < 100:
-        return f'{seconds:.0f} s'
-    if seconds < 100 * 60:
-        return f'{seconds / 60:.0f} min'
-    return f'{seconds / 3600:.1f} h'
+def time_text(seconds: float) -> str:
+    "A duration in one unit."
+    for unit, size in (('h', 3600), ('min', 60)):
+        if seconds >= 2 * size:
+            return f'{seconds / size:.0f} {unit}'
+    return f'{seconds:.0f} s'
 
 
 def _speed(
@@ -461,14 +459,14 @@ class _Lines(Generic[T]):
         of = f' of {self.total:,}' if self.total else ''
         text = f'{self.what}: {self.n:,}{of} {self.unit}, {_speed(self._rate(), self.unit)}'
         if self.total:
-            text += f', {_span((self.total - self.n) / self._rate())} left'
+            text += f', {time_text((self.total - self.n) / self._rate())} left'
         print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         "A last line, of work that took a while."
         taken = time.monotonic() - self.begun
         if self.open and taken >= _QUIET and self.n > self.initial:
-            text = f'{self.what}: {self.n:,} {self.unit} in {_span(taken)}'
+            text = f'{self.what}: {self.n:,} {self.unit} in {time_text(taken)}'
             print(f'{text}, {_speed(self._rate(), self.unit)}', file=sys.stderr, flush=True)
         self.open = False
 

@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         'study': ['Study', 'Model', 'load_study', 'study_steps', 'to_do', 'status_text'],
         'run': ['run_study', 'prepare_study', 'train_study', 'measure_study', 'report_study'],
+        'times': ['forecast', 'stage_times'],
         'notebook': ['open_page', 'ModelPage'],
         'slurm': ['Site', 'load_site', 'submit_study'],
     },

@@ -231,18 +231,36 @@ def do_step(
     with nullcontext(True) if step.kind in _SHARED else lease(step.lock, wait=wait) as ours:
         if not ours or is_done(step):
             return ours
+        before = _spent(step)
         _clear(step)
-        note_step(step, 'begun')
+        since = time.time()
+        taken = lambda: before + time.time() - since
+        note_step(step, 'begun', seconds=before, since=since)
         try:
             files = WORK[step.kind](study, step, stop or (lambda: False))
         except Stopped:
+            note_step(step, 'begun', seconds=taken())
             raise
         except Exception as e:
             problem = _with_group(e, step) if isinstance(e, EcgvisError) else e
-            note_step(step, 'failed', problem=problem_text(problem))
+            note_step(step, 'failed', problem=problem_text(problem), seconds=taken())
             raise problem from None if problem is e else e
-        note_step(step, 'done', files, made_by=provenance(study.dataset))
+        made_by = provenance(study.dataset)
+        note_step(step, 'done', files, made_by=made_by, seconds=taken())
     return True
+
+
+def _spent(step: Step) -> float:
+    "Seconds of earlier stretches of a step; one that was killed ends with the last file it wrote."
+    kept = read_step(step)
+    if kept.get('asked') != step.asked or kept['state'] == 'done':
+        return 0.0
+    spent = float(kept.get('seconds', 0.0))
+    since = kept.get('since')
+    if kept['state'] != 'begun' or since is None:
+        return spent
+    written = [file.stat().st_mtime for file in step.folder.rglob('*') if file.is_file()]
+    return spent + max(0.0, max(written, default=since) - since)
 
 
 def _clear(step: Step) -> None:
@@ -429,11 +447,21 @@ def run_study(
     jobs: int = 1,  # processes that search and train
 ) -> tuple[Path, dict[str, str]]:
     "Do all that is not done yet; returns the report, and the steps that failed and why."
+    from ecgvis.study.times import forecast, forecast_text, keep_forecast, stage_times, times_text
+
+    left = to_do(study)
     prepare_study(study)
+    expected = forecast(study, jobs, least=True)
+    keep_forecast(study, expected)
+    if told := forecast_text(expected, jobs):
+        print(told, flush=True)
     with beside(study, jobs):
         failed = train_study(study)
     failed |= measure_study(study)
-    return report_study(study), failed
+    page = report_study(study)
+    if left:
+        print(times_text(stage_times(study)), flush=True)
+    return page, failed
 
 # %% ../../nbs/95_study/20_run.ipynb #10a2d9b0
 def result_table(

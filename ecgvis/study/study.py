@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 
 from ..config import UserPath, read_settings, read_yaml, setting, settings, value_text
-from ..core import FORMATS, EcgvisError, atomic, did_you_mean, digest, read_json, to_plain
+from ..core import FORMATS, EcgvisError, atomic, did_you_mean, digest, read_json, time_text
+from ..core import to_plain
 from ..data.config import DataConfig
 from ..evaluate.config import CostConfig, CrossConfig, RobustnessConfig
 from ..locks import is_leased
@@ -27,7 +28,7 @@ from ..models.weights import simulated_digest, simulated_folder
 from ..runs import Step, damaged_files, is_done, left_over, read_step
 from ..saliency.config import SaliencyConfig
 from ..search.config import SearchPlan, search_plan
-from ..search.status import StepStatus, search_status, time_text
+from ..search.status import StepStatus, search_status
 from ..train.config import Seed, TrainConfig
 
 # %% ../../nbs/95_study/00_study.ipynb #8334a1bd
