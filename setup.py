@@ -4,11 +4,29 @@ from configparser import ConfigParser
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 here = Path(__file__).parent
 config = ConfigParser(delimiters=['='])
 config.read(here / 'settings.ini', encoding='utf-8')
 cfg = config['DEFAULT']
+
+
+class Build(build_py):
+    "Put the batch script, its settings and the run notebooks into the package."
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return  # an editable install takes those of the checkout
+        batch = Path(self.build_lib) / 'ecgvis' / 'study' / 'batch'
+        for name in ('job.sbatch', 'submit.sh', 'site.example.yaml'):
+            self.mkpath(str(batch))
+            self.copy_file(str(here / 'slurm' / name), str(batch / name))
+        for file in sorted((here / 'nbs' / 'runs').glob('[a-z]*.ipynb')):
+            self.mkpath(str(batch / 'runs'))
+            self.copy_file(str(file), str(batch / 'runs' / file.name))
+
 
 setup(
     name=cfg['lib_name'],
@@ -22,6 +40,7 @@ setup(
     keywords=cfg['keywords'],
     url=cfg['git_url'],
     package_dir={'': '.'},  # an editable install is then found from above the clone
+    cmdclass={'build_py': Build},
     packages=find_packages(include=['ecgvis', 'ecgvis.*']),
     package_data={
         'ecgvis': [

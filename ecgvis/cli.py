@@ -378,12 +378,14 @@ def run_status(args: Args) -> int:
 # %% ../nbs/99_cli.ipynb #6ecbcc99
 def _submit_options(parser: argparse.ArgumentParser) -> None:
     _study_options(parser)
-    text = 'settings of the site (default: site.yaml of --slurm, where there is one)'
+    text = 'settings of the site (default: site.yaml of --slurm, or of a folder slurm here)'
     parser.add_argument('--site', metavar='FILE', help=text)
     text = 'jobs per model, which share its search and final runs (default: as the site file says)'
     parser.add_argument('--workers', type=_number('--workers', 1), metavar='N', help=text)
-    text = 'folder of the batch script (default: slurm)'
-    parser.add_argument('--slurm', type=Path, default=Path('slurm'), metavar='FOLDER', help=text)
+    text = 'folder of the batch script (default: a folder slurm here, else that of the package)'
+    parser.add_argument('--slurm', type=Path, metavar='FOLDER', help=text)
+    text = 'write batch script, example of site settings and run notebooks there, and do nothing else'
+    parser.add_argument('--export', type=Path, metavar='FOLDER', help=text)
     text = 'print the calls of sbatch and do nothing'
     parser.add_argument('--dry-run', action='store_true', help=text)
 
@@ -391,15 +393,20 @@ def _submit_options(parser: argparse.ArgumentParser) -> None:
 @_verb('submit', _submit_options)
 def run_submit(args: Args) -> int:
     "Submit what is not done of a study to SLURM: prepare, an array over the models, the report."
-    from ecgvis.study.slurm import load_site, submit_study
+    from ecgvis.study.slurm import export_batch, load_site, submit_study
 
-    own = args.slurm / 'site.yaml'
+    if args.export:
+        print(*export_batch(args.export), sep='\n')
+        return 0
+    here = Path('slurm')
+    folder = args.slurm or (here if (here / 'job.sbatch').exists() else None)
+    own = (folder or here) / 'site.yaml'
     site = load_site(args.site or (own if own.exists() else None))
     if not (args.site or own.exists()):
-        told = f'site: defaults of the cluster; settings go into {own}, see site.example.yaml'
-        print(told, file=sys.stderr)
+        told = f'site: defaults of the cluster; settings go into {own}'
+        print(f'{told}; `ecgvis submit --export slurm` writes an example', file=sys.stderr)
     site = replace(site, workers=args.workers or site.workers)
-    print(submit_study(study_of(args), site, args.slurm, args.dry_run))
+    print(submit_study(study_of(args), site, folder, args.dry_run))
     return 0
 
 # %% ../nbs/99_cli.ipynb #934e12dd

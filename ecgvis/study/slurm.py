@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['Site', 'load_site', 'check_inputs', 'check_cluster', 'check_array', 'check_partitions', 'SlurmCall', 'job_options',
-           'slurm_calls', 'shell_text', 'submit_study']
+           'slurm_calls', 'shell_text', 'batch_folder', 'notebooks_of', 'export_batch', 'submit_study']
 
 # %% ../../nbs/95_study/40_slurm.ipynb #89403bcc
 import shlex, shutil, subprocess, sys, time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import yaml
 
 from ..config import read_settings, setting, settings
-from ..core import EcgvisError, atomic, write_json
+from ..core import EcgvisError, atomic, disk_errors, write_json
 from ..locks import FolderLock
 from ..models.catalog import architecture
 from ..models.weights import cached_file, resolve_weights
@@ -89,7 +90,7 @@ def load_site(
     try:
         values = yaml.load(Path(path).read_text(encoding='utf-8'), Loader=yaml.BaseLoader) or {}
     except FileNotFoundError as e:
-        remedy = 'copy slurm/site.example.yaml and fill in what differs'
+        remedy = 'copy site.example.yaml (ecgvis submit --export FOLDER) and fill in what differs'
         raise EcgvisError('there is no such site file', path, remedy=remedy) from e
     except yaml.YAMLError as e:
         raise EcgvisError(f'not valid YAML: {e}', path, expected='name: value lines') from e
@@ -247,20 +248,61 @@ def shell_text(planned: Sequence[SlurmCall]) -> str:
     plain = lambda word: word if word.startswith('--dependency=') else shlex.quote(word)
     return '\n'.join(f'{c.kind}=$({" ".join(map(plain, c.command(ids)))})' for c in planned)
 
+# %% ../../nbs/95_study/40_slurm.ipynb #ecce1276
+_BATCH = ('job.sbatch', 'submit.sh', 'site.example.yaml')
+_RUNS = ('architecture.ipynb', 'report.ipynb', 'explore.ipynb')
+
+
+def batch_folder() -> Path:
+    "The folder of the batch script: that of the installed package, or of the checkout."
+    package = Path(str(files('ecgvis')))
+    own = package / 'study' / 'batch'
+    return own if own.is_dir() else package.parent / 'slurm'
+
+
+def notebooks_of(
+    folder: Path,  # of the batch script
+) -> Path:
+    "The folder of the run notebooks that belong to it."
+    own = folder / 'runs'
+    return own if own.is_dir() else folder.parent / 'nbs' / 'runs'
+
+
+def export_batch(
+    to: str | Path,  # a folder; it is made where it is not there
+) -> list[Path]:  # the files
+    "Write batch script, example of site settings and run notebooks; files that differ are kept."
+    to = Path(to)
+    source = batch_folder()
+    pairs = [(source / name, to / name) for name in _BATCH]
+    pairs += [(notebooks_of(source) / name, to / 'runs' / name) for name in _RUNS]
+    for old, new in pairs:
+        if new.exists() and new.read_bytes() != old.read_bytes():
+            remedy = 'delete it, or choose another folder'
+            raise EcgvisError('a file of other content is there', new, remedy=remedy)
+    with disk_errors(to):
+        for old, new in pairs:
+            new.parent.mkdir(parents=True, exist_ok=True)
+            with atomic(new) as tmp:
+                shutil.copyfile(old, tmp)
+            shutil.copymode(old, new)
+    return [new for _, new in pairs]
+
 # %% ../../nbs/95_study/40_slurm.ipynb #f9800d09
 def submit_study(
     study: Study,
     site: Site,
-    slurm_folder: Path,  # the folder slurm/, with the batch script
+    slurm_folder: Path | None = None,  # with the batch script; by default `batch_folder()`
     dry: bool = False,  # only say what would be called
 ) -> str:
     "Check, and submit what is not done and not already queued; says what was done."
-    script = slurm_folder.resolve() / 'job.sbatch'
-    notebooks = slurm_folder.resolve().parent / 'nbs' / 'runs'
+    folder = (slurm_folder or batch_folder()).resolve()
+    script = folder / 'job.sbatch'
+    notebooks = notebooks_of(folder)
     notes = check_inputs(study)
     for file in (script, notebooks / 'architecture.ipynb'):
         if not file.exists():
-            remedy = 'say --slurm with the folder slurm/ of the repository'
+            remedy = 'write the folder anew: ecgvis submit --export FOLDER'
             raise EcgvisError('there is no such file', file, remedy=remedy)
     left = to_do(study)
     active = {row['name'] for row in slurm_jobs(study.folder) if row['active']}
