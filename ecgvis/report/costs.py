@@ -21,8 +21,9 @@ from matplotlib.transforms import ScaledTranslation
 from .figures import each, row_height, wrapped
 from .methods import epoch_passes
 from .page import Group, Item, Plot, Row, Section, Table
-from .results import published_source
+from .results import decimals, published_source
 from .search import ModelSearch, read_searches, search_hours
+from .style import same_for_all
 from ecgvis.report.style import (
     GREY,
     axes,
@@ -423,7 +424,8 @@ def _cost_tables(study: StudyFiles, machines: str) -> list[Table]:
 # %% ../../nbs/90_report/65_costs.ipynb #8365344f
 def _model(study: StudyFiles, run: Run) -> str:
     "A model in words."
-    return f'{system(study, run.architecture)} · {run.config}'
+    hidden = 'Configuration' in same_for_all(study)
+    return system(study, run.architecture) + ('' if hidden else f' · {run.config}')
 
 
 def _on_front(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
@@ -436,7 +438,7 @@ def _on_front(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
     names = list[str]()
     for r, price, value, on in zip(known, prices, values, front(prices, values)):
         if on:
-            names.append(f'{_model(study, r)} ({price:.3g}: {value:.3f})')
+            names.append(f'{_model(study, r)} ({price:.3g}: {value:.{decimals(study)}f})')
     off = f'{len(known) - len(names)} of {len(known)} are off it'
     return f'{cost.title} ({cost.unit}: macro-F1), on the front: {", ".join(names)}; {off}.'
 
@@ -458,7 +460,9 @@ def _equals(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> str:
     least = min(cheaper)
     x = cheaper[least]
     other = _model(study, known[x.b])
-    difference = f'{x.difference:+.3f} macro-F1 (95 % interval {x.low:+.3f} to {x.high:+.3f}'
+    fine = decimals(study)
+    span = f'{x.low:+.{fine}f} to {x.high:+.{fine}f}'
+    difference = f'{x.difference:+.{fine}f} macro-F1 (95 % interval {span}'
     return (
         f'{cost.title}: the highest on the hold-out, {name}, costs {price / least:.3g} times as '
         f'much as {other}, which it does not beat beyond chance: {difference}, corrected '
@@ -515,7 +519,9 @@ def worth_text(
     other = cheaper[x.b]
     times = f'{price / float(cost.of(other)):.2g} times less {what}'
     both = f'{name} answers {_rightly(dear)} rightly; {_model(study, other)}{which} does so for'
-    span = f'macro-F1 {x.difference:+.3f}, 95 % interval {x.low:+.3f} to {x.high:+.3f}'
+    fine = decimals(study)
+    span = f'{x.low:+.{fine}f} to {x.high:+.{fine}f}'
+    span = f'macro-F1 {x.difference:+.{fine}f}, 95 % interval {span}'
     why = f'The difference can be chance ({span}, corrected {p_text(x.p_holm)}).'
     if x.p_holm != x.p_holm:
         why = 'One of them was trained once, and training it again can move it by as much.'
