@@ -384,7 +384,7 @@ def _submit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--workers', type=_number('--workers', 1), metavar='N', help=text)
     text = 'folder of the batch script (default: a folder slurm here, else that of the package)'
     parser.add_argument('--slurm', type=Path, metavar='FOLDER', help=text)
-    text = 'write batch script, example of site settings and run notebooks there, and do nothing else'
+    text = 'write batch script, example of site settings and run notebooks there; nothing else'
     parser.add_argument('--export', type=Path, metavar='FOLDER', help=text)
     text = 'print the calls of sbatch and do nothing'
     parser.add_argument('--dry-run', action='store_true', help=text)

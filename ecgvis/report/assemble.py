@@ -242,8 +242,9 @@ def _best_lines(study: StudyFiles) -> list[str]:
     top = max(p['overall'], key=lambda q: q['f1'])
     other = '' if study.classes == p['classes'] else ', other classes'
     lines.append(
-        f'Highest published on Chapman-Shaoxing: {top["f1"]:.{decimals(study)}f}, {top["system"]}, another '
-        f'hold-out{other}, n = {p["test_recordings"]:,}, no interval given.{_not_beside(study)}'
+        f'Highest published on Chapman-Shaoxing: {top["f1"]:.{decimals(study)}f}, '
+        f'{top["system"]}, another hold-out{other}, '
+        f'n = {p["test_recordings"]:,}, no interval given.{_not_beside(study)}'
     )
     if len(pairs := compared(study, 'pairs')):
         lines.append(differences_text(pairs))
