@@ -323,8 +323,32 @@ def names(html):
     return set(re.findall(r'\b(?:id|name)="([^"]+)"', html))
 
 
+FAULTY = {  # a site whose faults are known, and what is to be said of each
+    'index.html': '<h1 id="top">a</h1><a href="b.html">b</a> <a href="none.html">dead</a>',
+    'b.html': '<a href="index.html#top">a</a> <a href="index.html#none">x</a> <img src="no.png">',
+}
+FAULTS = [
+    'index.html: none.html leads nowhere',
+    'b.html: no.png leads nowhere',
+    'b.html: index.html#none leads to no place of that page',
+]
+
+
 def crawl(out):
-    "Dead links of a built site, pages that no way from its front page leads to, fences shown."
+    "The faults of a built site; before that, those of one that has three, which must be found."
+    with tempfile.TemporaryDirectory() as d:
+        for name, html in FAULTY.items():
+            Path(d, name).write_text(html, encoding='utf-8')
+        found = followed(Path(d))[0]
+    if found != FAULTS:
+        sys.exit(f'the crawler is at fault: of a dead link, picture and anchor it says {found}')
+    told, seen = followed(out)
+    absent = [name_of(p) for p in notebooks() if name_of(p) not in seen]
+    return told + [f'{name}: no way leads there, or it was not made' for name in absent]
+
+
+def followed(out):
+    "Dead links and shown fences of all pages that a way from the front page leads to; the pages."
     todo, seen, told = ['index.html'], {}, []
     wanted = []
     while todo:
@@ -351,8 +375,7 @@ def crawl(out):
     for page, link, goal, part in wanted:
         if not goal.startswith('example/') and part not in seen.get(goal, {part}):
             told.append(f'{page}: {link} leads to no place of that page')
-    absent = [name_of(p) for p in notebooks() if name_of(p) not in seen]
-    return told + [f'{name}: no way leads there, or it was not made' for name in absent]
+    return told, seen
 
 
 def main():
