@@ -53,6 +53,7 @@ setup(
             'simulate/*.safetensors',
             'models/simulated/*/*.json',
             'models/simulated/*/*.md',
+            'models/simulated/*/*.csv',
             'models/simulated/*/*.safetensors',
         ]
     },

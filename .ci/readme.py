@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 from nbconvert import MarkdownExporter
 
-LAST = '## Names at the top of the package'
+LAST = '## From Python'
 pages = Path(__file__).resolve().parent.parent / 'nbs'
 pictures = pages / 'images'
 

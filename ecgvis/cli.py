@@ -20,6 +20,7 @@ from .config import setting_default, setting_limits, setting_names, setting_text
 from ecgvis.core import (
     LIBRARIES,
     EcgvisError,
+    check_name,
     check_writable,
     cores,
     did_you_mean,
@@ -674,8 +675,11 @@ def _write_reading(reading: Any, out: Path, anyway: bool) -> bool:
 def run_read(args: Args) -> int:
     "Read the ECG of a photograph, scan or print back to a recording, with a verdict."
     from ecgvis.pictures.reading import Known, read_picture
+    from ecgvis.pictures.saving import check_recording_file
 
-    out = Path(args.out or f'{Path(args.picture).stem}.hea')
+    own = re.sub(r'[^-\w]', '_', Path(args.picture).stem, flags=re.ASCII)  # as WFDB wants it
+    out = Path(args.out or f'{own}.hea')
+    check_recording_file(out)
     check_writable(out, is_file=True)
     known = Known(args.layout, args.speed, args.gain)
     readings = read_picture(args.picture, known, args.pages)
@@ -1044,6 +1048,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     verb = next((word for word in given if not word.startswith('-')), '')
     try:
+        for word in given:
+            check_name(word)
         args = parser(verb).parse_args(given)
         return int(args.run_verb(args))
     except EcgvisError as e:

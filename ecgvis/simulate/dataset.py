@@ -25,6 +25,7 @@ from ecgvis.core import (
     disk_errors,
     progress,
     read_json,
+    staying,
     to_plain,
     workers,
     write_json,
@@ -207,7 +208,7 @@ def write_dataset(
     with disk_errors(out):
         if _claim(out, n, config) and not parts.exists():
             return out
-    with lease(parts / 'writer', wait=False) as ours:
+    with staying(out), lease(parts / 'writer', wait=False) as ours:
         if not ours:
             remedy = 'wait for it, or choose another folder'
             raise EcgvisError('another process writes this data set', out, remedy=remedy)

@@ -15,7 +15,17 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core import EcgvisError, Stopped, atomic, cores, provenance, read_json, read_table
+from ecgvis.core import (
+    EcgvisError,
+    FolderGone,
+    Stopped,
+    atomic,
+    cores,
+    provenance,
+    read_json,
+    read_table,
+    staying,
+)
 from ..data.config import DataConfig
 from ..evaluate.config import CostConfig, RobustnessConfig
 from ..locks import check_locks, lease
@@ -237,7 +247,10 @@ def do_step(
         taken = lambda: before + time.time() - since
         note_step(step, 'begun', seconds=before, since=since)
         try:
-            files = WORK[step.kind](study, step, stop or (lambda: False))
+            with staying(study.folder) as check:
+                files = WORK[step.kind](study, step, _checked(stop, check))
+        except FolderGone:  # nothing is to be written there
+            raise
         except Stopped:
             note_step(step, 'begun', seconds=taken())
             raise
@@ -248,6 +261,16 @@ def do_step(
         made_by = provenance(study.dataset)
         note_step(step, 'done', files, made_by=made_by, seconds=taken())
     return True
+
+
+def _checked(stop: Stop | None, check: Callable[[], None]) -> Stop:
+    "`stop`, which is called after every step of a training, and a look at the folder."
+
+    def call() -> bool:
+        check()
+        return stop() if stop else False
+
+    return call
 
 
 def _spent(step: Step) -> float:
@@ -392,7 +415,7 @@ def _attempt(study: Study, step: Step, failed: dict[str, str], stop: Stop | None
     "Do a step; a problem is told and kept. Whether it is over."
     try:
         return do_step(study, step, stop, wait=False)
-    except Stopped:
+    except (Stopped, FolderGone):
         raise
     except Exception as e:
         if not isinstance(e, EcgvisError):

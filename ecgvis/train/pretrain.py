@@ -30,6 +30,7 @@ from ecgvis.core import (
     progress,
     provenance,
     read_json,
+    staying,
     to_plain,
     write_json,
     write_table,
@@ -270,7 +271,7 @@ def pretrain(
         if not finished:
             run.mkdir(parents=True, exist_ok=True)
     if not finished:
-        with lease(run / '.lock' / 'pretrain', wait=False) as ours:
+        with staying(run), lease(run / '.lock' / 'pretrain', wait=False) as ours:
             if not ours:
                 remedy = 'wait for it, or choose another folder'
                 raise EcgvisError('another process trains there', run, remedy=remedy)
