@@ -20,7 +20,6 @@ from .config import setting_default, setting_limits, setting_names, setting_text
 from ecgvis.core import (
     LIBRARIES,
     EcgvisError,
-    check_name,
     check_writable,
     cores,
     did_you_mean,
@@ -385,7 +384,7 @@ def _submit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--workers', type=_number('--workers', 1), metavar='N', help=text)
     text = 'folder of the batch script (default: a folder slurm here, else that of the package)'
     parser.add_argument('--slurm', type=Path, metavar='FOLDER', help=text)
-    text = 'only write batch script, example of site settings and run notebooks there'
+    text = 'write batch script, example of site settings and run notebooks there; nothing else'
     parser.add_argument('--export', type=Path, metavar='FOLDER', help=text)
     text = 'print the calls of sbatch and do nothing'
     parser.add_argument('--dry-run', action='store_true', help=text)
@@ -1048,8 +1047,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     verb = next((word for word in given if not word.startswith('-')), '')
     try:
-        for word in given:
-            check_name(word)
         args = parser(verb).parse_args(given)
         return int(args.run_verb(args))
     except EcgvisError as e:

@@ -21,7 +21,7 @@ from .counting import count
 from ecgvis.costs.measuring import (
     clock,
     describe_machine,
-    latency,
+    quiet_latency,
     peak_memory,
     prediction_of,
     throughput,
@@ -174,7 +174,7 @@ def measure(
     unmeasured = dict(method='not measured: memory is set to false')
     pace = lambda: found['throughput']['charts_per_second']
     parts: dict[str, Callable[[], dict[str, Any]]] = dict(
-        latency=lambda: latency(learner, config),
+        latency=lambda: quiet_latency(learner, config),
         throughput=lambda: throughput(learner, config),
         memory=lambda: peak_memory(learner, config, run) if config.memory else unmeasured,
         energy=lambda: energy(learner, config, record, pace()),

@@ -37,7 +37,7 @@ from ecgvis.report.methods import (
 )
 from .page import Section, cell
 from .record import records, records_section, runs_section
-from .results import confusion_section, curves_section, results_section
+from .results import confusion_section, curves_section, decimals, results_section
 from .robustness import robustness_section
 from .search import DAMAGED, asks_for_search, search_section
 from ecgvis.report.style import (
@@ -131,11 +131,11 @@ def _people(study: StudyFiles) -> str:
     return f' ({", ".join(known)})' if known else ''
 
 
-def _weakest(run: Run) -> str:
+def _weakest(run: Run, digits: int) -> str:
     "The class with the lowest F1."
     known = {c: m['f1'] for c, m in run.test['per_class'].items() if m}
     name = min(known, key=lambda c: known[c]['value'])
-    f1 = cell(known[name])
+    f1 = cell(known[name], digits)
     span = f' ({f1["interval"]})' if f1['interval'] else ''
     return f'weakest is {name} with an F1 of {f1["text"]}{span}'
 
@@ -146,14 +146,15 @@ def _answer(study: StudyFiles) -> str:
         return ''
     run = chosen_run(study.finished) or highest_run(study.finished)
     test = run.test
-    right, f1 = test['accuracy']['value'], cell(test['macro']['f1'])
+    digits = decimals(study)
+    right, f1 = test['accuracy']['value'], cell(test['macro']['f1'], digits)
     simulated = 'simulated ' if study.summary.get('simulated') else ''
     whom = f'{test["n"]:,} charts of {test["patients"]:,} {simulated}{unit(study)}'
     span = f' (95 % interval {f1["interval"]})' if f1['interval'] else ''
     text = (
         f'{label(study, run)} names the right class of {100 * right:.0f} in 100 charts that it was '
         f'not trained on: {whom}{_people(study)}. Its macro-F1 over {", ".join(study.classes)} is '
-        f'{f1["text"]}{span}, where 1 is without error; {_weakest(run)}.'
+        f'{f1["text"]}{span}, where 1 is without error; {_weakest(run, digits)}.'
     )
     if len(study.finished) > 1 and chosen_run(study.finished):
         text += f' It was chosen from {len(study.finished)} runs by validation, before this test.'
@@ -193,20 +194,21 @@ def _numbers(study: StudyFiles) -> dict[str, str]:
     values = [r.test['macro']['f1']['value'] for r in study.finished]
     what = 'macro-F1 on the hold-out'
     if chosen := study.finished[0] if len(values) == 1 else chosen_run(study.finished):
-        f1 = cell(chosen.test['macro']['f1'])
+        f1 = cell(chosen.test['macro']['f1'], decimals(study))
         which = '' if len(values) == 1 else ' of the run chosen by validation'
         known[f'{what}{which}, 95 % interval {f1["interval"]}'] = f1['text']
     if len(values) > 1:
-        known[f'{what}, lowest to highest run'] = f'{min(values):.3f}–{max(values):.3f}'
+        ends = (f'{x:.{decimals(study)}f}' for x in (min(values), max(values)))
+        known[f'{what}, lowest to highest run'] = '–'.join(ends)
     return known
 
 # %% ../../nbs/90_report/90_assemble.ipynb #5507e5a7
 def _result(study: StudyFiles, run: Run) -> str:
     "What a run reached on the hold-out."
-    f1 = run.test['macro']['f1']
-    span = f' (95 % interval {cell(f1)["interval"]})' if f1['low'] is not None else ''
+    f1 = cell(run.test['macro']['f1'], decimals(study))
+    span = f' (95 % interval {f1["interval"]})' if f1['interval'] else ''
     n = f'n = {run.test["n"]:,} charts of {run.test["patients"]:,} {unit(study)}'
-    return f'{f1["value"]:.3f}{span}, by {label(study, run)}, {n}'
+    return f'{f1["text"]}{span}, by {label(study, run)}, {n}'
 
 
 def _not_beside(study: StudyFiles) -> str:
@@ -227,7 +229,7 @@ def _best_lines(study: StudyFiles) -> list[str]:
     lines = list[str]()
     if chosen:
         score, where = validation_f1(chosen)
-        why = f'chosen for its validation macro-F1, {score:.3f} on {where}'
+        why = f'chosen for its validation macro-F1, {score:.{decimals(study)}f} on {where}'
         lines.append(f'Macro-F1 on the hold-out: {_result(study, chosen)}; {why}.')
     elif len(study.finished) > 1:
         lines.append('No run has a validation score on record, so none is chosen before the test.')
@@ -240,8 +242,9 @@ def _best_lines(study: StudyFiles) -> list[str]:
     top = max(p['overall'], key=lambda q: q['f1'])
     other = '' if study.classes == p['classes'] else ', other classes'
     lines.append(
-        f'Highest published on Chapman-Shaoxing: {top["f1"]:.3f}, {top["system"]}, another '
-        f'hold-out{other}, n = {p["test_recordings"]:,}, no interval given.{_not_beside(study)}'
+        f'Highest published on Chapman-Shaoxing: {top["f1"]:.{decimals(study)}f}, '
+        f'{top["system"]}, another hold-out{other}, '
+        f'n = {p["test_recordings"]:,}, no interval given.{_not_beside(study)}'
     )
     if len(pairs := compared(study, 'pairs')):
         lines.append(differences_text(pairs))
@@ -361,7 +364,7 @@ def _head(study: StudyFiles) -> str:
     banners = ''.join(f'<p class="banner">{escape(x)}</p>' for x in lines)
     numbers = ''
     for what, value in _numbers(study).items():
-        numbers += f'<div><b>{escape(value)}</b><span>{escape(what)}</span></div>'
+        numbers += f'<div><b>{escape(value)}</b> <span>{escape(what)}</span></div>'
     answer = f'<p class="answer">{escape(_answer(study))}</p>' if study.finished else ''
     dates = f'<p class="dates">{escape(_dates(study))}</p>'
     return f'{answer}{banners}<div class="facts">{numbers}</div>{dates}'

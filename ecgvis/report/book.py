@@ -25,7 +25,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from ..core import EcgvisError
 from .glossary import link_terms
-from .page import BookFiles, Item, Section, item_html, slug, template
+from .page import BookFiles, Captions, Item, Section, item_html, slug, template
 
 # %% ../../nbs/90_report/10_book.ipynb #c4b97758
 @dataclass(frozen=True)
@@ -60,12 +60,14 @@ def _html_cell(html: str, title: str) -> NotebookNode:
     return new_code_cell(f'# {title}', outputs=[new_output('display_data', data)])
 
 
-def _section_cells(section: Section, files: BookFiles) -> list[NotebookNode]:
+def _section_cells(
+    section: Section, files: BookFiles, captions: Captions
+) -> list[NotebookNode]:
     "A section as a cell of text, and one for each item."
     text = f'<h2 id="{slug(section.title)}">{_entities(section.title)}</h2>'
     cells = [new_markdown_cell(f'{text}\n\n{_escape(section.text)}' if section.text else text)]
     for item in section.items:
-        cells.append(_html_cell(item_html(item, files), _title(item)))
+        cells.append(_html_cell(item_html(item, files, captions), _title(item)))
     return cells
 
 
@@ -85,8 +87,9 @@ def chapter_notebook(
     cells = [new_raw_cell(f'---\n{front}---')]
     if chapter.head:
         cells.append(_html_cell(chapter.head, 'at first'))
+    captions = Captions()
     for s in chapter.sections:
-        cells += _section_cells(s, files)
+        cells += _section_cells(s, files, captions)
     for i, x in enumerate(cells):
         x['id'] = hashlib.sha256(f'{i} {x.source}'.encode()).hexdigest()[:12]
     kernel = dict(display_name='Python 3', language='python', name='python3')
@@ -188,6 +191,12 @@ def _chapters_facts(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
     return known
 
 
+_CAPTIONS = (
+    '<p class="dates">Captions name data, intervals and runs where they change: one without them '
+    'is about those of the caption before it.</p>\n'
+)
+
+
 def _pages(chapters: Sequence[Chapter], bodies: Bodies, title: str, footer: str) -> dict[str, str]:
     "All pages by the name of the file."
     known = _chapters_facts(chapters)
@@ -198,7 +207,8 @@ def _pages(chapters: Sequence[Chapter], bodies: Bodies, title: str, footer: str)
         body = bodies[c.name]
         if explained and not c.record and c.name != 'glossary':
             body = link_terms(body)
-        body = body if c.record else f'<h1>{escape(c.title)}</h1>\n{body}'
+        note = _CAPTIONS * (body.count('<figcaption>') > 1)
+        body = body if c.record else f'<h1>{escape(c.title)}</h1>\n{note}{body}'
         page = dict(title=title, page=facts, pages=listed, body=Markup(body), footer=footer)
         pages[f'{c.name}.html'] = template('report.html').render(page)
     return pages

@@ -8,7 +8,7 @@ __all__ = ['cards_section', 'limits', 'limits_section', 'missing_section']
 # %% ../../nbs/90_report/78_cards.ipynb #2c79be4b
 from typing import Any
 
-from ..evaluate.comparison import databases
+from ..evaluate.comparison import databases, one_class_sources
 from .checklist import AUTHOR, counts_text
 from .page import Group, Row, Section, Table
 from .results import places
@@ -119,6 +119,11 @@ def _data_limits(study: StudyFiles) -> list[str]:
     if several > 1:
         what = f'One hold-out, of the same {several} databases or sites that the models learnt from'
     lines.append(f'{what}: no external test. How the models do elsewhere is not known.')
+    if alone := one_class_sources(study.index):
+        lines.append(
+            f'Recordings of {alone} are of one rhythm each: what tells these sources apart, such '
+            'as a recorder, may be what the models learnt.'
+        )
     if note := people_note(study):
         lines.append(note)
     if s.get('excluded'):
@@ -143,9 +148,10 @@ def _model_limits(runs: list[Run], over: str) -> list[str]:
     for r in runs:
         seeds.setdefault((r.config, r.architecture), set()).add(r.seed)
     if once := sum(len(v) < 2 for v in seeds.values()):
+        which = f'{once} of {len(seeds)} models were' if len(seeds) > 1 else 'The model was'
         lines.append(
-            f'{once} of {len(seeds)} models were trained with one seed: how much another one '
-            'would change is not known for them, and no difference of theirs is said to hold.'
+            f'{which} trained with one seed: how much another one would change is not known, and '
+            'no difference is said to hold.'
         )
     if runs:
         lines.append(

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from .page import Row, Section, Table
+from .page import Row, Section, Table, cell
+from .results import decimals
 from ecgvis.report.style import (
     chosen_run,
     data_name,
@@ -93,10 +94,10 @@ def _best(study: StudyFiles) -> str:
     "The macro-F1 of the run that validation chose, with its interval and whose it is."
     chosen = chosen_run(study.finished)
     best = chosen or highest_run(study.finished)
-    f1 = best.test['macro']['f1']
-    span = f', 95 % interval {f1["low"]:.3f} to {f1["high"]:.3f}' if f1['low'] is not None else ''
+    f1 = cell(best.test['macro']['f1'], decimals(study))
+    span = f', 95 % interval {f1["interval"]}' if f1['interval'] else ''
     how = 'chosen by validation' if chosen else 'the highest on the hold-out'
-    return f'{f1["value"]:.3f}{span}, {label(study, best)}, {how}'
+    return f'{f1["text"]}{span}, {label(study, best)}, {how}'
 
 
 def _model_facts(study: StudyFiles) -> dict[str, str]:

@@ -343,5 +343,5 @@ def rhythms_section(study: StudyFiles) -> Section | None:
     by_rhythm = Table('rhythms', 'Right answers by rhythm', caption, rows, fine)
     trained = [*own, _published_rhythms(study)]
     about = end if own else 'Published alone.'
-    granular = Table('granular', 'Trained on rhythms', about, trained)
+    granular = Table('granular', 'Trained on rhythms', about, trained, fine)
     return Section('Rhythms', '' if own else text, [by_rhythm, granular])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Row', 'Panel', 'Item', 'Table', 'Plot', 'Group', 'Section', 'cell', 'Number', 'short', 'image_bytes', 'BookFiles',
-           'slug', 'with_code', 'template', 'item_html']
+           'slug', 'with_code', 'template', 'Captions', 'item_html']
 
 # %% ../../nbs/90_report/00_page.ipynb #a3cd2832
 import io, re
@@ -40,6 +40,7 @@ class Table:
     caption: str
     rows: Sequence[Row]
     digits: int = 3  # of fractions on the page; the CSV has all
+    hidden: Sequence[str] = ()  # columns of the CSV alone
 
 # %% ../../nbs/90_report/00_page.ipynb #aaa66697
 # a figure, an RGB picture uint8 [H, W, 3], or a PNG file, with an SVG beside it or not
@@ -122,7 +123,7 @@ def _columns(table: Table) -> list[str]:
 def _shown(table: Table) -> list[str]:
     "Those that hold something: the page and LaTeX leave out the others."
     filled = lambda c: any(cell(row.get(c))['text'] != '–' for row in table.rows)
-    return [c for c in _columns(table) if filled(c)]
+    return [c for c in _columns(table) if c not in table.hidden and filled(c)]
 
 
 def _csv(table: Table) -> pd.DataFrame:
@@ -293,10 +294,44 @@ def template(name: str) -> jinja2.Template:
     environment.filters['code'] = with_code
     return environment.from_string(text)
 
+# %% ../../nbs/90_report/00_page.ipynb #3e8d930d
+_FACTS = (('Data: ',), ('Intervals: ', 'No interval', 'Counts: no interval'), ('Runs: ',))
 
+
+class Captions:
+    "What the captions of a page have said so far, so that none says it again."
+
+    def __init__(self) -> None:
+        self.said = set[str]()
+        self.last = dict[int, str]()  # of each kind of `_FACTS`
+
+    def shown(self, caption: str) -> str:
+        "A caption without what an earlier one of the page says, of data and the like the last one."
+        kept = list[str]()
+        for sentence in re.split(r'(?<=[.])\s+(?=[A-Z])', caption):
+            kinds = [k for k, starts in enumerate(_FACTS) if sentence.startswith(starts)]
+            old = self.last.get(kinds[0]) == sentence if kinds else sentence in self.said
+            self.last |= dict.fromkeys(kinds, sentence)
+            self.said.add(sentence)
+            kept += [] if old else [sentence]
+        return ' '.join(kept)
+
+
+def _with_shown(facts: dict[str, Any], captions: Captions) -> None:
+    "Shorten the captions of an item and of those inside it."
+    if 'caption' in facts:
+        facts['caption'] = captions.shown(facts['caption'])
+    for inner in facts.get('items', ()):
+        _with_shown(inner, captions)
+
+# %% ../../nbs/90_report/00_page.ipynb #3a34251c
 def item_html(
     item: Item,
     book: BookFiles,  # gets figures/ and tables/; the HTML names them from its folder
+    captions: Captions | None = None,  # of the page so far
 ) -> str:
-    "An item as HTML; its files are written."
-    return template('items.html').render(item=_item_facts(item, book)).strip()
+    "An item as HTML; its files are written, with captions in full."
+    facts = _item_facts(item, book)
+    if captions:
+        _with_shown(facts, captions)
+    return template('items.html').render(item=facts).strip()

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from ..core import read_json, read_table
 from .figures import each
 from .page import Plot, Row, Section, Table
+from .results import decimals
 from ecgvis.report.style import (
     DARK,
     GREY,
@@ -137,5 +138,5 @@ def robustness_section(study: StudyFiles) -> Section | None:
     rows = _rows(study, tried)
     about = f'Macro-F1 is of the pages that were answered. {end}'
     plot = Plot('robustness', 'Spoilt charts', caption, panels)
-    whole = Table('robustness', 'Answers to spoilt charts', about, rows)
+    whole = Table('robustness', 'Answers to spoilt charts', about, rows, decimals(study))
     return Section('Robustness', robustness_text(study, tried), [plot, whole])

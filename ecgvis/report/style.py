@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['GREY', 'DARK', 'PALETTE', 'MARKERS', 'plain', 'axes', 'preview', 'write_in_cells', 'plain_numbers', 'family',
-           'model_colour', 'styles', 'marker', 'system', 'who', 'first_runs', 'number', 'validation_f1', 'chosen_run',
-           'highest_run', 'label', 'data_name', 'run_ids', 'unit', 'unit_title', 'people_note', 'interval', 'source',
-           'calibrations', 'temperature_text', 'made_with']
+           'model_colour', 'styles', 'marker', 'system', 'who', 'same_for_all', 'first_runs', 'number', 'validation_f1',
+           'chosen_run', 'highest_run', 'label', 'data_name', 'run_ids', 'unit', 'unit_title', 'people_note',
+           'interval', 'source', 'calibrations', 'temperature_text', 'made_with']
 
 # %% ../../nbs/90_report/20_style.ipynb #22a3baa8
 import io, re, textwrap
@@ -161,6 +161,14 @@ def who(study: StudyFiles, run: Run) -> Row:
     }
 
 
+def same_for_all(study: StudyFiles) -> tuple[str, ...]:
+    "The columns of `who` in which all runs agree, so that nothing need be said."
+    configs = {r.config for r in study.runs}
+    seeds = {r.seed for r in study.runs}
+    found = ('Configuration',) if len(configs) < 2 else ()
+    return (*found, 'Seed') if len(seeds) < 2 else found
+
+
 def first_runs(runs: Sequence[Run]) -> list[Run]:
     "The first run of each model: its seeds differ little, and a figure for each would be too many."
     firsts = dict[tuple[str, str], Run]()
@@ -203,7 +211,11 @@ def highest_run(runs: Sequence[Run]) -> Run:
 # %% ../../nbs/90_report/20_style.ipynb #4b9c7070
 def label(study: StudyFiles, run: Run) -> str:
     "A run in a few words, for an axis."
-    return f'{system(study, run.architecture)} · {run.config} · {run.seed}'
+    parts = [system(study, run.architecture)]
+    hidden = same_for_all(study)
+    parts += [] if 'Configuration' in hidden else [run.config]
+    parts += [] if 'Seed' in hidden else [f'seed {run.seed}']
+    return ' · '.join(parts)
 
 
 def data_name(study: StudyFiles) -> str:
@@ -282,7 +294,7 @@ def temperature_text(study: StudyFiles) -> str:
     one = f'one temperature per run, fitted on {" or ".join(sorted(on))}'
     told = [one] if on else []
     for r in first_runs([r for r, c in known.items() if not c['temperature']]):
-        name = f'{system(study, r.architecture)} · {r.config}'
+        name = label(study, r)
         told.append(f'no temperature for {name} ({known[r]["fitted"]["reason"]})')
     return '; '.join(told)
 

@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..core import read_json
-from .page import Row, Section, Table
+from .page import Number, Row, Section, Table
 from .results import places, published_here
 from .style import data_name, first_runs, interval, source, system, unit, unit_title
 from ..runs import Run, StudyFiles
@@ -27,12 +27,8 @@ def figures_text(
 ) -> str:
     "Its published figures in words, by their true names."
     known = dict(p) | ({'f1': p['macro']} if 'macro' in p else {})
-    parts = list[str]()
-    for k in _MEASURES:
-        if known.get(k) is not None:
-            number = str(round(known[k], 4)).lstrip('0')
-            parts.append(f'{k.upper() if k in _UPPER else k} {number}')
-    return ', '.join(parts)
+    given = [k for k in _MEASURES if known.get(k) is not None]
+    return ', '.join(f'{k.upper() if k in _UPPER else k} {known[k]:.3f}' for k in given)
 
 # %% ../../nbs/90_report/40_systems.ipynb #120d6c23
 def _own(study: StudyFiles, run: Run) -> Row:
@@ -46,8 +42,8 @@ def _own(study: StudyFiles, run: Run) -> Row:
         unit_title(study): run.test['patients'],
         'Left out': None if left_out is None else len(left_out),
         'Parameters': run.record.get('parameters'),
-        'GMACs': None if macs is None else macs / 1e9,
-        'Training, min': None if seconds is None else seconds / 60,
+        'GMACs': None if macs is None else Number(macs / 1e9),
+        'Training, min': None if seconds is None else Number(round(seconds / 60, 1)),
     }
 
 
@@ -142,14 +138,16 @@ def elsewhere_section(study: StudyFiles) -> Section:
         "no row compares with another. Columns follow the papers: the study's own table prints "
         'sensitivity (Yao, Jun) and specificity (Degirmenci) as F1.'
     )
-    table = Table('elsewhere', 'Systems on other data sets', caption, rows)
+    fine = min(places(study), 3)
+    table = Table('elsewhere', 'Systems on other data sets', caption, rows, fine)
     return Section('Published elsewhere', '', [table, [_source_line(sources, n) for n in sources]])
 
 # %% ../../nbs/90_report/40_systems.ipynb #5777605c
 def _cross_row(study: StudyFiles, config: str, name: str, t: dict[str, Any]) -> Row:
     "The row of a model, from its cross.json."
     repeats = [x['value'] for x in t['each']]
-    spread = f'{min(repeats):.3f} to {max(repeats):.3f}' if len(repeats) > 1 else None
+    fine = min(places(study), 3)
+    spread = f'{min(repeats):.{fine}f} to {max(repeats):.{fine}f}' if len(repeats) > 1 else None
     classes = {c: (m or {}).get('f1') for c, m in t['test']['per_class'].items()}
     return {
         'System': t['title'] or system(study, name),
@@ -182,5 +180,6 @@ def cross_section(study: StudyFiles) -> Section | None:
         'All recordings take part, those of the hold-out too; settings are those of the study '
         'file, and no search has a part in them.'
     )
-    table = Table('cross', f'Repeated cross-validation by {unit(study)}', caption, rows)
+    title = f'Repeated cross-validation by {unit(study)}'
+    table = Table('cross', title, caption, rows, min(places(study), 3))
     return Section('Cross-validation', text, [table])

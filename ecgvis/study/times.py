@@ -7,7 +7,7 @@ __all__ = ['STAGES', 'Pace', 'measure_pace', 'forecast', 'forecast_text', 'stage
 
 # %% ../../nbs/95_study/15_times.ipynb #0dafde55
 import math, time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +17,9 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from ..core import EcgvisError, read_json, time_text, write_json
+from ..core import EcgvisError, cores, read_json, time_text, write_json
 from ..runs import Step, is_done, read_step
-from ..search.config import head_points
+from ..search.status import search_status
 from .study import Model, Study, data_steps, models, study_steps, training_steps
 from ..train.config import TrainConfig
 from ..train.loop import batches, learner, logits, predict_batch, step
@@ -92,22 +92,66 @@ def _epochs_of_search(model: Model) -> dict[str, int]:
     return epochs
 
 
-def _left(model: Model, steps: Iterable[Step], pace: Pace, config: TrainConfig) -> dict[str, float]:
-    "Seconds of what is not done, by kind of step."
-    searched = _epochs_of_search(model)
+def _done_share(model: Model, one: Step, epochs: float, steps: int) -> float:
+    "How much of a step that was stopped is done: by its points, or by its newest checkpoint."
+    if read_step(one).get('asked') != one.asked:
+        return 0.0
+    if one.kind in ('bayes', 'refine'):
+        now = search_status(model.folder, one.kind)
+        return now.ended / now.total if now and now.total else 0.0
+    files = sorted(one.folder.glob('checkpoint-*.safetensors'))
+    steps_done = int(files[-1].stem.rpartition('-')[2]) if files else 0
+    return min(1.0, steps_done / (epochs * steps))
+
+
+def _pieces(model: Model, kind: str) -> int:
+    "How many processes can share the steps of a kind, at most."
+    study = model.study
+    if kind == 'final':
+        return len(study.seeds)
+    if kind == 'fold':
+        return len(list(study.cross.each))
+    plan = getattr(model.plan, kind)
+    return 1 if kind == 'head' else getattr(plan, 'trials', 0) or plan.most
+
+
+def _epochs_of(model: Model, one: Step, config: TrainConfig) -> float:
+    "Epochs that a step may take, from its beginning."
+    if one.kind in ('bayes', 'refine'):
+        return _epochs_of_search(model)[one.kind]
     last = model.plan.refine or model.plan.bayes
-    epochs = last.epochs if last else config.epochs
-    found = dict[str, float]()
+    if last and one.kind == 'final':
+        return last.epochs
+    if one.kind != 'final':
+        return config.epochs
+    # a recipe that is not tuned is followed once more, with a part that validates
+    once_more = model.study.plan.bayes and one.part == f'seed-{model.study.seeds[0]}'
+    return config.epochs * (2 if once_more else 1)
+
+
+def _rows(
+    model: Model,
+    steps: Iterable[Step],  # that are not done
+    config: TrainConfig,
+    pace: Pace | None,  # None: not measured
+    jobs: int,
+) -> Iterator[dict[str, Any]]:
+    "What each step takes: all of it, and what is left by so many processes."
     for one in steps:
-        if is_done(one):
+        if one.kind == 'cross':
             continue
-        if one.kind == 'head':
-            found['head'] = pace.steps * config.batch * pace.answer
-        if one.kind in searched:
-            found[one.kind] = searched[one.kind] * pace.epoch
-        if one.kind in ('final', 'fold'):
-            found[one.kind] = found.get(one.kind, 0.0) + epochs * pace.epoch
-    return found
+        row: dict[str, Any] = dict(model=model.name, stage=STAGES[one.kind], step=one.name, asked=one.asked)
+        row |= dict(epochs=math.nan, work=math.nan, seconds=math.nan)
+        if pace:
+            epochs = _epochs_of(model, one, config)
+            row['work'] = epochs * pace.epoch
+            left = 1 - _done_share(model, one, epochs, pace.steps)
+            if one.kind == 'head':
+                row['work'], left = pace.steps * config.batch * pace.answer, 1.0
+            at_once = max(1, cores() // config.threads)
+            share = min(jobs, at_once, _pieces(model, one.kind))
+            row |= dict(epochs=epochs * left, seconds=row['work'] * left / share)
+        yield row
 
 
 _LEAST = 100  # steps of training; a study of fewer is not worth a forecast
@@ -123,7 +167,7 @@ def forecast(
     study: Study,  # prepared
     jobs: int = 1,  # processes that share the work
     least: bool = False,  # leave out models whose training is too short to be worth it
-) -> pd.DataFrame:  # a row per model and stage: model, stage, seconds
+) -> pd.DataFrame:  # a row per step: model, stage, step, asked, epochs, work, seconds
     """What is left to search and to train will take at most, by steps that are measured now.
     `EcgvisError` for a study whose data are not prepared."""
     data = data_steps(study)
@@ -131,7 +175,8 @@ def forecast(
         remedy = 'prepare them first: ecgvis prepare, with the same options'
         raise EcgvisError('the data of the study are not prepared', study.folder, remedy=remedy)
     charts = read_json(study.dataset / 'summary.json')['ok']
-    rows = []
+    rows = list[dict[str, Any]]()
+    begun = time.monotonic()
     for model in models(study):
         steps = [s for s in training_steps(model, data) if not is_done(s)]
         if model.known.input == 'features' or not steps:
@@ -139,13 +184,14 @@ def forecast(
         config = model.config(study.seeds[0])
         if least and _is_short(model, config, charts):
             continue
-        pace = measure_pace(config, study.dataset)
-        for kind, seconds in _left(model, steps, pace, config).items():
-            rows.append(dict(model=model.name, stage=STAGES[kind], seconds=seconds / jobs))
-    table = pd.DataFrame(rows, columns=['model', 'stage', 'seconds'])
-    return table.groupby(['model', 'stage'], sort=False, as_index=False).sum()
+        late = time.monotonic() - begun > _MEASURING
+        pace = None if late else measure_pace(config, study.dataset)
+        rows += _rows(model, steps, config, pace, jobs)
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
+_MEASURING = 60.0  # seconds, of all models together
+_COLUMNS = 'model stage step asked epochs work seconds'.split()
 STAGES = dict(prepare='preparing', check='preparing', head='search', bayes='search')
 STAGES |= dict(refine='search', final='training', fold='cross-validation')
 STAGES |= dict(cross='cross-validation', evaluate='evaluation', costs='costs')
@@ -159,29 +205,37 @@ def forecast_text(
     "A forecast for people; nothing where nothing is left, or little."
     if table.empty:
         return ''
-    lines = ['forecast, at most, from steps that were measured now:']
-    for row in table.itertuples():
-        lines.append(f'  {row.model:<32} {row.stage:<18} {time_text(row.seconds)}')
+    lines = [f'forecast, at most, from steps that were measured now, on {cores()} cores:']
+    sums = table.groupby(['model', 'stage'], sort=False)['seconds'].sum(min_count=1)
+    for row in sums.reset_index().to_dict('records'):
+        told = time_text(row['seconds']) if row['seconds'] == row['seconds'] else 'not measured'
+        lines.append(f'  {row["model"]:<32} {row["stage"]:<18} {told}')
     shared = f' with {jobs} jobs' if jobs > 1 else ''
     total = time_text(table['seconds'].sum())
+    apart = ' without what is not measured' if sums.isna().any() else ''
     more = 'evaluation, costs, explanations and the report come on top'
-    return '\n'.join([*lines, f'  in all about {total}{shared}; {more}'])
+    return '\n'.join([*lines, f'  in all about {total}{shared}{apart}; {more}'])
 
 # %% ../../nbs/95_study/15_times.ipynb #96522bd4
 def stage_times(
     study: Study,
 ) -> pd.DataFrame:  # a row per stage that has begun: stage, steps, seconds, forecast
     "What the stages of a study took so far; `forecast` is NaN where there was none."
-    spent: dict[str, list[float]] = {}
+    kept = _kept_forecast(study)
+    rows = []
     for one in study_steps(study):
         seconds = read_step(one).get('seconds')
         if is_done(one) and seconds is not None:
-            spent.setdefault(STAGES[one.kind], []).append(float(seconds))
-    file = study.folder / 'forecast.json'
-    expected = read_json(file) if file.exists() else {}
-    rows = [dict(stage=k, steps=len(v), seconds=sum(v)) for k, v in spent.items()]
-    table = pd.DataFrame(rows, columns=['stage', 'steps', 'seconds'])
-    return table.assign(forecast=[expected.get(k, math.nan) for k in table['stage']])
+            known = kept.get(one.name, {})
+            expected = known['work'] if known.get('asked') == one.asked else math.nan
+            # putting folds together is not forecast
+            expected = 0.0 if one.kind == 'cross' else expected
+            rows.append((STAGES[one.kind], float(seconds), expected))
+    table = pd.DataFrame(rows, columns=['stage', 'seconds', 'forecast'])
+    found = table.groupby('stage', sort=False, as_index=False)
+    whole = lambda values: values.sum(skipna=False)
+    sums = dict(seconds=('seconds', 'sum'), forecast=('forecast', whole))
+    return found.agg(steps=('seconds', 'size'), **sums)
 
 
 def times_text(
@@ -189,20 +243,28 @@ def times_text(
 ) -> str:
     "What the stages took, for people."
     lines = ['what it took:']
-    for row in table.itertuples():
-        told = f'  {row.stage:<18} {time_text(row.seconds):>8}'
-        if row.forecast == row.forecast:
-            told += f'   forecast: at most {time_text(row.forecast)}'
+    for row in table.to_dict('records'):
+        told = f'  {row["stage"]:<18} {time_text(row["seconds"]):>8}'
+        if row['forecast'] == row['forecast']:
+            told += f'   forecast: at most {time_text(row["forecast"])}'
         lines.append(told)
     return '\n'.join([*lines, f'  {"in all":<18} {time_text(table["seconds"].sum()):>8}'])
+
+
+def _kept_forecast(study: Study) -> dict[str, Any]:
+    "The forecast of each step, by its name: asked, work."
+    file = study.folder / 'forecast.json'
+    kept = read_json(file) if file.exists() else {}
+    return {k: v for k, v in kept.items() if isinstance(v, dict) and 'work' in v}
 
 
 def keep_forecast(
     study: Study,
     table: pd.DataFrame,  # of `forecast`
 ) -> None:
-    "Keep the first forecast of each stage, to be compared with what it took."
-    file = study.folder / 'forecast.json'
-    before = read_json(file) if file.exists() else {}
-    now = table.groupby('stage')['seconds'].sum().to_dict()
-    write_json(now | before, file)
+    "Keep the first forecast of each step as it is asked for, to be compared with what it took."
+    kept = _kept_forecast(study)
+    for row in table.dropna(subset='work').to_dict('records'):
+        if kept.get(row['step'], {}).get('asked') != row['asked']:
+            kept[row['step']] = dict(asked=row['asked'], work=row['work'])
+    write_json(kept, study.folder / 'forecast.json')

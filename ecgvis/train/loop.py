@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['OnEpoch', 'CALLER', 'Learner', 'PlainInput', 'learner', 'logits', 'predict_batch', 'step', 'passes', 'batches',
-           'train_epoch', 'score', 'forward', 'predict_part', 'validate', 'recalibrate', 'fit', 'predictions']
+           'train_epoch', 'score', 'forward', 'predict_part', 'validate', 'recalibrate', 'fit', 'check_still_there',
+           'predictions']
 
 # %% ../../nbs/50_train/40_loop.ipynb #88021e15
 import hashlib, math, platform, time
@@ -62,6 +63,7 @@ from ecgvis.train.setup import (
     first_model,
     keep_memory,
     pick_device,
+    processor_name,
 )
 
 # %% ../../nbs/50_train/40_loop.ipynb #8e017e21
@@ -86,6 +88,8 @@ class Learner:
     cursor: dict[str, Any] | None = None  # the loader's place in such an epoch
     rate: float = 0.0  # its first learning rate
     spent: float = 0.0  # seconds of it before an interruption
+    worked: float = 0.0  # and of processor time
+    processor: float = 0.0  # processor time when it began, less the interruption
     started: float = 0.0  # when it began, less the interruption, by `time.perf_counter`
     stopped: str = ''  # why the run ended
     saved: float = field(default_factory=time.monotonic)  # when its state was, or it began
@@ -104,7 +108,8 @@ class Learner:
         return len(self.rows)
 
     def autocast(self) -> AbstractContextManager:
-        "bfloat16 on a GPU that has it, else float16 with loss scaling; on a CPU as `precision` says."
+        """bfloat16 on a GPU that has it, else float16 with loss scaling; on a CPU as `precision`
+        says."""
         kind = torch.float16 if self.scaler.is_enabled() else torch.bfloat16
         half = self.device.type == 'cuda' or self.precision == 'bfloat16'
         return torch.autocast(self.device.type, kind, enabled=half)
@@ -313,7 +318,7 @@ def recalibrate(learner: Learner, data: Data, charts: int = 512) -> None:
     learner.model.eval()
 
 # %% ../../nbs/50_train/40_loop.ipynb #dfa1e53b
-_FACTS = ('done', 'history', 'restarts', 'best', 'rate', 'spent', 'stopped', 'precision')
+_FACTS = ('done', 'history', 'restarts', 'best', 'rate', 'spent', 'worked', 'stopped', 'precision')
 
 
 def _save(learner: Learner, to: Checkpoints, cursor: dict[str, Any] | None = None) -> None:
@@ -397,10 +402,16 @@ def fit(
     states = Checkpoints(run, stage.key)
     wanted = {k: predict_parts in (True, k) for k in data} | dict(test=test)
     predicted = [part for part in data if wanted[part]]
+
+    def told(row: dict[str, Any]) -> bool | None:
+        ends = on_epoch(row) if on_epoch else None
+        check_still_there(run)
+        return ends
+
     with computing(config):
         l = _resumed(config, len(batches(config, data['train'])), states)
         _begin(l, config, run, f'{len(data["train"])} training charts, weights: {source.note}')
-        l = _epochs(l, data, run, states, on_epoch, save_now)
+        l = _epochs(l, data, run, states, told, save_now)
         record = _finish(l, data, predicted, run, dataset, weights=source.note, fold=fold)
     stage.finish()
     states.clear()
@@ -499,6 +510,14 @@ def _epochs(
     return l
 
 
+def check_still_there(run: Path) -> None:
+    "Refuse to go on in a folder that was taken away: what is written there would be no run."
+    if not (run / 'config.json').exists():
+        what = 'the folder of the run was taken away while it was trained'
+        remedy = 'give the same command again: it begins anew'
+        raise EcgvisError(what, run, 'config.json', remedy=remedy)
+
+
 def _print_epoch(row: dict[str, Any]) -> None:
     "A line for people."
     validated = row['val_f1'] is not None
@@ -512,6 +531,7 @@ def _epoch(
 ) -> dict[str, Any]:
     "An epoch, or the rest of it."
     learner.started = time.perf_counter() - learner.spent
+    learner.processor = time.process_time() - learner.worked
     if learner.cursor is None:
         learner.rate = learner.optimizer.param_groups[0]['lr'] * _warmth(learner)
     trained = train_epoch(learner, data['train'], after)
@@ -521,7 +541,7 @@ def _epoch(
     if 'validation' in data:
         validated = validate(learner, data['validation'])
         _finite(learner, validated['loss'])
-    learner.spent = 0.0
+    learner.spent = learner.worked = 0.0
     row = dict(
         epoch=learner.epoch + 1,
         attempt=learner.attempt,
@@ -534,6 +554,7 @@ def _epoch(
         learner.schedule.step()
     row |= {f'train_{k}': v for k, v in trained.items()}
     row |= {f'val_{k}': v for k, v in validated.items()}
+    row |= dict(processor_seconds=time.process_time() - learner.processor)
     return row | dict(seconds=time.perf_counter() - learner.started)
 
 
@@ -554,6 +575,7 @@ def _saver(
     def after(drawings: Loader) -> None:
         if save_now and save_now() or _due(learner):
             learner.spent = time.perf_counter() - learner.started
+            learner.worked = time.process_time() - learner.processor
             _save(learner, to, drawings.state_dict())
 
     return after
@@ -657,6 +679,8 @@ def _record(learner: Learner, data: dict[str, Data]) -> dict[str, Any]:
     return dict(
         architecture=learner.config.architecture,
         device=device_name(learner.device),
+        cpu=processor_name(),
+        threads=learner.config.threads,
         precision=learner.precision,
         seed=learner.config.seed,
         stopped=learner.stopped,
