@@ -253,6 +253,9 @@ def words(notebook):
     return re.sub(r'[\s`*#>|\[\]()-]+', ' ', re.sub(r'\]\([^)]*\)', ' ', ' '.join(parts))).strip()
 
 
+SCROLLS = re.compile(r'<(pre|table)\b(?![^>]*tabindex)')  # keys must reach what they scroll
+
+
 def converted(folder, page):
     "A filtered notebook as the HTML of its body, with what the site says of it."
     silent = dict(enabled=True, remove_input_tags={'silent'})
@@ -261,6 +264,7 @@ def converted(folder, page):
     facts = front_matter(notebook)
     notebook.cells = [plain_cell(c) for c in notebook.cells if c.cell_type != 'raw']
     body, headings = anchors(exporter.from_notebook_node(notebook)[0])
+    body = SCROLLS.sub(r'<\1 tabindex="0"', body)
     one = dict(page=page, url=name_of(page), title=facts.get('title', page.stem))
     one |= dict(description=facts.get('description', ''), words=words(notebook))
     return one | dict(body=Markup(body), headings=headings)
@@ -323,8 +327,8 @@ def names(html):
     return set(re.findall(r'\b(?:id|name)="([^"]+)"', html))
 
 
-def crawl(out):
-    "Dead links of a built site, pages that no way from its front page leads to, fences shown."
+def followed(out):
+    "What is wrong behind the links of a site's front page, and the places of each page seen."
     todo, seen, told = ['index.html'], {}, []
     wanted = []
     while todo:
@@ -351,6 +355,31 @@ def crawl(out):
     for page, link, goal, part in wanted:
         if not goal.startswith('example/') and part not in seen.get(goal, {part}):
             told.append(f'{page}: {link} leads to no place of that page')
+    return told, seen
+
+
+CONTROL = {
+    'index.html': '<a href="good.html#here">a</a> <a href="gone.html">b</a> <pre>#| export</pre>',
+    'good.html': '<p id="here">c</p> <a href="index.html#nowhere">d</a> <img src="lost.png">\n```',
+}
+FAULTS = ('gone.html leads nowhere', 'lost.png leads nowhere', 'to no place', "shows '```'")
+
+
+def check_crawler():
+    "Refuse to trust a crawler that misses what is wrong with a small site, or finds more."
+    with tempfile.TemporaryDirectory() as place:
+        for name, html in CONTROL.items():
+            Path(place, name).write_text(html, encoding='utf-8')
+        told, _ = followed(Path(place))
+    found = [fault for fault in FAULTS if any(fault in line for line in told)]
+    if len(found) < len(FAULTS) or len(told) > len(FAULTS):
+        sys.exit(f'the crawler is wrong: of a site with {len(FAULTS)} faults it says {told}')
+
+
+def crawl(out):
+    "Dead links of a built site, pages that no way from its front page leads to, fences shown."
+    check_crawler()
+    told, seen = followed(out)
     absent = [name_of(p) for p in notebooks() if name_of(p) not in seen]
     return told + [f'{name}: no way leads there, or it was not made' for name in absent]
 

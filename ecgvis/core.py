@@ -119,6 +119,8 @@ def disk_errors(path: str | Path) -> Iterator[None]:
     try:
         yield
     except Exception as e:
+        if isinstance(e, ValueError) and 'null byte' in str(e):
+            raise _no_name(path) from e
         # some libraries tell the cause in words only
         code = errno.ENOSPC if 'No space left' in str(e) else getattr(e, 'errno', None)
         known = _FULL | (_NAMES if _concerns(e, path) else {})
@@ -126,6 +128,12 @@ def disk_errors(path: str | Path) -> Iterator[None]:
             raise
         what, remedy = known[code]
         raise EcgvisError(f'cannot write: {what}', file=path, remedy=remedy) from e
+
+
+def _no_name(path: str | Path) -> EcgvisError:
+    "The error for a name with a NUL, which no file can have."
+    what = 'cannot write: no name has a NUL in it'
+    return EcgvisError(what, repr(str(path)), remedy='choose another name')
 
 
 def _concerns(error: Exception, path: str | Path) -> bool:
@@ -183,6 +191,8 @@ def check_writable(
             folder = folder.parent
         with tempfile.TemporaryFile(dir=folder):
             pass
+    except ValueError as e:
+        raise _no_name(path) from e
     except OSError as e:
         raise system_error(e, path) or e from e
 

@@ -364,7 +364,7 @@ def _head(study: StudyFiles) -> str:
     banners = ''.join(f'<p class="banner">{escape(x)}</p>' for x in lines)
     numbers = ''
     for what, value in _numbers(study).items():
-        numbers += f'<div><b>{escape(value)}</b><span>{escape(what)}</span></div>'
+        numbers += f'<div><b>{escape(value)}</b> <span>{escape(what)}</span></div>'
     answer = f'<p class="answer">{escape(_answer(study))}</p>' if study.finished else ''
     dates = f'<p class="dates">{escape(_dates(study))}</p>'
     return f'{answer}{banners}<div class="facts">{numbers}</div>{dates}'

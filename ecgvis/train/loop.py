@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['OnEpoch', 'CALLER', 'Learner', 'PlainInput', 'learner', 'logits', 'predict_batch', 'step', 'passes', 'batches',
-           'train_epoch', 'score', 'forward', 'predict_part', 'validate', 'recalibrate', 'fit', 'predictions']
+           'train_epoch', 'score', 'forward', 'predict_part', 'validate', 'recalibrate', 'fit', 'check_still_there',
+           'predictions']
 
 # %% ../../nbs/50_train/40_loop.ipynb #88021e15
 import hashlib, math, platform, time
@@ -401,10 +402,16 @@ def fit(
     states = Checkpoints(run, stage.key)
     wanted = {k: predict_parts in (True, k) for k in data} | dict(test=test)
     predicted = [part for part in data if wanted[part]]
+
+    def told(row: dict[str, Any]) -> bool | None:
+        ends = on_epoch(row) if on_epoch else None
+        check_still_there(run)
+        return ends
+
     with computing(config):
         l = _resumed(config, len(batches(config, data['train'])), states)
         _begin(l, config, run, f'{len(data["train"])} training charts, weights: {source.note}')
-        l = _epochs(l, data, run, states, on_epoch, save_now)
+        l = _epochs(l, data, run, states, told, save_now)
         record = _finish(l, data, predicted, run, dataset, weights=source.note, fold=fold)
     stage.finish()
     states.clear()
@@ -501,6 +508,14 @@ def _epochs(
             _save(l, states)
         _print_epoch(row)
     return l
+
+
+def check_still_there(run: Path) -> None:
+    "Refuse to go on in a folder that was taken away: what is written there would be no run."
+    if not (run / 'config.json').exists():
+        what = 'the folder of the run was taken away while it was trained'
+        remedy = 'give the same command again: it begins anew'
+        raise EcgvisError(what, run, 'config.json', remedy=remedy)
 
 
 def _print_epoch(row: dict[str, Any]) -> None:

@@ -265,9 +265,11 @@ def pretrain(
     settings = asdict(config)
     del settings['checkpoint_seconds']
     stage = Stage(run, digest('pretrain', FORMATS['pretrain'], settings))
-    if not stage.done:
-        with disk_errors(run):
+    with disk_errors(run):
+        finished = stage.done
+        if not finished:
             run.mkdir(parents=True, exist_ok=True)
+    if not finished:
         with lease(run / '.lock' / 'pretrain', wait=False) as ours:
             if not ours:
                 remedy = 'wait for it, or choose another folder'
