@@ -20,7 +20,6 @@ from .config import setting_default, setting_limits, setting_names, setting_text
 from ecgvis.core import (
     LIBRARIES,
     EcgvisError,
-    check_name,
     check_writable,
     cores,
     did_you_mean,
@@ -1048,8 +1047,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     verb = next((word for word in given if not word.startswith('-')), '')
     try:
-        for word in given:
-            check_name(word)
         args = parser(verb).parse_args(given)
         return int(args.run_verb(args))
     except EcgvisError as e:

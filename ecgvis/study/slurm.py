@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from ..config import read_settings, setting, settings
-from ..core import EcgvisError, atomic, check_name, disk_errors, write_json
+from ..core import EcgvisError, atomic, disk_errors, write_json
 from ..locks import FolderLock
 from ..models.catalog import architecture
 from ..models.weights import cached_file, resolve_weights
@@ -87,7 +87,6 @@ def load_site(
     "Read the settings of a site; unknown or unusable ones are refused by name."
     if path is None:
         return Site()
-    check_name(path)
     try:
         values = yaml.load(Path(path).read_text(encoding='utf-8'), Loader=yaml.BaseLoader) or {}
     except FileNotFoundError as e:

@@ -140,7 +140,8 @@ def _rows(
     for one in steps:
         if one.kind == 'cross':
             continue
-        row: dict[str, Any] = dict(model=model.name, stage=STAGES[one.kind], step=one.name, asked=one.asked)
+        row: dict[str, Any] = dict(model=model.name, stage=STAGES[one.kind])
+        row |= dict(step=one.name, asked=one.asked)
         row |= dict(epochs=math.nan, work=math.nan, seconds=math.nan)
         if pace:
             epochs = _epochs_of(model, one, config)
