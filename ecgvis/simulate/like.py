@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from concurrent.futures import as_completed
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from .. import __version__
 from ..core import EcgvisError, atomic, disk_errors, progress, read_json, workers, write_json
@@ -34,7 +34,8 @@ def _asked(
     rows = read_diagnostics(table, ['VentricularRate'])
     rates = read_measurements(rows, ['VentricularRate'])['VentricularRate']
     found = []
-    for i, (row, rate) in enumerate(zip(rows.itertuples(), rates, strict=True)):
+    each: Iterator[tuple[Any, float]] = zip(rows.itertuples(), rates, strict=True)
+    for i, (row, rate) in enumerate(each):
         code = {'SA': 'SI'}.get(row.Rhythm.upper(), row.Rhythm.upper())
         if code not in RHYTHMS:
             field = f'Rhythm of {row.FileName}: {row.Rhythm!r}'
@@ -45,7 +46,7 @@ def _asked(
             expected = 'the name of a file'
             remedy = 'correct the table'
             raise EcgvisError('no file can be named so', table, row.FileName, expected, remedy)
-        person = Person(parse_age(row.PatientAge), parse_sex(row.Gender), float(rate))
+        person = Person(parse_age(row.PatientAge), parse_sex(row.Gender), rate)
         found.append((i, row.FileName, code, person))
     return found
 

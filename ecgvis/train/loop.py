@@ -367,7 +367,10 @@ def _restarted(l: Learner, epoch: int, reason: str, to: Checkpoints) -> Learner:
     restarts = [*l.restarts, dict(epoch=epoch, reason=reason, lr=lr)]
     next_step = f'beginning again at a learning rate of {lr:.3g}'
     print(f'  epoch {epoch:3}  {reason}: {next_step}', flush=True)
-    new = learner(replace(_slower(l.config, restarts), precision=l.precision), l.steps)
+    new = learner(
+        replace(_slower(l.config, restarts), precision=l.precision),  # type: ignore[arg-type]
+        l.steps,
+    )
     new.history = l.history
     new.restarts = restarts
     _save(new, to)

@@ -117,7 +117,7 @@ def bfloat16_gain(
     for _ in range(1 + _ROUNDS):
         for half in taken:
             taken[half].append(_step_seconds(copy, charts, half))
-    full, half = (min(some[1:]) for some in taken.values())
+    full, half = (min(some[1:]) for some in taken.values())  # type: ignore[assignment]
     return full / half
 
 
