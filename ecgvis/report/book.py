@@ -60,9 +60,7 @@ def _html_cell(html: str, title: str) -> NotebookNode:
     return new_code_cell(f'# {title}', outputs=[new_output('display_data', data)])
 
 
-def _section_cells(
-    section: Section, files: BookFiles, captions: Captions
-) -> list[NotebookNode]:
+def _section_cells(section: Section, files: BookFiles, captions: Captions) -> list[NotebookNode]:
     "A section as a cell of text, and one for each item."
     text = f'<h2 id="{slug(section.title)}">{_entities(section.title)}</h2>'
     cells = [new_markdown_cell(f'{text}\n\n{_escape(section.text)}' if section.text else text)]

@@ -88,9 +88,7 @@ def _blocks(todo: list[_Asked]) -> list[list[_Asked]]:
     return [todo[k : k + _BLOCK] for k in range(0, len(todo), _BLOCK)]
 
 
-def _run(
-    folder: Path, todo: list[_Asked], config: SimulateConfig, jobs: int
-) -> Iterator[int]:
+def _run(folder: Path, todo: list[_Asked], config: SimulateConfig, jobs: int) -> Iterator[int]:
     "Make what is asked for, in this process or in `jobs` others."
     blocks = _blocks(todo)
     if jobs == 1 or len(blocks) < 2:
