@@ -91,7 +91,7 @@ def _epochs_of_search(model: Model) -> dict[str, int]:
         epochs['refine'] = points * plan.refine.epochs * many(plan.refine.folds)
     return epochs
 
-
+# %% ../../nbs/95_study/15_times.ipynb #5a401a46
 def _done_share(model: Model, one: Step, epochs: float, steps: int) -> float:
     "How much of a step that was stopped is done: by its points, or by its newest checkpoint."
     if read_step(one).get('asked') != one.asked:
@@ -114,7 +114,7 @@ def _pieces(model: Model, kind: str) -> int:
     plan = getattr(model.plan, kind)
     return 1 if kind == 'head' else getattr(plan, 'trials', 0) or plan.most
 
-
+# %% ../../nbs/95_study/15_times.ipynb #2ff9c5dc
 def _epochs_of(model: Model, one: Step, config: TrainConfig) -> float:
     "Epochs that a step may take, from its beginning."
     if one.kind in ('bayes', 'refine'):
@@ -154,7 +154,7 @@ def _rows(
             row |= dict(epochs=epochs * left, seconds=row['work'] * left / share)
         yield row
 
-
+# %% ../../nbs/95_study/15_times.ipynb #58403735
 _LEAST = 100  # steps of training; a study of fewer is not worth a forecast
 
 
@@ -198,7 +198,7 @@ STAGES |= dict(refine='search', final='training', fold='cross-validation')
 STAGES |= dict(cross='cross-validation', evaluate='evaluation', costs='costs')
 STAGES |= dict(saliency='explanations', robustness='spoilt charts', report='report')
 
-
+# %% ../../nbs/95_study/15_times.ipynb #d57841a2
 def forecast_text(
     table: pd.DataFrame,  # of `forecast`
     jobs: int = 1,
