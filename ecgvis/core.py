@@ -447,13 +447,7 @@ class _Lines(Generic[T]):
     "Progress where there is no terminal, such as in a file or a batch job: plain lines, a few."
 
     def __init__(
-        self,
-        items: Iterable[T],
-        what: str,
-        unit: str,
-        total: int | None,
-        initial: int,
-        brief: bool,
+        self, items: Iterable[T], what: str, unit: str, total: int | None, initial: int, brief: bool
     ):
         self.items = items
         self.what = what
