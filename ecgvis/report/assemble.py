@@ -58,7 +58,7 @@ from ecgvis.report.training import (
     seeds_section,
     steps_section,
 )
-from ..runs import Run, StudyFiles, label_names, missing, open_study
+from ..runs import Run, StudyFiles, label_names, missing, open_study, outdated
 
 # %% ../../nbs/90_report/90_assemble.ipynb #90dbc7e5
 def _classes_changed(study: StudyFiles) -> list[str]:
@@ -81,6 +81,14 @@ def _classes_changed(study: StudyFiles) -> list[str]:
         counts = ', '.join(f'{g or "no group"} {n:,}' for g, n in out.items())
         lines.append(f'Classes dropped: {n} ({counts}).')
     return lines
+
+# %% ../../nbs/90_report/90_assemble.ipynb #ad2e085b
+def _outdated(study: StudyFiles) -> list[str]:
+    "A sentence on results that are there, but not those that are asked for."
+    if not (old := outdated(study.folder)):
+        return []
+    many = f'{len(old)} parts of this study were' if len(old) > 1 else 'A part of this study was'
+    return [f'{many} done with other settings, or by another version of ecgvis, and left out.']
 
 # %% ../../nbs/90_report/90_assemble.ipynb #1095ab5c
 _REHEARSAL = 'A rehearsal: all answers are made up, no network was trained.'
@@ -115,7 +123,7 @@ def _banners(study: StudyFiles) -> list[str]:
         lines.append(f'{unfinished} of {n} runs are not finished.')
     if not study.finished:
         lines.append('No run has finished: this report has no results yet.')
-    return lines
+    return [*lines, *_outdated(study)]
 
 # %% ../../nbs/90_report/90_assemble.ipynb #1b96528a
 def _people(study: StudyFiles) -> str:
@@ -275,12 +283,12 @@ Maker = Callable[[StudyFiles], Section | None]
 _ABOUT = dict(
     data='recordings, exclusions, the split',
     methods='charts, training, measures, settings',
-    results='macro-F1 and all other measures beside the published ones, seeds, comparison, curves',
+    results='macro-F1 and all other measures, confusion matrices, seeds, comparison, curves',
     evidence='calibration, subgroups, rhythms, failures, spoilt charts, systems elsewhere',
     search='how settings were found',
     costs='accuracy against parameters, size, operations, time',
     explanations='what the models looked at, and whether that can be believed',
-    runs='learning curves, confusion matrices, the record of each run',
+    runs='learning curves, the record of each run',
     limits='what weakens the conclusions, what is missing',
     checklist='TRIPOD+AI, item by item',
     cards='a card for each final model',
@@ -354,8 +362,8 @@ def _sections(study: StudyFiles, makers: Sequence[Maker]) -> list[Section]:
         found += [section] if section else []
     if failed:
         return [*found, Section('Could not be shown', '', [failed])]
-    none = Section('Nothing yet', 'The study folder has no files for this chapter.', [])
-    return found or [none]
+    text = 'Nothing that this chapter shows is done.'
+    return found or [Section('Nothing yet', ' '.join([text, *_outdated(study)]), [])]
 
 
 def _head(study: StudyFiles) -> str:
