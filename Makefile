@@ -2,6 +2,7 @@
 #   make study                        simulate a data set, train with one seed for six epochs, evaluate, report
 #   make study DATA=/path/recordings  the same on real recordings, whatever their kind, with three seeds
 #   make test                         run every notebook: examples and tests
+#   make test-slow [PAGES=NOTEBOOKS]  cells marked slow as well; .ci/slow.csv keeps what became of them
 # and for those who change it:
 #   make outputs                      execute the notebooks whose outputs are older than their code
 #   make check                        what a reviewer would ask first
@@ -17,18 +18,22 @@ BIN     = $(VENV)/bin
 DATA   ?=
 OUT    ?= runs
 ARGS   ?=
+PAGES  ?=
 
 EXAMPLE ?= runs/example
 GPU    ?=
 
-.PHONY: study test outputs docs example check measure bench-gpu .bench-gpu install readme clean
+.PHONY: study test test-slow outputs docs example check measure bench-gpu .bench-gpu install readme clean
 
 study: $(VENV)/.installed
 	$(BIN)/ecgvis study $(if $(DATA),--data "$(DATA)",--seeds 1 --epochs 6) --out "$(OUT)" $(ARGS)
 
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs --skip_file_re '^[_.]|^50_submission' --n_workers 2 --timing
-	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs/95_study/50_submission.ipynb --n_workers 1 --timing # two nodes of its own
+	OMP_NUM_THREADS=1 $(BIN)/python .ci/test.py --skip 50_submission
+	OMP_NUM_THREADS=1 $(BIN)/python .ci/test.py nbs/95_study/50_submission.ipynb # two nodes of its own
+
+test-slow: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python .ci/test.py --slow $(ARGS) $(PAGES)
 
 outputs: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python .ci/pages.py run

@@ -35,6 +35,7 @@ from ecgvis.report.style import (
     model_colour,
     number,
     run_ids,
+    same_for_all,
     source,
     styles,
     system,
@@ -151,7 +152,8 @@ def calibration_section(study: StudyFiles) -> Section | None:
         f'{temperature_text(study)}. {end}'
     )
     rows = [_calibration_row(study, r, c) for r, c in known.items()]
-    table = Table('calibration', 'Calibration', caption, rows, min(places(study), 3))
+    hidden = ('Log loss', *same_for_all(study))
+    table = Table('calibration', 'Calibration', caption, rows, min(places(study), 3), hidden)
     text = 'A probability can be taken at its word where the points lie on the dotted line.'
     return Section('Calibration', text, [plot, table] if plot else [table])
 
@@ -273,6 +275,8 @@ def subgroups_section(study: StudyFiles) -> Section | None:
         return None
     end = source(study, runs, draws=_group_draws(study))
     panels = list[tuple[str, Any]]()
+    parted = table.groupby(['run', 'factor'])['group'].transform('nunique') > 1
+    table = table[parted]  # all recordings in one group: that is the result itself
     limits = subgroup_limits(table[table['run'].isin([r.id for r in first_runs(runs)])])
     for r in first_runs(runs):
         own, name = table[table['run'] == r.id], label(study, r)

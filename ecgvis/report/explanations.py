@@ -20,7 +20,7 @@ from ..core import EcgvisError, read_json
 from ..evaluate.metrics import read_predictions
 from ..render.layout import LAYOUTS, get_layout
 from ..render.raster import chart
-from .page import Group, Item, Panel, Plot, Row, Section, Table
+from .page import Group, Item, Panel, Plot, Row, Section, Table, short
 from ecgvis.report.style import (
     chosen_run,
     data_name,
@@ -326,7 +326,7 @@ def _often(table: pd.DataFrame) -> list[Row]:
         for c in ('rhythm', 'age', 'sex'):
             if c in x:
                 known = x[c].iloc[0]
-                row[c.capitalize()] = str(known) if known == known else None
+                row[c.capitalize()] = short(known)
         rows.append(row)
     return sorted(rows, key=lambda r: (-r['Runs'], -r['Mean probability']))[:20]
 

@@ -417,7 +417,8 @@ def fit(
             return ends
 
         l = _resumed(config, len(batches(config, data['train'])), states)
-        _begin(l, config, run, f'{len(data["train"])} training charts, weights: {source.note}')
+        weights = '; '.join(filter(None, (source.note, source.remedy)))
+        _begin(l, config, run, f'{len(data["train"])} training charts, weights: {weights}')
         l = _epochs(l, data, run, states, told, save_now)
         record = _finish(l, data, predicted, run, dataset, weights=source.note, fold=fold)
     stage.finish()
