@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Moment', 'CpuMoment', 'moment', 'Watch', 'drawn_per_second', 'time_epoch', 'run_digests', 'differences', 'same_bits']
 
-# %% ../../nbs/75_costs/30_epochs.ipynb #a9153942
-import io, itertools, math, re, time, warnings
+# %% ../../nbs/75_costs/30_epochs.ipynb #c06035c0
+import io, itertools, math, re, shutil, time, warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
@@ -242,7 +242,7 @@ def _undeterministic(names: list[str]) -> Iterator[None]:
     said = [re.match(r'(\S+) does not have a deterministic', str(w.message)) for w in caught]
     names += sorted({found[1] for found in said if found})
 
-# %% ../../nbs/75_costs/30_epochs.ipynb #240d9603
+# %% ../../nbs/75_costs/30_epochs.ipynb #04c1c56a
 _BITS = (
     'weights, history without times and predictions of whole trainings by fit, compared by '
     'checksums of all their bytes; resumed: state saved after step 2, broken off after step 3, '
@@ -253,7 +253,7 @@ _BITS = (
 def same_bits(
     config: TrainConfig,  # of a short training
     dataset: str | Path,  # folder of a prepared dataset
-    folder: str | Path,  # where the runs go; `one` is a finished run
+    folder: str | Path,  # where the runs go, in place of what is there; `one` is a finished run
 ) -> dict[str, Any]:
     "Whether a training that is repeated, or broken off and resumed, ends with the same bits."
     folder, dataset = Path(folder), Path(dataset)
@@ -261,6 +261,8 @@ def same_bits(
     other = replace(config, seed=config.seed + 1)
     begun = time.perf_counter()
     names: list[str] = []
+    for run in ('one', 'two', 'resumed', 'other'):
+        shutil.rmtree(folder / run, ignore_errors=True)  # of a test that was killed
     with _undeterministic(names), _quiet():
         fit(config, folder / 'one', dataset)
         fit(config, folder / 'two', dataset)

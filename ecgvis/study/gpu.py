@@ -266,8 +266,8 @@ def _measured(part: str, bench: Bench, name: str, seconds: float) -> dict[str, A
     try:
         found = PARTS[part](bench, name, seconds)
     except (RuntimeError, EcgvisError) as e:
-        lines = str(e).splitlines() or ['']
-        found = dict(failed=f'{type(e).__name__}: {lines[0]}')
+        told = ', '.join(' '.join(line.split()) for line in str(e).splitlines()[:3])
+        found = dict(failed=f'{type(e).__name__}: {told}')
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
