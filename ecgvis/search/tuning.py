@@ -18,7 +18,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, TrialPruned
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.pruners import NopPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from ..config import setting_limits
@@ -28,7 +28,15 @@ from .config import Budget, Range, RefineConfig, SearchConfig, Space, own_names
 from .head import head_file
 from .points import drop_weights, final_schedule, first_epochs, point_namer, training
 from .pruning import Screening, finalists, screening
-from .queue import Objective, TrialQueue, TrialReport, enqueue, open_storage, work
+from ecgvis.search.queue import (
+    Objective,
+    TrialQueue,
+    TrialReport,
+    enqueue,
+    open_storage,
+    suggest,
+    work,
+)
 from .status import search_status, write_status
 from .trials import folder_mark, open_studies, trial_rows, trials_table
 from ..train.config import TrainConfig
@@ -160,6 +168,61 @@ def _all_trials(queue: TrialQueue) -> list[FrozenTrial]:
     "The trials of all steps of a search."
     return [t for s in open_studies(queue.folder, queue.storage) for t in s.get_trials()]
 
+# %% ../../nbs/60_search/75_tuning.ipynb #apart002
+class _Apart(BaseSampler):
+    "Proposes a point of one scheduler, by the points of that scheduler."
+
+    def __init__(
+        self,
+        space: Space,
+        scheduler: str,  # of the point
+        parzen: BaseSampler,  # what proposes
+    ):
+        self.space = space
+        self.scheduler = scheduler
+        self.inner = PartialFixedSampler(dict(scheduler=scheduler), parzen)
+        self.params: dict[str, Any] = {}
+
+    def infer_relative_search_space(self, *known: Any) -> dict[str, Any]:
+        "Nothing: all values are drawn together with the first one that is asked for."
+        return {}
+
+    def sample_relative(self, *known: Any) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, *known: Any
+    ) -> Any:
+        "The value of a name."
+        self.params = self.params or self._proposed(study)
+        return self.params[param_name]
+
+    def _proposed(self, study: optuna.Study) -> dict[str, Any]:
+        "A whole point."
+        states = (TrialState.COMPLETE, TrialState.RUNNING)
+        trials = study.get_trials(deepcopy=False, states=states)
+        own = optuna.create_study(direction='maximize', sampler=self.inner)
+        own.add_trials([t for t in trials if t.params.get('scheduler') == self.scheduler])
+        proposed = own.ask()
+        suggest(proposed, self.space)
+        return proposed.params
+
+
+def _in_turn(search: SearchConfig) -> Callable[[int], BaseSampler]:
+    "What proposes the n-th point of a screening."
+    schedulers = search.space.get('scheduler')
+    if not isinstance(schedulers, tuple) or len(schedulers) < 2:
+        return _parzen(search)
+    few = max(1, round(search.explore / len(schedulers)))
+
+    def sampler(n: int) -> BaseSampler:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', ExperimentalWarning)
+            parzen = _parzen(replace(search, explore=few))(n)
+            return _Apart(search.space, schedulers[n % len(schedulers)], parzen)
+
+    return sampler
+
 # %% ../../nbs/60_search/75_tuning.ipynb #f1na1005
 def _screened(
     search: SearchConfig,
@@ -173,7 +236,7 @@ def _screened(
     brief = replace(search, pruner='none', epochs=plan.epochs, keep=0)
     key = digest(named({}), search.space)
     with _lock(folder):
-        parts = (search.space, named, search.trials, _parzen(search))
+        parts = (search.space, named, search.trials, _in_turn(search))
         queue = _join('screen', key, folder, storage, brief, *parts)
     work(queue, objective)
     return queue
