@@ -152,7 +152,8 @@ def _model_search(folder: Path, study: Path) -> ModelSearch:
     lacking = list[str]()
     names = ('head/results.parquet', 'head/best.json', 'trials.parquet')
     head, best, trials = (_read(folder / n, study, lacking) for n in names)
-    steps = tuple(_step(name, folder, trials, study, lacking) for name in _TITLES)
+    screen, bayes, refine = (_step(name, folder, trials, study, lacking) for name in _TITLES)
+    steps = (screen, bayes, refine)
     ranked = rank_points(head) if len(head) else head
     return ModelSearch(folder, head, ranked, best, trials, steps, tuple(lacking))
 

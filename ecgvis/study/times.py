@@ -99,7 +99,8 @@ def _ended_share(model: Model, kind: str) -> float:
     "How much of the epochs of a search the points that have ended took."
     now = search_status(model.folder, kind)
     ended = now.ended / now.total if now and now.total else 0.0
-    short = screening(model.plan.bayes) if kind == 'bayes' else None
+    search = model.plan.bayes
+    short = screening(search) if search and kind == 'bayes' else None
     if not (now and short):
         return ended
     first = short.points * short.epochs / short.total
