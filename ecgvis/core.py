@@ -422,6 +422,7 @@ def _commit(package: str) -> str:
 T = TypeVar('T')
 _QUIET = 2.0  # seconds: quicker work shows nothing
 _APART = 10.0  # seconds between two lines, at least
+_APART_BRIEF = 60.0  # of work that says itself when it is done
 
 
 def time_text(seconds: float) -> str:
@@ -445,7 +446,9 @@ def _speed(
 class _Lines(Generic[T]):
     "Progress where there is no terminal, such as in a file or a batch job: plain lines, a few."
 
-    def __init__(self, items: Iterable[T], what: str, unit: str, total: int | None, initial: int):
+    def __init__(
+        self, items: Iterable[T], what: str, unit: str, total: int | None, initial: int, brief: bool
+    ):
         self.items = items
         self.what = what
         self.unit = unit
@@ -454,8 +457,10 @@ class _Lines(Generic[T]):
         self.n = initial
         self.begun = time.monotonic()
         self.told = self.begun
-        self.next = _APART  # seconds; where there is no total, twice as long each time
+        self.apart = _APART_BRIEF if brief else _APART
+        self.next = self.apart  # seconds; where there is no total, twice as long each time
         self.tenth = self._tenths()
+        self.brief = brief
         self.open = True
 
     def _tenths(self) -> int:
@@ -490,7 +495,7 @@ class _Lines(Generic[T]):
             due = now - self.begun >= self.next
             self.next *= 1 + due
             return due
-        if self._tenths() <= self.tenth or self.n >= self.total or now - self.told < _APART:
+        if self._tenths() <= self.tenth or self.n >= self.total or now - self.told < self.apart:
             return False
         self.tenth = self._tenths()
         return True
@@ -510,7 +515,8 @@ class _Lines(Generic[T]):
     def close(self) -> None:
         "A last line, of work that took a while."
         taken = time.monotonic() - self.begun
-        if self.open and taken >= _QUIET and self.n > self.initial:
+        shown = taken >= _QUIET and self.n > self.initial
+        if self.open and shown and not self.brief:
             text = f'{self.what}: {self.n:,} {self.unit} in {time_text(taken)}'
             print(f'{text}, {_speed(self._rate(), self.unit)}', file=sys.stderr, flush=True)
         self.open = False
@@ -546,26 +552,38 @@ def _is_shown() -> bool:
     return last is not None and last.open
 
 
+def _is_terminal() -> bool:
+    "Whether a bar can be drawn: some terminals have no height, and nothing drawn is seen there."
+    if not sys.stderr.isatty():
+        return False
+    try:
+        return min(os.get_terminal_size(sys.stderr.fileno())) > 0
+    except (OSError, ValueError):
+        return False
+
+
 def progress(
     items: Iterable[T],  # what to walk over
     what: str,  # the name of the work, shown before the bar
     unit: str = 'it',  # the unit of the rate: `recordings`, `charts`, ...
     total: int | None = None,  # number of items, where `items` cannot tell
     initial: int = 0,  # how many were done before a restart
+    brief: bool = False,  # a part of work that says itself when the part is done
 ) -> Any:  # to walk over, or to be told of by `update(n)` in a `with` block
     """Progress with its rate and the time left: on a terminal a bar, of which one line stays; else
     a line for each tenth, 10 s apart at least. Work of less than two seconds shows nothing, and so
-    does work within work that is shown."""
+    does work within work that is shown. Of brief work no line stays, and lines are a minute
+    apart."""
     if total is None and hasattr(items, '__len__'):
         total = len(items) or None  # type: ignore[arg-type]
     if _is_shown():
         return _bar()(items, total=total, disable=True)
-    if sys.stderr.isatty():
-        counts = dict(total=total, initial=initial, unit=f' {unit}')
+    if _is_terminal():
+        counts = dict(total=total, initial=initial, unit=f' {unit}', leave=not brief)
         look = dict(delay=_QUIET, mininterval=0.5, dynamic_ncols=True, file=sys.stderr)
         bar = _bar()(items, desc=what, **counts, **look)
     else:
-        bar = _Lines(items, what, unit, total, initial)
+        bar = _Lines(items, what, unit, total, initial, brief)
     _shown[:] = [weakref.ref(bar)]
     return bar
 

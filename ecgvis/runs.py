@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'Step', 'is_done', 'read_step', 'damaged_files', 'file_mark', 'note_step', 'write_steps', 'read_steps',
-           'failed_steps', 'optional', 'Run', 'last_attempt', 'read_runs', 'left_over', 'read_published', 'StudyFiles',
-           'open_study', 'label_names', 'layout_names', 'missing']
+           'outdated', 'failed_steps', 'optional', 'Run', 'last_attempt', 'read_runs', 'left_over', 'read_published',
+           'StudyFiles', 'open_study', 'label_names', 'layout_names', 'missing']
 
 # %% ../nbs/03_runs.ipynb #65a6403f
 from collections.abc import Iterable, Sequence
@@ -159,6 +159,19 @@ def read_steps(
     except (TypeError, KeyError) as e:
         remedy = 'delete it: the next `ecgvis study` writes it again'
         raise EcgvisError('is no list of steps', path, remedy=remedy) from e
+
+
+def outdated(
+    folder: Path,  # of a study
+) -> dict[str, str]:
+    "Which steps are done, but not as they are asked for now, by name; what made them."
+    found = dict[str, str]()
+    for step in read_steps(folder):
+        kept = read_step(step)
+        changed = bool(step.asked) and kept.get('asked') != step.asked
+        if changed and kept.get('state') == 'done' and step.kind not in ('check', 'report'):
+            found[step.name] = str((kept.get('made_by') or {}).get('ecgvis', ''))
+    return found
 
 
 def failed_steps(
@@ -405,6 +418,9 @@ def layout_names(study: StudyFiles) -> list[str]:
     return list(dict.fromkeys(named)) or ['4x2.5+II', '2x5']
 
 # %% ../nbs/03_runs.ipynb #97a9ff3a
+_NOT_AS_ASKED = 'done with other settings, or by another version of ecgvis, and left out'
+
+
 def missing(study: StudyFiles) -> list[str]:
     "One line for each part that the study folder does not have."
     plan = read_steps(study.folder)
@@ -412,7 +428,9 @@ def missing(study: StudyFiles) -> list[str]:
     lines = [f'study: {x}' for x in study.unread]
     lines += [f'{name}: failed: {why}' for name, why in failed.items()]
     left = [s for s in plan if s.kind not in ('check', 'report') and not is_done(s)]
-    lines += [f'{s.name}: asked for, not done' for s in left if s.name not in failed]
+    old = outdated(study.folder)
+    lines += [f'{s.name}: {_NOT_AS_ASKED}' for s in left if s.name in old]
+    lines += [f'{s.name}: asked for, not done' for s in left if s.name not in failed | old]
     lines += [f'run {r.id}: {x}' for r in study.runs for x in r.lacking]
     lines += [
         f'run {x}: left over, no part of the study any more' for x in left_over(study.folder, plan)

@@ -139,11 +139,12 @@ class Weights:
     kind: str  # imagenet, simulated, none or file
     file: Path | None  # the file they are read from
     note: str  # one line for people
+    remedy: str = ''  # how to come by better ones
 
 
-def _scratch(why: str = '') -> Weights:
+def _scratch(why: str = '', remedy: str = '') -> Weights:
     "Random first weights, and why."
-    return Weights('none', None, f'none (trained from scratch{why and f": {why}"})')
+    return Weights('none', None, f'none (trained from scratch{why and f": {why}"})', remedy)
 
 # %% ../../nbs/40_models/05_weights.ipynb #b4e988da
 def _simulated(name: str) -> Weights | None:
@@ -172,7 +173,7 @@ def resolve_weights(name: str, weights: str = 'auto') -> Weights:
         return _scratch('there are no ImageNet weights')
     if weights == 'auto':
         command = f'`ecgvis weights {name} --fetch`'
-        return _scratch(f'no ImageNet weights cached; {command} fetches them')
+        return _scratch('no ImageNet weights cached', f'{command} fetches them')
     if Path(weights).suffix == '.safetensors' and Path(weights).exists():
         return Weights('file', Path(weights), f'file {Path(weights).name}')
     raise EcgvisError(

@@ -58,7 +58,7 @@ from ecgvis.report.training import (
     seeds_section,
     steps_section,
 )
-from ..runs import Run, StudyFiles, label_names, missing, open_study
+from ..runs import Run, StudyFiles, label_names, missing, open_study, outdated
 
 # %% ../../nbs/90_report/90_assemble.ipynb #90dbc7e5
 def _classes_changed(study: StudyFiles) -> list[str]:
@@ -81,6 +81,14 @@ def _classes_changed(study: StudyFiles) -> list[str]:
         counts = ', '.join(f'{g or "no group"} {n:,}' for g, n in out.items())
         lines.append(f'Classes dropped: {n} ({counts}).')
     return lines
+
+# %% ../../nbs/90_report/90_assemble.ipynb #ad2e085b
+def _outdated(study: StudyFiles) -> list[str]:
+    "A sentence on results that are there, but not those that are asked for."
+    if not (old := outdated(study.folder)):
+        return []
+    many = f'{len(old)} parts of this study were' if len(old) > 1 else 'A part of this study was'
+    return [f'{many} done with other settings, or by another version of ecgvis, and left out.']
 
 # %% ../../nbs/90_report/90_assemble.ipynb #1095ab5c
 _REHEARSAL = 'A rehearsal: all answers are made up, no network was trained.'
@@ -115,7 +123,7 @@ def _banners(study: StudyFiles) -> list[str]:
         lines.append(f'{unfinished} of {n} runs are not finished.')
     if not study.finished:
         lines.append('No run has finished: this report has no results yet.')
-    return lines
+    return [*lines, *_outdated(study)]
 
 # %% ../../nbs/90_report/90_assemble.ipynb #1b96528a
 def _people(study: StudyFiles) -> str:
@@ -156,8 +164,24 @@ def _answer(study: StudyFiles) -> str:
         f'not trained on: {whom}{_people(study)}. Its macro-F1 over {", ".join(study.classes)} is '
         f'{f1["text"]}{span}, where 1 is without error; {_weakest(run, digits)}.'
     )
-    if len(study.finished) > 1 and chosen_run(study.finished):
-        text += f' It was chosen from {len(study.finished)} runs by validation, before this test.'
+    return f'{text}{_choice(study)}'
+
+
+def _choice(study: StudyFiles) -> str:
+    "How the run of the answer was chosen, and which one is higher."
+    runs = study.finished
+    chosen, highest = chosen_run(runs), highest_run(runs)
+    if len(runs) < 2 or not chosen:
+        return ''
+    judged = sum(validation_f1(r)[0] is not None for r in runs)
+    if judged > 1:
+        text = f' It was chosen by validation, before this test, from {judged} of {len(runs)} runs.'
+    else:
+        text = f' It alone of {len(runs)} runs was validated.'
+    if chosen is not highest:
+        f1 = cell(highest.test['macro']['f1'], decimals(study))
+        text += f' The highest on this test is {label(study, highest)}: {f1["text"]}'
+        text += f' ({f1["interval"]}).' if f1['interval'] else '.'
     return text
 
 
@@ -239,12 +263,13 @@ def _best_lines(study: StudyFiles) -> list[str]:
         why = f'of {len(study.finished)} runs; {_LUCK}' if len(study.finished) > 1 else 'one run'
         lines.append(f'Highest on the hold-out: {_result(study, highest)}, {why}.')
     p = study.published
-    top = max(p['overall'], key=lambda q: q['f1'])
+    published = [(q['f1'], q['system']) for q in p['overall']]
+    published += [(q['macro'], q['system']) for q in p['per_class']]
+    f1, name = max(published)
     other = '' if study.classes == p['classes'] else ', other classes'
     lines.append(
-        f'Highest published on Chapman-Shaoxing: {top["f1"]:.{decimals(study)}f}, '
-        f'{top["system"]}, another hold-out{other}, '
-        f'n = {p["test_recordings"]:,}, no interval given.{_not_beside(study)}'
+        f'Highest published on Chapman-Shaoxing: {f1:.{decimals(study)}f}, {name}, another '
+        f'hold-out{other}, no interval given.{_not_beside(study)}'
     )
     if len(pairs := compared(study, 'pairs')):
         lines.append(differences_text(pairs))
@@ -275,12 +300,12 @@ Maker = Callable[[StudyFiles], Section | None]
 _ABOUT = dict(
     data='recordings, exclusions, the split',
     methods='charts, training, measures, settings',
-    results='macro-F1 and all other measures beside the published ones, seeds, comparison, curves',
-    evidence='calibration, subgroups, rhythms, failures, spoilt charts, systems elsewhere',
+    results='macro-F1 and all other measures, confusion matrices, comparison, curves',
+    evidence='calibration, subgroups, rhythms, failures, systems elsewhere',
     search='how settings were found',
     costs='accuracy against parameters, size, operations, time',
     explanations='what the models looked at, and whether that can be believed',
-    runs='learning curves, confusion matrices, the record of each run',
+    runs='learning curves, the record of each run',
     limits='what weakens the conclusions, what is missing',
     checklist='TRIPOD+AI, item by item',
     cards='a card for each final model',
@@ -354,8 +379,8 @@ def _sections(study: StudyFiles, makers: Sequence[Maker]) -> list[Section]:
         found += [section] if section else []
     if failed:
         return [*found, Section('Could not be shown', '', [failed])]
-    none = Section('Nothing yet', 'The study folder has no files for this chapter.', [])
-    return found or [none]
+    text = 'Nothing that this chapter shows is done.'
+    return found or [Section('Nothing yet', ' '.join([text, *_outdated(study)]), [])]
 
 
 def _head(study: StudyFiles) -> str:

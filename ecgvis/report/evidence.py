@@ -35,6 +35,7 @@ from ecgvis.report.style import (
     model_colour,
     number,
     run_ids,
+    same_for_all,
     source,
     styles,
     system,
@@ -151,7 +152,8 @@ def calibration_section(study: StudyFiles) -> Section | None:
         f'{temperature_text(study)}. {end}'
     )
     rows = [_calibration_row(study, r, c) for r, c in known.items()]
-    table = Table('calibration', 'Calibration', caption, rows, min(places(study), 3))
+    hidden = ('Log loss', *same_for_all(study))
+    table = Table('calibration', 'Calibration', caption, rows, min(places(study), 3), hidden)
     text = 'A probability can be taken at its word where the points lie on the dotted line.'
     return Section('Calibration', text, [plot, table] if plot else [table])
 
@@ -219,6 +221,8 @@ def _comparison_end(study: StudyFiles, models: pd.DataFrame, about: dict[str, An
     seeds = ', and over seeds' if (models['seeds'] > 1).any() else ''
     how = f'{interval(study)}{seeds}, {about["draws"]:,} draws, paired'
     runs = run_ids([r for r in study.finished if r.id in about['runs']])
+    alone = (models['seeds'] == 1).any()
+    how += '; of a model of one seed those of its run' if alone else ''
     return f'Data: {data_name(study)}, hold-out test part, {n}. Intervals: {how}. {runs}'
 
 # %% ../../nbs/90_report/55_evidence.ipynb #9a6e24e0
@@ -273,6 +277,8 @@ def subgroups_section(study: StudyFiles) -> Section | None:
         return None
     end = source(study, runs, draws=_group_draws(study))
     panels = list[tuple[str, Any]]()
+    parted = table.groupby(['run', 'factor'])['group'].transform('nunique') > 1
+    table = table[parted]  # all recordings in one group: that is the result itself
     limits = subgroup_limits(table[table['run'].isin([r.id for r in first_runs(runs)])])
     for r in first_runs(runs):
         own, name = table[table['run'] == r.id], label(study, r)
@@ -335,10 +341,7 @@ def rhythms_section(study: StudyFiles) -> Section | None:
         f'five patients. {source(study, firsts, draws=_group_draws(study))}'
     )
     own = _rhythm_models(study, runs)
-    text = (
-        'This study was trained on groups. To train on the rhythms themselves, make another study '
-        'with classes: rhythm11.'
-    )
+    text = 'This study was trained on groups of rhythms, not on the rhythms themselves.'
     fine = min(places(study), 3)
     by_rhythm = Table('rhythms', 'Right answers by rhythm', caption, rows, fine)
     trained = [*own, _published_rhythms(study)]

@@ -80,7 +80,8 @@ def confusion_figure(
     fig, ax = axes(title, 'predicted', 'true', size, left, bottom)
     shades = LinearSegmentedColormap.from_list('run', ['#ffffff', colour])
     ax.imshow(share, cmap=shades, vmin=0, vmax=1)
-    texts = [[f'{n:,}\n{100 * p:.1f} %' for n, p in zip(*rows)] for rows in zip(c, share)]
+    fine = int(c.sum(1).max() >= 1000)
+    texts = [[f'{n:,}\n{100 * p:.{fine}f} %' for n, p in zip(*rows)] for rows in zip(c, share)]
     texts = [row if n.sum() else [f'{x:,}' for x in n] for row, n in zip(texts, c)]
     dark = np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) < 0.5
     write_in_cells(ax, texts, (share > 0.6) & dark, 7.5 if k < 7 else 6)

@@ -91,9 +91,10 @@ def cell(
         interval = ''
         if value.get('low') is not None:
             to = ' to ' if value['low'] < 0 else '–'
-            fine = min(digits, 3)
-            interval = f'{value["low"]:.{fine}f}{to}{value["high"]:.{fine}f}'
-        return dict(text=f'{value["value"]:.{digits}f}', interval=interval)
+            fine = min(digits, 3) if abs(value['value']) < 100 else 0
+            interval = f'{value["low"]:,.{fine}f}{to}{value["high"]:,.{fine}f}'
+        fine = digits if abs(value['value']) < 100 else 0
+        return dict(text=f'{value["value"]:,.{fine}f}', interval=interval)
     if isinstance(value, str):
         return dict(text=value, style='t long' if len(value) > 30 else 't')
     whole = isinstance(value, (int, np.integer))

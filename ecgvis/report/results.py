@@ -7,6 +7,7 @@ __all__ = ['published_here', 'published_source', 'places', 'decimals', 'results_
 
 # %% ../../nbs/90_report/35_results.ipynb #7828a321
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +77,17 @@ def _published(study: StudyFiles) -> dict[str, Row]:
 
 
 def _overall(study: StudyFiles) -> list[Row]:
-    "All runs, each architecture followed by its published row; then the published rest."
+    """All runs, each architecture followed by its published row where that is of the same data;
+    then the published rest."""
     published = _published(study)
+    beside = published_here(study)
     rows = list[Row]()
     for a in dict.fromkeys(r.architecture for r in study.finished):
         for r in study.finished:
             if r.architecture == a:
                 end = {'Weights': _first_weights(r), 'Source': 'this study'}
                 rows.append(_result(study, r, r.test) | end)
-        rows += [published.pop(a)] if a in published else []
+        rows += [published.pop(a)] if beside and a in published else []
     return [*rows, *published.values()]
 
 # %% ../../nbs/90_report/35_results.ipynb #30557f79
@@ -121,6 +124,24 @@ def _other_classes(study: StudyFiles) -> str:
     return '' if same else f' The published rows are for the classes {names}, not for those here.'
 
 
+_ELSEWHERE = 'Published on Chapman-Shaoxing, on other recordings than here: they do not compare.'
+
+
+def _apart(study: StudyFiles, table: Table, own: str, published: str) -> list[Table]:
+    """A table with a caption; the published rows in one of their own with its caption where they
+    are of other data."""
+    theirs = [row for row in table.rows if row.get('_mark') == 'published']
+    ours = [row for row in table.rows if row.get('_mark') != 'published']
+    if published_here(study) or not ours:
+        return [replace(table, caption=f'{own} {published}')]
+    title = f'{table.title}: published on Chapman-Shaoxing'
+    patients = ' Those are of patients, these are simulated.'
+    simulated = patients if study.summary.get('simulated') else ''
+    caption = f'{_ELSEWHERE}{simulated} {published}'
+    other = replace(table, name=f'{table.name}-published', title=title, rows=theirs)
+    return [replace(table, rows=ours, caption=own), replace(other, caption=caption)]
+
+
 def _tables(study: StudyFiles) -> list[Table]:
     "The tables of results: overall, per layout, per class."
     runs = study.finished
@@ -130,19 +151,20 @@ def _tables(study: StudyFiles) -> list[Table]:
     for r in runs:
         for name, measured in r.metrics.get('layouts', {}).items():
             layouts.append({**who(study, r), 'Layout': name} | _result(study, r, measured))
-    overall = f'{end}{absent} Published rows: {study.published["data"]}.{other}'
+    theirs = f'Published rows: {study.published["data"]}.{other}'
     averaged = f'{end} Averaged: mean of the probabilities of a recording over its layouts.'
     split = 'each on its own split, no interval given.'
-    split = f'Rows {published_source(study)}: {split}'
+    split = f'Rows {published_source(study)}: {split}{other}'
     digits = places(study)
     fine = decimals(study)
     same = ('Source', *same_for_all(study))
-    classes = f'{end}{absent} {split}{other}'
     title = 'Hold-out results, macro averages'
+    results = Table('results', title, '', _overall(study), digits, same)
+    classes = Table('classes', 'F1 per class', '', _per_class(study), fine, same)
     tables = (
-        Table('results', title, overall, _overall(study), digits, same),
+        *_apart(study, results, f'{end}{absent}', theirs),
         Table('layouts', 'Results per layout', averaged, layouts, digits, same),
-        Table('classes', 'F1 per class', classes, _per_class(study), fine, same),
+        *_apart(study, classes, f'{end}{absent}', split),
     )
     return [t for t in tables if t.rows]
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from PIL import Image
@@ -109,6 +110,8 @@ def plain_numbers(
 # Okabe and Ito 2008
 PALETTE = dict(mobilenet='#0072B2', resnet='#D55E00', efficientnet='#009E73', convnext='#CC79A7')
 _OTHERS = ('#E69F00', '#56B4E9', '#000000')
+# of the members of a family: towards black, 0, or white, 1, and how far
+_SHADES = ((0, 0.0), (0, 0.5), (1, 0.5))
 _LINES = ('-', '--', '-.', ':')
 # one per configuration
 MARKERS = ('o', 's', 'D', 'v', 'P', 'X')
@@ -119,15 +122,27 @@ def family(architecture: str) -> str:
     return re.split('[^a-z]', architecture.lower())[0]
 
 
-def model_colour(study: StudyFiles, architecture: str) -> str:
-    "The colour of a model, the same in every figure of a study."
-    if (own := family(architecture)) in PALETTE:
-        return PALETTE[own]
+def _known(study: StudyFiles, architecture: str) -> list[str]:
+    "All architectures that a study may show, in order."
     listed = study.settings.get('architectures')
-    names = [architecture, *(r.architecture for r in study.runs)]
-    names += map(str, listed) if isinstance(listed, list) else ()
-    others = sorted({family(a) for a in names} - set(PALETTE))
-    return _OTHERS[others.index(own) % len(_OTHERS)]
+    names = {architecture, *study.systems, *(r.architecture for r in study.runs)}
+    return sorted(names | {*map(str, listed if isinstance(listed, list) else ())})
+
+
+def _variant(study: StudyFiles, architecture: str) -> int:
+    "The place of an architecture within its family."
+    names = _known(study, architecture)
+    return [a for a in names if family(a) == family(architecture)].index(architecture)
+
+
+def model_colour(study: StudyFiles, architecture: str) -> str:
+    "The colour of a model, the same in every figure of a study: its family's, darker or lighter."
+    own = family(architecture)
+    others = sorted({family(a) for a in _known(study, architecture)} - set(PALETTE))
+    base = PALETTE.get(own) or _OTHERS[others.index(own) % len(_OTHERS)]
+    towards, share = _SHADES[_variant(study, architecture) % len(_SHADES)]
+    r, g, b = ((1 - share) * x + share * towards for x in to_rgb(base))
+    return to_hex((r, g, b)).upper()
 
 # %% ../../nbs/90_report/20_style.ipynb #0b932cfa
 def styles(study: StudyFiles) -> dict[str, tuple[str, str]]:
@@ -135,8 +150,7 @@ def styles(study: StudyFiles) -> dict[str, tuple[str, str]]:
     known = list(dict.fromkeys(r.architecture for r in study.runs))
     found = dict[str, tuple[str, str]]()
     for a in known:
-        variants = sorted(b for b in {*study.systems, *known} if family(b) == family(a))
-        line = _LINES[variants.index(a) % len(_LINES)]
+        line = _LINES[_variant(study, a) % len(_LINES)]
         found[a] = (model_colour(study, a), line)
     return found
 

@@ -50,15 +50,15 @@ def _own(study: StudyFiles, run: Run) -> Row:
 def _system_rows(
     study: StudyFiles, p: Mapping[str, Any], architectures: Sequence[str], about: Row
 ) -> list[Row]:
-    """A row per configuration of a system, with its published recipe and, where it was, tuned here;
-    one without own figures where none was trained."""
+    """A row per configuration of a system that was trained here, with its published recipe and,
+    where it was, tuned here."""
     published = {'System': p['system'], **about, 'Published': figures_text(p)}
     published['Protocol'] = p.get('protocol')
     rows = list[Row]()
     for a in [x for name in architectures for x in (name, f'{name}-tuned')]:
         for r in first_runs([r for r in study.finished if r.architecture == a]):
             rows.append(published | {'System': system(study, a)} | _own(study, r))
-    return rows or [published | {'_mark': 'published'}]
+    return rows
 
 # %% ../../nbs/90_report/40_systems.ipynb #f10bb94a
 def _same(study: StudyFiles) -> list[Row]:
@@ -112,7 +112,8 @@ def systems_section(study: StudyFiles) -> Section | None:
         Table('systems-same', title, same, _same(study), fine),
         Table('systems-other', 'Published on other data sets', other, _others(study), fine),
     )
-    return Section('Published systems, here', text, tables)
+    shown = [table for table in tables if table.rows]
+    return Section('Published systems, here', text, shown) if shown else None
 
 # %% ../../nbs/90_report/40_systems.ipynb #4c2ae3af
 def _source_line(sources: Mapping[str, Mapping[str, str]], name: str) -> Markup:
@@ -131,15 +132,17 @@ def elsewhere_section(study: StudyFiles) -> Section:
     for p in study.published['other_data']:
         start = {'System': p['system'], 'Data': p['data'], 'Labels': p['labels']}
         measures = {k: p.get(k.lower()) for k in columns}
-        end = {'Note': p.get('note'), 'Source': sources[p['source']]['text']}
+        end = {'Published': figures_text(p), 'Note': p.get('note')}
+        end |= {'Source': sources[p['source']]['text']}
         rows.append(start | measures | end | {'_mark': 'published'})
     caption = (
         'Published figures without n and intervals; other recordings, labels and tasks, so that '
-        "no row compares with another. Columns follow the papers: the study's own table prints "
+        "no row compares with another. Figures follow the papers: the study's own table prints "
         'sensitivity (Yao, Jun) and specificity (Degirmenci) as F1.'
     )
     fine = min(places(study), 3)
-    table = Table('elsewhere', 'Systems on other data sets', caption, rows, fine)
+    hidden = (*columns, 'Source')
+    table = Table('elsewhere', 'Systems on other data sets', caption, rows, fine, hidden)
     return Section('Published elsewhere', '', [table, [_source_line(sources, n) for n in sources]])
 
 # %% ../../nbs/90_report/40_systems.ipynb #5777605c

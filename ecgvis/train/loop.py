@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['OnEpoch', 'CALLER', 'Learner', 'PlainInput', 'learner', 'logits', 'predict_batch', 'step', 'passes', 'batches',
-           'train_epoch', 'score', 'forward', 'predict_part', 'validate', 'recalibrate', 'fit', 'check_still_there',
-           'predictions']
+           'train_epoch', 'score', 'forward', 'predict_part', 'validate', 'recalibrate', 'fit', 'predictions']
 
 # %% ../../nbs/50_train/40_loop.ipynb #88021e15
 import hashlib, math, platform, time
@@ -34,6 +33,7 @@ from ecgvis.core import (
     provenance,
     read_json,
     read_table,
+    staying,
     write_json,
     write_table,
 )
@@ -238,7 +238,8 @@ def train_epoch(
     drawings = _begun(learner, data)
     what = f'epoch {learner.epoch + 1}/{learner.config.epochs}'
     total, first = len(drawings), drawings.position
-    for drawn, labels, layout in progress(drawings, what, 'steps', total=total, initial=first):
+    shown = progress(drawings, what, 'steps', total=total, initial=first, brief=True)
+    for drawn, labels, layout in shown:
         answer = logits(learner, drawn, layout)
         loss = F.cross_entropy(answer, labels.to(learner.device))
         step(learner, loss)
@@ -278,7 +279,8 @@ def score(loss: float, truth: np.ndarray, answers: np.ndarray) -> dict[str, floa
 def forward(learner: Learner, data: Data, rows: np.ndarray, batch: int = 64) -> np.ndarray:
     "Class probabilities float64 [rows, classes], in whatever mode the model is."
     todo = [(rows[c],) for c in cuts(len(rows), batch, join_one=True)]
-    drawn = progress(ahead(data.batch, todo), 'predicting', 'batches', total=len(todo))
+    drawings = ahead(data.batch, todo)
+    drawn = progress(drawings, 'predicting', 'batches', total=len(todo), brief=True)
     found = [predict_batch(learner, ink, layout) for ink, _, layout in drawn]
     return np.concatenate(found) if found else np.zeros((0, len(learner.config.classes)))
 
@@ -406,14 +408,17 @@ def fit(
     wanted = {k: predict_parts in (True, k) for k in data} | dict(test=test)
     predicted = [part for part in data if wanted[part]]
 
-    def told(row: dict[str, Any]) -> bool | None:
-        ends = on_epoch(row) if on_epoch else None
-        check_still_there(run)
-        return ends
+    run.mkdir(parents=True, exist_ok=True)
+    with staying(run) as check, computing(config):
 
-    with computing(config):
+        def told(row: dict[str, Any]) -> bool | None:
+            ends = on_epoch(row) if on_epoch else None
+            check()
+            return ends
+
         l = _resumed(config, len(batches(config, data['train'])), states)
-        _begin(l, config, run, f'{len(data["train"])} training charts, weights: {source.note}')
+        weights = '; '.join(filter(None, (source.note, source.remedy)))
+        _begin(l, config, run, f'{len(data["train"])} training charts, weights: {weights}')
         l = _epochs(l, data, run, states, told, save_now)
         record = _finish(l, data, predicted, run, dataset, weights=source.note, fold=fold)
     stage.finish()
@@ -511,14 +516,6 @@ def _epochs(
             _save(l, states)
         _print_epoch(row)
     return l
-
-
-def check_still_there(run: Path) -> None:
-    "Refuse to go on in a folder that was taken away: what is written there would be no run."
-    if not (run / 'config.json').exists():
-        what = 'the folder of the run was taken away while it was trained'
-        remedy = 'give the same command again: it begins anew'
-        raise EcgvisError(what, run, 'config.json', remedy=remedy)
 
 
 def _print_epoch(row: dict[str, Any]) -> None:
