@@ -175,7 +175,8 @@ def _choice(study: StudyFiles) -> str:
         return ''
     judged = sum(validation_f1(r)[0] is not None for r in runs)
     if judged > 1:
-        text = f' It was chosen by validation, before this test, from {judged} of {len(runs)} runs.'
+        which = f'{judged} of {len(runs)}' if judged < len(runs) else str(judged)
+        text = f' It was chosen from {which} runs by validation, before this test.'
     else:
         text = f' It alone of {len(runs)} runs was validated.'
     if chosen is not highest:
