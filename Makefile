@@ -9,6 +9,9 @@
 #   make docs                         the site, in _docs/: by Quarto where it is on PATH, else by nbconvert
 #   make example                      the study of .ci/site/example.yaml, and the site with its report
 #   make measure BEFORE=CHECKOUT      the marks of the house, beside those of another checkout
+#   make bench-gpu                    measure a GPU, in a fresh environment, and keep it in nbs/bench/gpu.ipynb;
+#                                     GPU=FILE.json shows what was measured elsewhere, there by
+#                                     python -m ecgvis.study.gpu FILE.json (eight minutes at most, no network)
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
@@ -18,8 +21,9 @@ ARGS   ?=
 PAGES  ?=
 
 EXAMPLE ?= runs/example
+GPU    ?=
 
-.PHONY: study test test-slow outputs docs example check measure install readme clean
+.PHONY: study test test-slow outputs docs example check measure bench-gpu .bench-gpu install readme clean
 
 study: $(VENV)/.installed
 	$(BIN)/ecgvis study $(if $(DATA),--data "$(DATA)",--seeds 1 --epochs 6) --out "$(OUT)" $(ARGS)
@@ -44,6 +48,14 @@ example: $(VENV)/.installed-dev
 measure: $(VENV)/.installed-dev
 	PATH="$(abspath $(BIN)):$$PATH" python .ci/measure.py $(BEFORE) .
 
+bench-gpu:
+	rm -rf $(VENV)-gpu
+	$(MAKE) VENV=$(VENV)-gpu .bench-gpu
+
+.bench-gpu: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 ECGVIS_GPU="$(if $(GPU),$(abspath $(GPU)))" PATH="$(abspath $(BIN)):$$PATH" $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace nbs/bench/gpu.ipynb
+	$(BIN)/nbdev_clean --fname nbs/bench/gpu.ipynb
+
 check: $(VENV)/.installed-dev
 	PATH="$(abspath $(BIN)):$$PATH" .ci/check
 
@@ -64,4 +76,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-gpu build dist *.egg-info

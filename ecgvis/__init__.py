@@ -7,6 +7,7 @@ __version__ = "0.2.0"
 __all__ = []
 
 # %% ../nbs/index.ipynb #30a8993c
+import sys as _sys
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
@@ -51,3 +52,27 @@ def __getattr__(name: str) -> _Any:
 def __dir__() -> list[str]:
     "What the package offers."
     return sorted([*__all__, '__version__'])
+
+# %% ../nbs/index.ipynb #0c985ebe
+def _as_png(figure: _Any) -> bytes:
+    "A figure as a PNG file."
+    from io import BytesIO
+
+    file = BytesIO()
+    figure.savefig(file, format='png', bbox_inches='tight')
+    return file.getvalue()
+
+
+def _show_figures() -> None:
+    "Let the notebook that this runs in, if any, show figures that pyplot did not make."
+    shell = _sys.modules['IPython'].get_ipython() if 'IPython' in _sys.modules else None
+    if shell is None:
+        return
+    png = shell.display_formatter.formatters['image/png']
+    try:
+        png.lookup_by_type('matplotlib.figure.Figure')
+    except KeyError:
+        png.for_type_by_name('matplotlib.figure', 'Figure', _as_png)
+
+
+_show_figures()

@@ -14,5 +14,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         'counting': ['cost_table', 'count', 'macs'],
         'measuring': ['describe_machine', 'latency', 'peak_memory', 'throughput'],
         'profiling': ['energy', 'profile'],
+        'epochs': ['differences', 'same_bits', 'time_epoch'],
     },
 )

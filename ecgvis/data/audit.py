@@ -312,7 +312,8 @@ def record(
     examined: Mapping[str, Examined],  # by id; their signals are not needed
 ) -> pd.DataFrame:  # with a column `hash`; status, reason, group and detail as the signals say
     "Enter what came of each file into the table."
-    rows = dataset.assign(hash='').to_dict('records')
+    changed = [c for c in ('status', 'reason', 'group', 'detail', 'start') if c in dataset]
+    rows = dataset[['id', *changed]].assign(hash='').to_dict('records')
     for r in rows:
         if (e := examined.get(r['id'])) is None:
             continue
@@ -322,7 +323,8 @@ def record(
             r['start'] = e.start
         if e.reason:
             r.update(status='excluded', reason=e.reason, group='')
-    return pd.DataFrame(rows, columns=[*(c for c in dataset.columns if c != 'hash'), 'hash'])
+    entered = {c: [r[c] for r in rows] for c in (*changed, 'hash')}
+    return dataset.drop(columns='hash', errors='ignore').assign(**entered)
 
 # %% ../../nbs/10_data/30_audit.ipynb #48e65420
 def _copies(rows: list[dict[Any, Any]]) -> list[list[dict[Any, Any]]]:
@@ -348,7 +350,9 @@ def mark_duplicates(
 ) -> pd.DataFrame:  # the same, copies excluded
     """Exclude all but the first of recordings with the same signal, and all of them where their
     rhythms differ; note what may be another version."""
-    rows = dataset.to_dict('records')
+    changed = ['status', 'reason', 'group', 'detail']
+    named = [c for c in ('id', 'rhythm', 'hash', 'recording') if c in dataset]
+    rows = dataset[[*changed, *named]].to_dict('records')
     ok = [r for r in rows if r['status'] == 'ok' and r['hash']]
     for same in _copies(ok):
         names = [f'{r["id"]} ({r["rhythm"]})' for r in same]
@@ -363,7 +367,7 @@ def mark_duplicates(
             detail = f'{said}; {r["detail"]}' if r['detail'] else said
             r |= dict(status='excluded', reason='duplicate signal', group='', detail=detail)
     _note_versions([r for r in ok if r['status'] == 'ok'])
-    return pd.DataFrame(rows, columns=dataset.columns)
+    return dataset.assign(**{c: [r[c] for r in rows] for c in changed})
 
 # %% ../../nbs/10_data/30_audit.ipynb #563aeb55
 _Row = dict[Any, Any]  # of a data set

@@ -117,7 +117,9 @@ def check_amplitude(
     low, high = AMPLITUDE
     if not (size < low or size > high):
         return recording
-    guess = 'µV taken for mV' if size > high else 'mV taken for µV, or the gain is far too large'
+    guess = 'mV taken for µV, or the gain is far too large'
+    if size > high:
+        guess = 'µV taken for mV, or mV for V'
     what = f'amplitude of {size:.3g} mV is implausible: {guess}'
     remedy = 'say the right unit= (--unit) of a text, or write it in the line of names'
     if recording.source not in ('csv', 'chapman', 'chapman-denoised', ''):

@@ -250,26 +250,26 @@ def _wfdb_rows(
 ) -> Iterator[dict[str, Any]]:
     "A row for each header in a folder, and for each signal file that has none."
     names = set(files)
-    claimed = {Path(f).stem + ext for f in files if f.endswith('.hea') for ext in ('.mat', '.dat')}
+    heads = [f for f in files if f.endswith('.hea')]
+    claimed = {f.removesuffix('.hea') + ext for f in heads for ext in ('.mat', '.dat')}
+    for f in heads:
+        yield _wfdb_row(folder, f, names, claimed, keep)
     for f in files:
-        if f.endswith('.hea'):
-            yield _wfdb_row(folder, f, names, claimed, keep)
-    for f in files:
-        if Path(f).suffix in ('.mat', '.dat') and f not in claimed:
+        if f.endswith(('.mat', '.dat')) and f not in claimed:
             detail = f'{Path(f).stem}.hea is missing; {REASONS["no header file"][2]}'
             yield _row(f, folder / f, [], 'wfdb', 'no header file', detail)
 
 # %% ../../nbs/10_data/20_datasets.ipynb #3d7decfd
 def _other_rates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     "Note the rates of the few recordings that have another one than the others of their folder."
-    rates: dict[Path, Counter[float]] = {}
+    rates: dict[str, Counter[float]] = {}
     for r in rows:
         if r['fs'] > 0:
-            rates.setdefault(Path(r['path']).parent, Counter())[r['fs']] += 1
+            rates.setdefault(os.path.dirname(r['path']), Counter())[r['fs']] += 1
+    usually = {d: (*count.most_common(1)[0], count.total()) for d, count in rates.items()}
     for r in rows:
-        count = rates.get(Path(r['path']).parent, Counter())
-        usual, most = count.most_common(1)[0] if count else (r['fs'], 0)
-        if r['fs'] > 0 and r['fs'] != usual and most >= 0.8 * count.total():
+        usual, most, total = usually.get(os.path.dirname(r['path']), (r['fs'], 0, 0))
+        if r['fs'] > 0 and r['fs'] != usual and most >= 0.8 * total:
             note = f'rate of {r["fs"]:g} Hz, where {most} others of its folder have {usual:g} Hz'
             r['detail'] = f'{r["detail"]}; {note}' if r['detail'] else note
     return rows
@@ -290,11 +290,14 @@ _PATIENT_FOLDER = re.compile(r'(patient|subject|sub|pat)[ _-]?\d+', re.IGNORECAS
 
 def _by_folder(rows: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
     "Take the patient from a folder such as `patient001`, where no header names one."
+    whose: dict[str, str] = {}  # by folder; empty where it names nobody
     for r in rows:
-        folders = Path(r['path']).relative_to(root).parts[:-1]
-        named = [f for f in folders if _PATIENT_FOLDER.fullmatch(f)]
-        if named and not r['patient_known']:
-            r |= dict(patient=named[-1], patient_known=True)
+        folder = os.path.dirname(r['path'])
+        if folder not in whose:
+            below = Path(folder).relative_to(root).parts
+            whose[folder] = next((f for f in below[::-1] if _PATIENT_FOLDER.fullmatch(f)), '')
+        if whose[folder] and not r['patient_known']:
+            r |= dict(patient=whose[folder], patient_known=True)
     return rows
 
 
@@ -596,7 +599,8 @@ def recognise(
             return kind
     tree = list(_walk(root))
     tables = any(_has_table(d, t) for d, files in tree for t in set(files) & set(_TABLES))
-    every = [folder / f for folder, files in tree for f in files]
+    others = ((d, f) for d, files in tree for f in files if not f.lower().endswith(_WFDB_FILES))
+    every = [folder / f for folder, f in others]
     if not tables and any(_is_export(f) for f in every):
         return 'files'
     if not tables and any(f.endswith('.hea') for _, files in tree for f in files):

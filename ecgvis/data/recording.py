@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -75,13 +75,15 @@ SNOMED_OTHER = {
 }
 
 # %% ../../nbs/10_data/00_recording.ipynb #1dfb1a5e
+_CODES = {**SNOMED, **SNOMED_SYNONYMS, **SNOMED_OTHER}
+
+
 def snomed_rhythms(
     dx: str,  # SNOMED-CT codes, separated by anything, as after `#Dx:`
 ) -> tuple[str, ...]:  # the different rhythms named, sorted
     "The rhythms among diagnosis codes; codes of anything else are left out."
-    known = {**SNOMED, **SNOMED_SYNONYMS, **SNOMED_OTHER}
     codes = re.findall(r'\d+', dx)
-    return tuple(sorted({known[c] for c in codes if c in known}))
+    return tuple(sorted({_CODES[c] for c in codes if c in _CODES}))
 
 # %% ../../nbs/10_data/00_recording.ipynb #22a48de7
 UNITS = {'mV': 1.0, 'uV': 1e-3, 'nV': 1e-6, 'V': 1e3}  # to mV
@@ -239,23 +241,33 @@ def _extra(names: Sequence[str], found: Sequence[str]) -> tuple[str, ...]:
     return tuple(x for x in (said, again) if x)
 
 
+@lru_cache(maxsize=256)
+def _plan_of(names: tuple[str, ...]) -> LeadPlan | None:  # None where leads are wanting
+    "The plan for these names: most files of a data set have the same."
+    found, signs = zip(*(_lead(name) for name in names)) if names else ((), ())
+    missing = [lead for lead in LEADS if lead not in found]
+    enough = sum(lead in found for lead in LEADS[:6]) >= 2
+    if not (set(missing) <= set(LEADS[:6]) and enough):
+        return None
+    order = tuple(found.index(lead) if lead in found else -1 for lead in LEADS)
+    sign = tuple(signs[k] if k >= 0 else 1 for k in order)
+    notes = _extra(names, found) if len(names) + len(missing) > 12 else ()
+    if missing:
+        two = [lead for lead in LEADS[:6] if lead in found][:2]
+        notes += (f'calculated: {", ".join(missing)} from {" and ".join(two)}',)
+    return LeadPlan(order, sign, notes)
+
+
 def lead_plan(
     names: Sequence[str],  # lead names as in the file
     file: str | Path | None = None,  # named in errors
 ) -> LeadPlan:
     """Where each standard lead is, whatever case and order; errors name missing, unknown and
     repeated leads."""
-    found, signs = zip(*(_lead(name) for name in names)) if names else ((), ())
+    if plan := _plan_of(tuple(names)):
+        return plan
+    found = [_lead(name)[0] for name in names]
     missing = [lead for lead in LEADS if lead not in found]
-    enough = sum(lead in found for lead in LEADS[:6]) >= 2
-    if set(missing) <= set(LEADS[:6]) and enough:
-        order = tuple(found.index(lead) if lead in found else -1 for lead in LEADS)
-        sign = tuple(signs[k] if k >= 0 else 1 for k in order)
-        notes = _extra(names, found) if len(names) + len(missing) > 12 else ()
-        if missing:
-            two = [lead for lead in LEADS[:6] if lead in found][:2]
-            notes += (f'calculated: {", ".join(missing)} from {" and ".join(two)}',)
-        return LeadPlan(order, sign, notes)
     wrong = dict(
         missing=missing,
         unknown=[repr(name) for name, lead in zip(names, found) if not lead],

@@ -208,6 +208,31 @@ def _macro(
     return number | dict(low=low, high=high)
 
 # %% ../../nbs/70_evaluate/00_metrics.ipynb #db0694e0
+_ENDS = ('value', 'low', 'high')
+
+
+def _accuracy(
+    drawn: dict[str, np.ndarray],
+    share: np.ndarray,  # of the rows, of each class
+    patients: Sequence[int],  # of each class
+    whole: int,  # of all
+    percentile: bool,
+) -> dict[str, float | None] | None:
+    """The number of the accuracy, which is the mean of the recalls by the sizes of the classes. A
+    class that is all right or all wrong does not vary in the draws, and its share is not certain
+    for that: its exact interval counts."""
+    number = _number(drawn['accuracy'], whole, percentile)
+    if percentile or not number or number['low'] is None:
+        return number
+    known = [_number(drawn['recall'][:, k], n, False) for k, n in enumerate(patients)]
+    sure = [x if x and x['low'] is not None else dict.fromkeys(_ENDS, 0.0) for x in known]
+    each = np.array([[x[end] for end in _ENDS] for x in sure])
+    below, above = np.linalg.norm(share[:, None] * (each[:, :1] - each[:, 1:]), axis=0)
+    low = min(number['low'], max(0.0, number['value'] - below))
+    high = max(number['high'], min(1.0, number['value'] + above))
+    return number | dict(low=float(low), high=float(high))
+
+
 def _assemble(
     y: np.ndarray,
     p: np.ndarray,
@@ -241,7 +266,7 @@ def _assemble(
         patients=m,
         absent=[c for c, s in zip(classes, support) if not s],
         macro_classes=int((support > 0).sum()),
-        accuracy=_number(drawn['accuracy'], m, percentile),
+        accuracy=_accuracy(drawn, support / len(y), has, m, percentile),
         macro={x: macro(x) for x in METRICS},
         per_class=dict(zip(classes, each)),
         confusion=confusion.tolist(),

@@ -164,8 +164,25 @@ def _answer(study: StudyFiles) -> str:
         f'not trained on: {whom}{_people(study)}. Its macro-F1 over {", ".join(study.classes)} is '
         f'{f1["text"]}{span}, where 1 is without error; {_weakest(run, digits)}.'
     )
-    if len(study.finished) > 1 and chosen_run(study.finished):
-        text += f' It was chosen from {len(study.finished)} runs by validation, before this test.'
+    return f'{text}{_choice(study)}'
+
+
+def _choice(study: StudyFiles) -> str:
+    "How the run of the answer was chosen, and which one is higher."
+    runs = study.finished
+    chosen, highest = chosen_run(runs), highest_run(runs)
+    if len(runs) < 2 or not chosen:
+        return ''
+    judged = sum(validation_f1(r)[0] is not None for r in runs)
+    if judged > 1:
+        which = f'{judged} of {len(runs)}' if judged < len(runs) else str(judged)
+        text = f' It was chosen from {which} runs by validation, before this test.'
+    else:
+        text = f' It alone of {len(runs)} runs was validated.'
+    if chosen is not highest:
+        f1 = cell(highest.test['macro']['f1'], decimals(study))
+        text += f' The highest on this test is {label(study, highest)}: {f1["text"]}'
+        text += f' ({f1["interval"]}).' if f1['interval'] else '.'
     return text
 
 
@@ -247,12 +264,13 @@ def _best_lines(study: StudyFiles) -> list[str]:
         why = f'of {len(study.finished)} runs; {_LUCK}' if len(study.finished) > 1 else 'one run'
         lines.append(f'Highest on the hold-out: {_result(study, highest)}, {why}.')
     p = study.published
-    top = max(p['overall'], key=lambda q: q['f1'])
+    published = [(q['f1'], q['system']) for q in p['overall']]
+    published += [(q['macro'], q['system']) for q in p['per_class']]
+    f1, name = max(published)
     other = '' if study.classes == p['classes'] else ', other classes'
     lines.append(
-        f'Highest published on Chapman-Shaoxing: {top["f1"]:.{decimals(study)}f}, '
-        f'{top["system"]}, another hold-out{other}, '
-        f'n = {p["test_recordings"]:,}, no interval given.{_not_beside(study)}'
+        f'Highest published on Chapman-Shaoxing: {f1:.{decimals(study)}f}, {name}, another '
+        f'hold-out{other}, no interval given.{_not_beside(study)}'
     )
     if len(pairs := compared(study, 'pairs')):
         lines.append(differences_text(pairs))
@@ -283,8 +301,8 @@ Maker = Callable[[StudyFiles], Section | None]
 _ABOUT = dict(
     data='recordings, exclusions, the split',
     methods='charts, training, measures, settings',
-    results='macro-F1 and all other measures, confusion matrices, seeds, comparison, curves',
-    evidence='calibration, subgroups, rhythms, failures, spoilt charts, systems elsewhere',
+    results='macro-F1 and all other measures, confusion matrices, comparison, curves',
+    evidence='calibration, subgroups, rhythms, failures, systems elsewhere',
     search='how settings were found',
     costs='accuracy against parameters, size, operations, time',
     explanations='what the models looked at, and whether that can be believed',

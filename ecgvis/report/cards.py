@@ -51,15 +51,12 @@ def _facts(study: StudyFiles, run: Run) -> dict[str, str]:
         'Output': f'probabilities of {classes}',
         'Trained on': _trained_on(study, run),
         'First weights': weights,
-        'Use': f'research on charts like those it was trained on; {_ASK} asks it',
+        'Use': 'research on recordings like those it was trained on',
         'Not for': 'diagnosis, or any decision on a patient: it is no medical device',
         'Intended users and setting': AUTHOR,
         'Licence of weights and data': AUTHOR,
         'Made with': made_with([run])[0],
     }
-
-
-_ASK = 'the command predict of ecgvis'
 
 # %% ../../nbs/90_report/78_cards.ipynb #f3d6c3cf
 _NAMES = dict(f1='F1', precision='Precision', recall='Recall', auroc='AUROC')
@@ -141,14 +138,18 @@ def _data_limits(study: StudyFiles) -> list[str]:
     return lines
 
 # %% ../../nbs/90_report/78_cards.ipynb #672474a7
-def _model_limits(runs: list[Run], over: str) -> list[str]:
+_LEAST_SIZE = 224  # px, of the published charts
+
+
+def _model_limits(runs: list[Run], over: str, simulated: bool) -> list[str]:
     "What weakens the conclusions: how models were trained and compared."
     lines = list[str]()
     seeds = dict[tuple[str, str], set[str]]()
     for r in runs:
         seeds.setdefault((r.config, r.architecture), set()).add(r.seed)
     if once := sum(len(v) < 2 for v in seeds.values()):
-        which = f'{once} of {len(seeds)} models were' if len(seeds) > 1 else 'The model was'
+        which = f'{once} of {len(seeds)} models were' if once < len(seeds) else 'All models were'
+        which = which if len(seeds) > 1 else 'The model was'
         lines.append(
             f'{which} trained with one seed: how much another one would change is not known, and '
             'no difference is said to hold.'
@@ -169,13 +170,28 @@ def _model_limits(runs: list[Run], over: str) -> list[str]:
             f'{scratch} of {len(networks)} networks began from random weights, the published ones '
             'from ImageNet weights.'
         )
+    sizes = [r.settings.get('size') for r in networks if r.input == 'chart']
+    small = min((int(x) for x in sizes if x), default=_LEAST_SIZE)
+    if small < _LEAST_SIZE:
+        lines.append(
+            f'Charts of {small} px: at this size P, f and flutter waves are hardly drawn. The '
+            f'published networks were shown at least {_LEAST_SIZE} px.'
+        )
+    shipped = sum(str(r.record.get('weights', '')).startswith('simulated') for r in networks)
+    if shipped and simulated:
+        lines.append(
+            f'{shipped} of {len(networks)} networks began from weights that were trained on '
+            'recordings of the same simulator: here that helps more than it would on patients.'
+        )
     return lines
 
 
 def limits(study: StudyFiles) -> list[str]:
     "What weakens the conclusions."
     labels = f'Labels are taken as given; how sure they are: {AUTHOR}.'
-    return [*_data_limits(study), *_model_limits(study.finished, unit(study)), labels]
+    simulated = bool(study.summary.get('simulated'))
+    models = _model_limits(study.finished, unit(study), simulated)
+    return [*_data_limits(study), *models, labels]
 
 # %% ../../nbs/90_report/78_cards.ipynb #34c077e7
 def limits_section(study: StudyFiles) -> Section:

@@ -22,7 +22,7 @@ from matplotlib.transforms import ScaledTranslation
 from .figures import each, row_height, wrapped
 from .methods import epoch_passes
 from .page import Group, Item, Plot, Row, Section, Table
-from .results import decimals, published_source
+from .results import decimals, published_here, published_source
 from .search import ModelSearch, read_searches, search_hours
 from .style import same_for_all
 from ecgvis.report.style import (
@@ -30,6 +30,7 @@ from ecgvis.report.style import (
     axes,
     data_name,
     first_runs,
+    highest_run,
     marker,
     number,
     plain_numbers,
@@ -244,7 +245,7 @@ def _scatter(study: StudyFiles, cost: Cost, runs: Sequence[Run]) -> Figure:
         ax.update_datalim([(at, y) for y in v.values() if isinstance(y, float)])
         look |= dict(fillstyle=fill, markerfacecoloralt='white', markeredgewidth=1.3, ms=7)
         ax.plot(at, v['value'], marker(study, r.config), **look)
-    if cost.counted:
+    if cost.counted and published_here(study):
         _published_f1(ax, study, {r.architecture: at for r, at in zip(runs, x)})
     plain_numbers(ax, 'x', x)
     ax.margins(x=0.12)  # room for what is moved
@@ -398,6 +399,10 @@ def _machines(study: StudyFiles) -> str:
 
 
 _UNMEASURED = ' No costs were measured yet.'
+_CROSSES = (
+    'Grey crosses: macro-F1 of the same architecture, published, same data set, another hold-out, '
+    'no interval. '
+)
 
 
 def costs_section(study: StudyFiles) -> Section | None:
@@ -410,10 +415,8 @@ def costs_section(study: StudyFiles) -> Section | None:
     partly = f' In part only: {"; ".join(notes)}.' if notes else ''
     caption = (
         'Filled: on the Pareto front (grey line). Half filled: the interval reaches the front. '
-        'Hollow: another model costs no more and is better. Equal costs stand side by side. Grey '
-        f'crosses: macro-F1 of the same architecture, {published_source(study)}, another hold-out, '
-        f'no interval. '
-        f'{source(study, runs)}{machines}{partly}'
+        'Hollow: another model costs no more and is better. Equal costs stand side by side. '
+        f'{_CROSSES if published_here(study) else ""}{source(study, runs)}{machines}{partly}'
     )
     plot = Plot('pareto', 'Accuracy against cost', caption, panels)
     items: list[Item] = [plot] if panels else []
@@ -532,6 +535,14 @@ def _beside_cheaper(
     )
 
 
+def _without_network(study: StudyFiles, runs: Sequence[Run], network: Run) -> str:
+    "The best model without a network, where it is better than the best network."
+    trees = [r for r in runs if r.input == 'features']
+    if not trees or (best := highest_run(trees)) is not highest_run([best, network]):
+        return ''
+    return f' {_model(study, best)}, without a network, answers {_rightly(best)} rightly.'
+
+
 def worth_text(
     study: StudyFiles,
     runs: Sequence[Run],  # the first of each model
@@ -554,9 +565,11 @@ def worth_text(
     rows = pairs[(pairs['a'] == best) & pairs['b'].isin(list(cheaper))]
     if cheaper and rows.empty:
         return ''
+    without = _without_network(study, runs, dear)
+    best = 'network' if without else 'model'
     if not cheaper:
-        said = f'the best model, {name}, needs the least {what} too'
-        return f'There is nothing to weigh: {said}. It answers {_rightly(dear)} rightly.'
+        said = f'the best {best}, {name}, needs the least {what} too'
+        return f'There is nothing to weigh: {said}. It answers {_rightly(dear)} rightly.{without}'
     answer, which, x = _beside_cheaper(study, rows, cheaper, cost)
     other = cheaper[x.b]
     times = f'{price / float(cost.of(other)):.2g} times less {what}'
@@ -569,7 +582,7 @@ def worth_text(
         why = 'One of them was trained once, and training it again can move it by as much.'
     elif x.p_holm < 0.05:
         why = f'The difference is more than chance ({span}, corrected {p_text(x.p_holm)}).'
-    return f'{answer} {both} {_rightly(other)}, with {times}. {why}'
+    return f'{answer} {both} {_rightly(other)}, with {times}. {why}{without}'
 
 
 def discussion_section(study: StudyFiles) -> Section | None:

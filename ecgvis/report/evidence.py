@@ -221,6 +221,8 @@ def _comparison_end(study: StudyFiles, models: pd.DataFrame, about: dict[str, An
     seeds = ', and over seeds' if (models['seeds'] > 1).any() else ''
     how = f'{interval(study)}{seeds}, {about["draws"]:,} draws, paired'
     runs = run_ids([r for r in study.finished if r.id in about['runs']])
+    alone = (models['seeds'] == 1).any()
+    how += '; of a model of one seed those of its run' if alone else ''
     return f'Data: {data_name(study)}, hold-out test part, {n}. Intervals: {how}. {runs}'
 
 # %% ../../nbs/90_report/55_evidence.ipynb #9a6e24e0
@@ -339,10 +341,7 @@ def rhythms_section(study: StudyFiles) -> Section | None:
         f'five patients. {source(study, firsts, draws=_group_draws(study))}'
     )
     own = _rhythm_models(study, runs)
-    text = (
-        'This study was trained on groups. To train on the rhythms themselves, make another study '
-        'with classes: rhythm11.'
-    )
+    text = 'This study was trained on groups of rhythms, not on the rhythms themselves.'
     fine = min(places(study), 3)
     by_rhythm = Table('rhythms', 'Right answers by rhythm', caption, rows, fine)
     trained = [*own, _published_rhythms(study)]

@@ -174,21 +174,33 @@ def _explanation_group(study: StudyFiles, explanation: Explanation, open: bool) 
         paper = Plot(f'saliency-{explanation.name}', 'On paper', caption, panels[first:])
         title = f'On paper: {len(paper.panels)} maps'
         items.append(Group(f'paper-{explanation.name}', title, [paper], open=not first))
-    title = f'{label(study, explanation.run)}: {explanation.id}, {explanation.facts.get("target")}'
+    name = label(study, explanation.run)
+    title = f'{name}: {explanation.id}, what speaks for {explanation.facts.get("target")}'
     gone = ['Its figures are gone.']
     return Group(f'explained-{explanation.name}', title, items or [gone], open=open)
 
 
 def _open_first(study: StudyFiles, found: Sequence[Explanation]) -> list[Item]:
-    "A group per explanation; the first one of each class is open."
+    """A group per explanation, those of the run that validation chose first; the first one of each
+    class is open."""
+    chosen = chosen_run(study.finished)
     seen, items = set[str](), list[Item]()
-    for e in found:
+    for e in sorted(found, key=lambda e: e.run is not chosen):
         target = str(e.facts.get('target'))
         items.append(_explanation_group(study, e, open=target not in seen))
         seen.add(target)
     return items
 
 # %% ../../nbs/90_report/70_explanations.ipynb #a3cb3801
+def _how_many(good: int, maps: int) -> str:
+    "How many maps can be believed."
+    if not good:
+        return f'None of the {maps} maps passes its tests: none shows what the model looked at.'
+    return (
+        f'{good} of {maps} maps pass their tests; the others do not show what the model looked at.'
+    )
+
+
 _NONE = 'Missing: no recording was explained in this study.'
 
 
@@ -213,6 +225,8 @@ def explanations_section(study: StudyFiles) -> Section:
         'A map that fails is shown with what it fails: it explains no more than the same map '
         'shifted, or than edges, or does not depend on the network, or moves with the layout.'
     )
+    good = sum(row['Verdict'] == 'passes' for row in rows)
+    text = f'{_how_many(good, len(rows))} {text}'
     items: list[Item] = [Table('passes', 'Maps that pass', end, _passes(rows))]
     items.append(
         Group('verdicts-all', f'All {len(rows)} verdicts', _tables(rows, caption + end), open=False)

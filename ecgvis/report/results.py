@@ -135,7 +135,9 @@ def _apart(study: StudyFiles, table: Table, own: str, published: str) -> list[Ta
     if published_here(study) or not ours:
         return [replace(table, caption=f'{own} {published}')]
     title = f'{table.title}: published on Chapman-Shaoxing'
-    caption = f'{_ELSEWHERE} {published}'
+    patients = ' Those are of patients, these are simulated.'
+    simulated = patients if study.summary.get('simulated') else ''
+    caption = f'{_ELSEWHERE}{simulated} {published}'
     other = replace(table, name=f'{table.name}-published', title=title, rows=theirs)
     return [replace(table, rows=ours, caption=own), replace(other, caption=caption)]
 

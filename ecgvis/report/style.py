@@ -141,7 +141,8 @@ def model_colour(study: StudyFiles, architecture: str) -> str:
     others = sorted({family(a) for a in _known(study, architecture)} - set(PALETTE))
     base = PALETTE.get(own) or _OTHERS[others.index(own) % len(_OTHERS)]
     towards, share = _SHADES[_variant(study, architecture) % len(_SHADES)]
-    return to_hex([(1 - share) * x + share * towards for x in to_rgb(base)]).upper()
+    r, g, b = ((1 - share) * x + share * towards for x in to_rgb(base))
+    return to_hex((r, g, b)).upper()
 
 # %% ../../nbs/90_report/20_style.ipynb #0b932cfa
 def styles(study: StudyFiles) -> dict[str, tuple[str, str]]:

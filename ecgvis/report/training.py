@@ -321,8 +321,8 @@ def differences_text(
         lines.append(f'{sure} of {judged} differences between models {end}.')
     if left := len(pairs) - judged:
         lines.append(
-            f'{left} of {len(pairs)} differences between models are not tested: a model in them '
-            'was trained with one seed, and another seed can move it by as much.'
+            f'{left} of {len(pairs)} differences between models are not tested: a model that was '
+            'trained with one seed can change by as much when it is trained again.'
         )
     return ' '.join(lines)
 

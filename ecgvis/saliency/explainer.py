@@ -261,7 +261,9 @@ def save_explanation(
         curves=_curves_table(explained),
     )
     written = [write_table(rows, out / f'{name}.csv') for name, rows in tables.items()]
-    said = f'Label {about["label"]}, answer {explained.target}.' if about.get('label') else ''
+    answer = 'answer' if len(explained.charts) == 1 else 'likeliest over the layouts:'
+    known = about.get('label')
+    said = f'Label {known}, {answer} {explained.target}.' if known else ''
     if formats:
         for name, fig in explanation_figures(explained, run, said).items():
             written += _write_figure(fig, out / name, formats, dpi)

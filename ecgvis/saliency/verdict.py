@@ -92,7 +92,7 @@ def _alike(rho: float | None, what: str) -> str:
     "What is wrong with a correlation with a shuffled network's maps; NaN: not measured."
     if rho is None or rho < _LIKE:
         return ''
-    known = 'not measured' if np.isnan(rho) else 'much the same'
+    known = 'not comparable' if np.isnan(rho) else 'much the same'
     return f'{known} with shuffled {what}'
 
 

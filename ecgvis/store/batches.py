@@ -6,6 +6,7 @@
 __all__ = ['cuts', 'ahead', 'Cursor', 'RowOrder', 'Loader', 'loader']
 
 # %% ../../nbs/30_store/25_batches.ipynb #4d39cd5b
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -179,6 +180,9 @@ class Loader(RowOrder):
     """Batches (pictures uint8 [N, H, W] or [N, H, W, 3], labels int64 [N], layout indices int64
     [N]) of a dataset, as torch tensors, drawn ahead."""
 
+    waited = 0.0  # seconds in which the loop had no batch yet
+    on_batch: Callable[[], Any] | None = None  # called as each batch comes
+
     def __iter__(self) -> Iterator['Batch']:
         return self._loop(*self._begin)
 
@@ -186,10 +190,20 @@ class Loader(RowOrder):
         from torch import from_numpy
 
         batches = ahead(self.data.batch, self.plan(epoch)[position:], self.workers)
-        for k, (drawn, labels, layout) in enumerate(batches, position + 1):
+        for k, (drawn, labels, layout) in enumerate(self._come(batches), position + 1):
             self._given = epoch, k
             yield from_numpy(drawn), from_numpy(labels), from_numpy(layout)
         self._begin = self._given = epoch + 1, 0
+
+    def _come(self, batches: Iterator[Any]) -> Iterator[Any]:
+        "The batches as they come, each waited for."
+        asked = time.perf_counter()
+        for batch in batches:
+            self.waited += time.perf_counter() - asked
+            if self.on_batch:
+                self.on_batch()
+            yield batch
+            asked = time.perf_counter()
 
 
 def loader(

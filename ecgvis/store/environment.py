@@ -382,6 +382,15 @@ def _check_settings(path: Path, old: dict[str, Any], meta: dict[str, Any]) -> No
         )
 
 
+def _fill_up(env: lmdb.Environment) -> None:
+    """Give the data file the length that LMDB counts: what is missing was never used, what is too
+    much was written by a transaction that did not end."""
+    file = data_file(Path(env.path()))
+    length = (env.info()['last_pgno'] + 1) * env.stat()['psize']
+    if file.stat().st_size != length:
+        os.truncate(file, length)
+
+
 def _open_writable(path: Path, key: str, meta: dict[str, Any]) -> Opened:
     "Open for writing; a new store is made where there is none."
     try:
@@ -395,6 +404,7 @@ def _open_writable(path: Path, key: str, meta: dict[str, Any]) -> Opened:
             _create(env, meta)
         with env.begin(buffers=True) as txn:
             _check_settings(path, known(path, txn), meta)
+        _fill_up(env)
     except BaseException:
         env.close()
         raise
@@ -415,14 +425,6 @@ def writing(path: Path, meta: dict[str, Any]) -> Iterator[Opened]:
 
 # %% ../../nbs/30_store/08_environment.ipynb #c1872293
 Change = tuple[Any, bytes, bytes | None]  # database, key, value
-
-
-def _fill_up(env: lmdb.Environment) -> None:
-    "Give the data file the length that LMDB counts."
-    file = data_file(Path(env.path()))
-    length = (env.info()['last_pgno'] + 1) * env.stat()['psize']
-    if file.stat().st_size < length:
-        os.truncate(file, length)
 
 
 def _commit(opened: Opened, items: Sequence[Change]) -> None:

@@ -8,7 +8,7 @@ __all__ = ['write_store', 'stamp', 'write', 'keep_only']
 # %% ../../nbs/30_store/15_ingest.ipynb #d0ea4cc9
 import os
 from collections import deque
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby, islice
 from operator import itemgetter
@@ -25,9 +25,10 @@ from ..data.recording import LEADS
 from ..data.windows import check_window, list_windows
 from .codec import VERSION, encode, metadata, seal, with_metadata
 from .environment import Change, EmptyStore, Opened
-from .environment import clear_copy, compact, put, reading, sole_writer, writing
-from .integrity import check_store, data_file, drop_digest, read_digest, write_digest
-from .signals import open_store, read_apart, read_outcomes, to_key
+from .environment import clear_copy, compact, put, sole_writer, writing
+from .integrity import begin, check_store, data_file, drop_digest, forget_growing
+from .integrity import read_digest, write_digest
+from .signals import open_store, read_apart, stored_ids, stored_outcomes, to_key
 
 # %% ../../nbs/30_store/15_ingest.ipynb #b1cca238
 _Row = dict[Hashable, Any]  # of a dataset
@@ -36,34 +37,36 @@ _KEPT: tuple[str, ...] = ('id', 'patient', 'patient_known', 'age', 'sex', 'rhyth
 _KEPT += ('label', 'source', 'recording')
 
 
-def _signal_lines(header: Path) -> list[str]:
+def _signal_lines(header: str) -> list[str]:
     "The lines of a header that are no comments; none where it cannot be read."
-    if not (header.is_file() and os.access(header, os.R_OK)):
+    if not (os.path.isfile(header) and os.access(header, os.R_OK)):
         return []
-    lines = header.read_text('utf-8', 'replace').splitlines()
+    with open(header, encoding='utf-8', errors='replace') as f:
+        lines = f.read().splitlines()
     return [line for line in lines if line.strip() and not line.lstrip().startswith('#')]
 
 
-def _file_stamp(file: Path) -> str:
+def _file_stamp(file: str | Path) -> str:
     "Where a file leads if it is a link, its size and its time of change."
     facts = [os.path.realpath(file)] if os.path.islink(file) else []
     if not os.path.exists(file):
         return '|'.join([*facts, 'missing'])
-    found = file.stat()
+    found = os.stat(file)
     return '|'.join([*facts, str(found.st_size), str(found.st_mtime_ns)])
 
 
 def stamp(path: str | Path) -> str:
     """What tells a changed signal from an unchanged one: the name of the file and its facts; of a
     header what it says of the signal, and the facts of the files that it names."""
-    path = Path(path)
+    path = str(path)
     start = f'{FORMATS["prepare"]}|{path}'
-    lines = _signal_lines(path) if path.suffix == '.hea' else []
+    lines = _signal_lines(path) if path.endswith('.hea') else []
     if not lines:
         return f'{start}|{_file_stamp(part_of(path)[0])}'
     said = xxhash.xxh3_64_hexdigest(to_key('\n'.join(lines)))
-    names = dict.fromkeys(line.split()[0] for line in lines[1:])
-    return '|'.join([start, said, *(_file_stamp(path.parent / name) for name in names)])
+    names = dict.fromkeys(line.split(None, 1)[0] for line in lines[1:])
+    folder = os.path.dirname(path)
+    return '|'.join([start, said, *(_file_stamp(os.path.join(folder, name)) for name in names)])
 
 
 def _stamp_of(row: _Row) -> str:
@@ -216,8 +219,9 @@ def _description(*choices: Any) -> dict[str, Any]:
     return dict(version=VERSION, **shape, compress=compress, what=what) | named
 
 # %% ../../nbs/30_store/15_ingest.ipynb #33ae3c62
-def _doubtful(path: Path) -> set[str]:
-    "Ids of stored recordings that cannot be read, in a store that is to be written to."
+def _doubtful(path: Path, meanwhile: Callable[[], object] | None = None) -> set[str]:
+    """Ids of stored recordings that cannot be read, in a store that is to be written to. While
+    another process looks at them, `meanwhile` is done here."""
     file = data_file(path)
     if not file.is_file() or not file.stat().st_size:
         drop_digest(path)  # of a file that is no more
@@ -226,7 +230,7 @@ def _doubtful(path: Path) -> set[str]:
         check_store(path)
         return set()
     try:
-        return set(read_apart(path).damaged)
+        return set(read_apart(path, meanwhile).damaged)
     except EmptyStore:
         return set()
 
@@ -239,42 +243,59 @@ def _check_ids(ids: pd.Series) -> None:
         raise EcgvisError(what, field='id', expected='1 to 511 bytes', remedy='rename the file')
 
 # %% ../../nbs/30_store/15_ingest.ipynb #7cc80fa7
+_Said = tuple[str, dict[str, Any]]  # id, what the audit said of it
+
+
 class _Work(NamedTuple):
     "What is to be done until a store is as its dataset."
 
-    gone: list[str]  # ids that the dataset no longer has
+    gone: set[str]  # ids that the dataset no longer has
     read: list[_Row]  # rows that are new, or whose files changed
-    relabel: list[_Row]  # rows that say something else, of files that are as they were
+    relabel: list[tuple[_Row, dict[str, Any]]]  # rows that say something else, and what was said
+    again: set[str]  # ids of those whose files changed
 
 
-def _settled(path: Path) -> dict[str, dict[str, Any]]:
-    "What the audit said of the recordings that a store has."
-    with reading(str(path.resolve())) as (opened, txn):
-        return read_outcomes(opened, txn, path)
+def _stamps(rows: Iterable[_Row]) -> dict[str, str]:
+    "The stamp of each row, by id."
+    return {row['id']: _stamp_of(row) for row in rows}
 
 
-def _compare(ok: pd.DataFrame, said: dict[str, dict[str, Any]], stored: Iterable[str]) -> _Work:
+def _compare(
+    rows: dict[str, _Row],  # usable, by id
+    stamps: Mapping[str, str],  # of rows as they are now; those that it lacks are looked at
+    said: Iterable[_Said],  # of `stored_outcomes`, but for recordings that cannot be read
+    stored: Iterable[str],  # ids of signals
+) -> _Work:
     "Compare usable rows of a dataset with what a store says, and with the ids that it has."
-    rows = {row['id']: row for row in ok.to_dict('records')}
-    stamps = {id: _stamp_of(row) for id, row in rows.items() if id in said}
-    same = {id for id, now in stamps.items() if said[id]['stamp'] == now}
-    relabel = [rows[id] for id in rows if id in same and said[id].get('facts') != _facts(rows[id])]
-    read = [row for id, row in rows.items() if id not in same]
-    return _Work(sorted({*said, *stored} - set(rows)), read, relabel)
+    work = _Work(set(stored), [], [], set())
+    same = set()
+    for id, old in said:
+        row = rows.get(id)
+        if row is None:
+            work.gone.add(id)
+            continue
+        if (stamps.get(id) or _stamp_of(row)) != old['stamp']:
+            work.again.add(id)
+            continue
+        same.add(id)
+        if old.get('facts') != _facts(row):
+            work.relabel.append((row, old))
+    work.gone.difference_update(rows)
+    work.read.extend(row for id, row in rows.items() if id not in same)
+    return work
 
 
 def _forget(opened: Opened, ids: Collection[str]) -> None:
     "Delete recordings, all at once."
     databases = (opened.signals, opened.outcomes)
-    put(opened, [(db, to_key(id), None) for id in ids for db in databases])
+    put(opened, [(db, to_key(id), None) for id in sorted(ids) for db in databases])
 
 
 def _relabelled(
-    opened: Opened, rows: list[_Row], said: dict[str, dict[str, Any]], fs: float
+    opened: Opened, rows: Iterable[tuple[_Row, dict[str, Any]]], fs: float
 ) -> Iterator[_Outcome]:
     "Outcomes and records of rows that say something else than before, of the same signals."
-    for row in rows:
-        old = said[row['id']]
+    for row, old in rows:
         new = _outcome(row, old['stamp'], {k: old[k] for k in _SAID})
         new |= {k: old[k] for k in _FOUND if k in old}
         with opened.environment.begin() as txn:
@@ -284,14 +305,15 @@ def _relabelled(
         yield row['id'], new, record
 
 # %% ../../nbs/30_store/15_ingest.ipynb #db0dd032
-def _audited(dataset: pd.DataFrame, outcomes: dict[str, dict[str, Any]]) -> pd.DataFrame:
+def _audited(dataset: pd.DataFrame, outcomes: Iterable[_Said]) -> pd.DataFrame:
     "The dataset with what the audit said of each recording."
-    said = ('reason', 'detail', 'notes', 'hash')
     found = {
-        id: audit.Examined(None, **{k: o[k] for k in said}, start=o.get('start', 0.0))
-        for id, o in outcomes.items()
+        id: audit.Examined(None, **{k: o[k] for k in _SAID}, start=o.get('start', 0.0))
+        for id, o in outcomes
     }
-    return audit.mark_duplicates(audit.record(dataset, found))
+    entered = audit.record(dataset, found)
+    found.clear()
+    return audit.mark_duplicates(entered)
 
 
 def _finish(path: Path, rewritten: bool) -> None:
@@ -299,6 +321,7 @@ def _finish(path: Path, rewritten: bool) -> None:
     if rewritten:
         compact(path)
     clear_copy(path)
+    forget_growing(path)
     if read_digest(path) is None:
         write_digest(path)
 
@@ -329,23 +352,33 @@ def write(
     _check_ids(ok['id'])
     options = (fs, seconds, bool(compress), window, pad)
     with disk_errors(path), sole_writer(path):
-        doubtful = _doubtful(path)
-        half_done = read_digest(path) is None and data_file(path).is_file()
+        _update(path, ok, jobs or cores(), options)
+        outcomes = stored_outcomes(path)
+        return _audited(dataset, outcomes)
+
+
+def _update(path: Path, ok: pd.DataFrame, jobs: int, options: tuple[Any, ...]) -> None:
+    "Make a store as its dataset is."
+    rows: dict[str, _Row] = {row['id']: row for row in ok.to_dict('records')}
+    stamps: dict[str, str] = {}
+    doubtful = _doubtful(path, lambda: stamps.update(_stamps(rows.values())))
+    rewritten = begin(path, sorted(rows)) or bool(doubtful)
+    with writing(path, _description(*options)):
+        pass  # made, or refused where it is of other settings
+    said = (one for one in stored_outcomes(path) if one[0] not in doubtful)
+    work = _compare(rows, stamps, said, stored_ids(path))
+    rewritten |= bool(work.gone or work.relabel or work.again)
+    if work.gone or work.relabel or work.read:
+        if rewritten:
+            forget_growing(path)
+        drop_digest(path)
         with writing(path, _description(*options)) as opened:
-            said = {id: o for id, o in _settled(path).items() if id not in doubtful}
-            stored = open_store(path).ids()
-            work = _compare(ok, said, stored)
-            if any(work):
-                drop_digest(path)
-                _forget(opened, work.gone)
-                _fill(opened, _relabelled(opened, work.relabel, said, fs))
-                results = _ingest_all(work.read, jobs or cores(), *options)
-                done = len(ok) - len(work.read)
-                _fill(opened, progress(results, 'reading', 'recordings', len(ok), done))
-            outcomes = _settled(path)
-        again = [row for row in work.read if row['id'] in said]
-        _finish(path, bool(half_done or work.gone or work.relabel or again))
-    return _audited(dataset, outcomes)
+            _forget(opened, work.gone)
+            _fill(opened, _relabelled(opened, work.relabel, options[0]))
+            results = _ingest_all(work.read, jobs, *options)
+            done = len(rows) - len(work.read)
+            _fill(opened, progress(results, 'reading', 'recordings', len(rows), done))
+    _finish(path, rewritten)
 
 
 write_store = write  # its name outside of the wing
@@ -358,12 +391,13 @@ def keep_only(
     "Delete all other recordings from a store; what the audit said of unusable ones stays."
     path = Path(path)
     store = open_store(path)
-    gone = sorted(set(store.ids()) - set(ids))
+    gone = set(stored_ids(path)) - set(ids)
     if not gone:
         return
     with disk_errors(path), sole_writer(path):
         _doubtful(path)
+        forget_growing(path)
+        drop_digest(path)
         with writing(path, store.meta) as opened:
-            drop_digest(path)
             _forget(opened, gone)
         _finish(path, True)
