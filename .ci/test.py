@@ -193,15 +193,16 @@ def main():
             by_cost(pages), asked.jobs, asked.slow, Path(place)
         ):
             name = name_of(page)
-            took[name] = seconds
+            took[name] = round(seconds, 1)
             ended = 'passed' if not code else f'FAILED ({code})'
             print(f'{ended} {name}: {wall:.1f} s, {seconds:.1f} of processors', flush=True)
             if code:
                 failed.append(name)
                 print((room / 'said').read_text(encoding='utf-8', errors='replace'), flush=True)
-    if asked.keep and not failed:
-        known = {r['page']: float(r['seconds']) for r in rows_of(SECONDS)} | took
-        rows = [dict(page=p, seconds=round(s, 1)) for p, s in sorted(known.items())]
+    if asked.keep:
+        known = {r['page']: r['seconds'] for r in rows_of(SECONDS)}
+        known |= {name: s for name, s in took.items() if name not in failed}
+        rows = [dict(page=p, seconds=s) for p, s in sorted(known.items())]
         keep(SECONDS, [r for r in rows if (top / r['page']).is_file()])
     own = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
