@@ -120,6 +120,7 @@ def note_slow(page, cell, seconds, result):
 def child(page, room, slow):
     "Run a page in this process, which is its own; what it says goes to a file of its room."
     os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     said = os.open(room / 'said', os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(said, 1)
     os.dup2(said, 2)
@@ -185,6 +186,7 @@ def main():
         pages = [p for p in pages if any(is_slow(c) for c in read_nb(p).cells)]
     os.chdir(top)
     sys.path.insert(0, str(top))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # with what is under way
     begun = time.time()
     warm_up()
     failed, took = [], {}
