@@ -14,6 +14,8 @@ which the order is made.
 import argparse
 import csv
 import datetime
+import fcntl
+import gc
 import importlib
 import os
 import re
@@ -25,10 +27,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import nbdev.test
 from execnb.nbio import read_nb
 from execnb.shell import CaptureShell
 from nbdev.config import get_config
-from nbdev.test import test_nb
 
 top = Path(__file__).resolve().parent.parent
 SECONDS = top / '.ci' / 'seconds.csv'
@@ -49,7 +51,10 @@ def name_of(page):
 
 
 def is_slow(cell):
-    return cell.cell_type == 'code' and bool(re.search(r'(?m)^#\|\s*slow\b', cell.source))
+    "Whether a cell is marked; nbdev takes its directives out of the source of what it runs."
+    taken = getattr(cell, 'directives_', None) or {}
+    marked = 'slow' in taken or re.search(r'(?m)^#\|\s*slow\b', cell.source)
+    return cell.cell_type == 'code' and bool(marked)
 
 
 def rows_of(path):
@@ -82,24 +87,34 @@ def warm_up():
     names = ['.'.join(m.parts).removesuffix('.__init__') for m in modules]
     for name in WARM.split() + [n for n in names if not n.endswith('_modidx')]:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a page looks for garbage among its own things alone
 
 
-def noting_slow(page):
-    "Have the shell keep what becomes of each slow cell of a page, as soon as it is known."
-    run = CaptureShell.cell
+class Shell(CaptureShell):
+    """The shell of a page. Nobody sees its pictures: they are not drawn at twice their size. What
+    becomes of a slow cell is kept as soon as it is known."""
+
+    def __init__(self, path):
+        super().__init__(path, mpl_format='png')
+        self.page = path
 
     def cell(self, cell, **options):
         begun = time.time()
-        run(self, cell, **options)
-        if not is_slow(cell):
-            return
-        result = 'failed' if self.exc else 'passed'
-        row = dict(page=name_of(page), cell=cell.id, date=datetime.date.today().isoformat())
-        row |= dict(seconds=round(time.time() - begun, 1), result=result)
+        super().cell(cell, **options)
+        if is_slow(cell):
+            note_slow(self.page, cell, time.time() - begun, 'failed' if self.exc else 'passed')
+
+
+def note_slow(page, cell, seconds, result):
+    "Keep what became of a slow cell; another page may do the same at this moment."
+    today = datetime.date.today().isoformat()
+    row = dict(page=name_of(page), cell=cell.id, date=today, seconds=round(seconds, 1))
+    row |= dict(result=result)
+    with open(top / '.ci' / 'test.py') as one:
+        fcntl.flock(one, fcntl.LOCK_EX)
         others = [r for r in rows_of(SLOW) if (r['page'], r['cell']) != (row['page'], row['cell'])]
         keep(SLOW, sorted([*others, row], key=lambda r: (r['page'], r['cell'])))
-
-    CaptureShell.cell = cell
 
 
 def child(page, room, slow):
@@ -111,11 +126,11 @@ def child(page, room, slow):
     folder = room / 'tmp'
     folder.mkdir()
     os.environ['TMPDIR'] = tempfile.tempdir = str(folder)
-    if slow:
-        noting_slow(page)
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)  # processes of a page compile modules once
+    nbdev.test.CaptureShell = Shell
     config = get_config()
     flags = dict(skip_flags=config.tst_flags.split(), force_flags=['slow'] if slow else [])
-    passed, _ = test_nb(page, basepath=config.config_path, **flags)
+    passed, _ = nbdev.test.test_nb(page, basepath=config.config_path, **flags)
     sys.stdout.flush()
     sys.stderr.flush()
     return not passed

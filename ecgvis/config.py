@@ -87,6 +87,7 @@ _STRICT = pydantic.ConfigDict(strict=True, extra='forbid', arbitrary_types_allow
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def settings(
     group: str = '',  # the name of the group in a study file
+    retired: Iterable[str] = (),  # names that earlier versions had; their values are not read
 ) -> Callable[[type[T]], type[T]]:
     "Class decorator: a frozen dataclass whose values are checked, and told as `EcgvisError`."
 
@@ -95,7 +96,8 @@ def settings(
         plain_init = kind.__init__
 
         def __init__(self: Any, *args: Any, **values: Any) -> None:
-            given = {name: _made(kind, name, value) for name, value in values.items()}
+            present = {name: value for name, value in values.items() if name not in retired}
+            given = {name: _made(kind, name, value) for name, value in present.items()}
             try:
                 plain_init(self, *map(_frozen, args), **given)
             except pydantic.ValidationError as e:

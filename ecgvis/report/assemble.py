@@ -175,7 +175,8 @@ def _choice(study: StudyFiles) -> str:
         return ''
     judged = sum(validation_f1(r)[0] is not None for r in runs)
     if judged > 1:
-        text = f' It was chosen by validation, before this test, from {judged} of {len(runs)} runs.'
+        which = f'{judged} of {len(runs)}' if judged < len(runs) else str(judged)
+        text = f' It was chosen from {which} runs by validation, before this test.'
     else:
         text = f' It alone of {len(runs)} runs was validated.'
     if chosen is not highest:
@@ -353,7 +354,7 @@ CHAPTERS: dict[str, tuple[str, tuple[Maker, ...]]] = dict(
     results=('Results', _RESULTS),
     evidence=('Evidence', _EVIDENCE),
     search=('Search', (search_section,)),
-    costs=('Costs', (costs_section, discussion_section)),
+    costs=('Costs', (discussion_section, costs_section)),
     explanations=('Explanations', (explanations_section,)),
     runs=('Runs', (runs_section, records_section)),
     limits=('Limits', (limits_section, missing_section)),

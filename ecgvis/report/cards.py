@@ -51,15 +51,12 @@ def _facts(study: StudyFiles, run: Run) -> dict[str, str]:
         'Output': f'probabilities of {classes}',
         'Trained on': _trained_on(study, run),
         'First weights': weights,
-        'Use': f'research on charts like those it was trained on; {_ASK} asks it',
+        'Use': 'research on recordings like those it was trained on',
         'Not for': 'diagnosis, or any decision on a patient: it is no medical device',
         'Intended users and setting': AUTHOR,
         'Licence of weights and data': AUTHOR,
         'Made with': made_with([run])[0],
     }
-
-
-_ASK = 'the command predict of ecgvis'
 
 # %% ../../nbs/90_report/78_cards.ipynb #f3d6c3cf
 _NAMES = dict(f1='F1', precision='Precision', recall='Recall', auroc='AUROC')
@@ -151,7 +148,8 @@ def _model_limits(runs: list[Run], over: str, simulated: bool) -> list[str]:
     for r in runs:
         seeds.setdefault((r.config, r.architecture), set()).add(r.seed)
     if once := sum(len(v) < 2 for v in seeds.values()):
-        which = f'{once} of {len(seeds)} models were' if len(seeds) > 1 else 'The model was'
+        which = f'{once} of {len(seeds)} models were' if once < len(seeds) else 'All models were'
+        which = which if len(seeds) > 1 else 'The model was'
         lines.append(
             f'{which} trained with one seed: how much another one would change is not known, and '
             'no difference is said to hold.'

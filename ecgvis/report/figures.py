@@ -232,13 +232,18 @@ def history_figure(
     table: pd.DataFrame,  # as from `trials_table`, of one step
     colour: str = _BLUE,
 ) -> Figure:
-    "The result of each point in the order of trials, the best so far, and what was given up."
-    fig, ax = axes('Trials', 'trial', 'validation macro-F1', (3.5, 2.7), left=0.75)
+    """The result of each point in the order of trials, the best so far, and what was given up; of a
+    screening the score by which it chooses."""
+    screened = table['f1'].isna().all() and 'score' in table
+    column, shown = 'f1', 'validation macro-F1'
+    if screened:
+        column, shown = 'score', 'exp(-validation loss)'
+    fig, ax = axes('Trials', 'trial', shown, (3.5, 2.7), left=0.75)
     done = table[table['state'] == 'done']
     pruned = table[(table['state'] == 'pruned') & (table['epochs'] > 0)]
     last = [c[-1] for c in pruned['curve']]
-    ax.plot(done['trial'], done['f1'].cummax(), color=colour, drawstyle='steps-post')
-    ax.plot(done['trial'], done['f1'], 'o', color=colour, ms=4)
+    ax.plot(done['trial'], done[column].cummax(), color=colour, drawstyle='steps-post')
+    ax.plot(done['trial'], done[column], 'o', color=colour, ms=4)
     ax.plot(pruned['trial'], last, 'x', color='0.5', ms=4)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return fig

@@ -16,7 +16,7 @@ from ..evaluate.comparison import databases
 from ..render.layout import get_layout
 from ..render.raster import chart
 from .page import Group, Item, Plot, Row, Section, Table
-from .search import read_searches
+from .search import ModelSearch, read_searches
 from ecgvis.report.style import (
     data_name,
     first_runs,
@@ -270,14 +270,24 @@ _METHODS = (
 
 
 _CHOSEN = 'Settings are chosen on validation recordings.'
+_SCREENED = (
+    ' Points of the Bayesian search are screened: trained for {first} of {whole} epochs, and the '
+    'best by validation loss, among those of the same scheduler, trained in full.'
+)
 _GIVEN = 'No settings were searched: they are those of the study file.'
 _KEPT = ' Validation recordings choose the epoch whose weights are kept.'
 
 
+def _screened(search: ModelSearch) -> str:
+    "How a search gave points up, in words; nothing where it gave none up."
+    first, whole = (s.about.get('budget', {}).get('epochs') for s in search.steps[:2])
+    return _SCREENED.format(first=first, whole=whole) if first and whole else ''
+
+
 def _chosen(study: StudyFiles) -> str:
     "What was chosen on which recordings, in words."
-    if read_searches(study):
-        return _CHOSEN
+    if searches := read_searches(study):
+        return _CHOSEN + ''.join(sorted({_screened(s) for s in searches}))
     kept = any(r.record.get('best_f1') is not None for r in study.runs)
     return _GIVEN + _KEPT * kept
 
@@ -326,6 +336,9 @@ def methods_section(study: StudyFiles) -> Section:
 
 
 def settings_section(study: StudyFiles) -> Section | None:
-    "study.yaml as it stands."
+    "study.yaml as it stands, folded."
+    if not study.settings:
+        return None
     text = yaml.safe_dump(study.settings, sort_keys=False, allow_unicode=True)
-    return Section('Settings', 'study.yaml of this study.', [text]) if study.settings else None
+    whole = Group('study-yaml', 'All settings, as in study.yaml', [text], open=False)
+    return Section('Settings', '', [whole])

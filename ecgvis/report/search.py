@@ -72,14 +72,14 @@ def _read(path: Path, study: Path, lacking: list[str]) -> Any:
     return empty if own or not len(found) else found
 
 # %% ../../nbs/90_report/45_search.ipynb #84f0857c
-_TITLES = dict(bayes='Bayesian search', refine='Refinement')
+_TITLES = dict(screen='Screening', bayes='Bayesian search', refine='Refinement')
 
 
 @dataclass(frozen=True, eq=False)
 class SearchStep:
-    "The Bayesian search or the refinement of a model."
+    "The screening, the Bayesian search or the refinement of a model."
 
-    name: str  # bayes or refine
+    name: str  # screen, bayes or refine
     about: dict[str, Any]  # search.json
     best: dict[str, Any]  # best.json
     over: bool  # whether there is a best.json, and nothing runs or waits
@@ -117,7 +117,7 @@ class ModelSearch:
     ranking: pd.DataFrame  # of its points
     head_best: dict[str, Any]  # head/best.json
     trials: pd.DataFrame  # trials.parquet
-    steps: tuple[SearchStep, SearchStep]  # Bayesian search, refinement
+    steps: tuple[SearchStep, SearchStep, SearchStep]  # screening, Bayesian search, refinement
     lacking: tuple[str, ...]  # what could not be used
 
     @property
@@ -142,6 +142,8 @@ def _step(
         own = own[own['study'] == about.get('study', own['study'].iloc[-1])]
     busy = own['state'].isin(['running', 'waiting']).any()
     over = (folder / name / 'best.json').exists() and not busy
+    if name == 'screen':  # chooses what the Bayesian search trains in full
+        over = (folder / 'bayes' / 'search.json').exists() and not busy
     return SearchStep(name, about, best, over, own)
 
 
@@ -150,9 +152,10 @@ def _model_search(folder: Path, study: Path) -> ModelSearch:
     lacking = list[str]()
     names = ('head/results.parquet', 'head/best.json', 'trials.parquet')
     head, best, trials = (_read(folder / n, study, lacking) for n in names)
-    bayes, refine = (_step(name, folder, trials, study, lacking) for name in _TITLES)
+    screen, bayes, refine = (_step(name, folder, trials, study, lacking) for name in _TITLES)
+    steps = (screen, bayes, refine)
     ranked = rank_points(head) if len(head) else head
-    return ModelSearch(folder, head, ranked, best, trials, (bayes, refine), tuple(lacking))
+    return ModelSearch(folder, head, ranked, best, trials, steps, tuple(lacking))
 
 
 @lru_cache(maxsize=1)
@@ -223,6 +226,9 @@ def _step_line(study: StudyFiles, step: SearchStep) -> str:
     if step.f1 is None:
         return line
     best = f'Best macro-F1{"" if step.over else " so far"} {step.f1:.3f} ({_on(study, step)})'
+    if step.name == 'screen':
+        each = step.about.get('budget', {}).get('epochs', 'a few')
+        return f'{line} Epochs of each: {each}. The best were trained in full.'
     epochs = ', '.join(map(str, step.best.get('best_epochs', ())))
     end = f'; best epoch {epochs}' if epochs else ''
     return f'{line} {best}: {settings_text(step.settings)}{end}.'
@@ -236,7 +242,7 @@ def _model(study: StudyFiles, search: ModelSearch) -> Row:
 def _result(study: StudyFiles, search: ModelSearch) -> Row:
     "What each step of a search found."
     best = search.head_best
-    bayes, refine = search.steps
+    _, bayes, refine = search.steps
     head = dict(value=best['f1'], low=best['low'], high=best['high']) if best else None
     on = _on(study, refine).partition(',')[0].removeprefix('mean of ') if refine.begun else None
     return _model(study, search) | {
@@ -267,8 +273,10 @@ def _cost(study: StudyFiles, search: ModelSearch) -> Row:
     state = own['state']
     row = _model(study, search) | {'Head points': len(search.ranking) or None}
     row['Folds'] = search.head['fold'].nunique() or None
+    screen = own['stage'] == 'screen'
+    row['Screened'] = int((screen & (state == 'done')).sum()) or None
     for k in ('done', 'pruned', 'failed'):
-        row[k.capitalize()] = int((state == k).sum()) if known else None
+        row[k.capitalize()] = int((~screen & (state == k)).sum()) if known else None
     epochs = own.loc[~state.isin(['requeued', 'duplicate']), 'epochs'].sum()
     row['Epochs'] = int(epochs) if known else None
     row['Hours'] = search_hours(search)
@@ -298,12 +306,12 @@ def _tables(study: StudyFiles, searches: Sequence[ModelSearch]) -> list[Item]:
         f'{_data(study)} Validation, not the hold-out: the best of many is the best partly by '
         'chance, so optimistic. Head: mean of the folds, below it the lowest and the highest one; '
         'no head step where there are no pretrained weights. '
-        f'Bayes: {_used(study, searches, 0)}. Refined: {_used(study, searches, 1)}. '
+        f'Bayes: {_used(study, searches, 1)}. Refined: {_used(study, searches, 2)}. '
         'Of what is under way, the best so far.'
     )
     cost = (
-        'Trials of the Bayesian search and the refinement: done, pruned (given up early) and '
-        'failed, and their epochs. Hours: of computing, of heads and trials, all workers '
+        'Trials: screened by their first epochs, done in full, pruned (given up early) and '
+        'failed, and the epochs of all. Hours: of computing, of heads and trials, all workers '
         f'together; what was lost with killed workers is not counted. {_data(study)}'
     )
     results = [_result(study, s) for s in searches]
@@ -314,13 +322,15 @@ def _tables(study: StudyFiles, searches: Sequence[ModelSearch]) -> list[Item]:
     ]
 
 # %% ../../nbs/90_report/45_search.ipynb #b9aaf26b
-def _panels(step: SearchStep, colour: str) -> list[tuple[str, Figure]]:
+def _panels(screen: SearchStep, step: SearchStep, colour: str) -> list[tuple[str, Figure]]:
     "The figures of the Bayesian search."
-    drawn = step.trials.sort_values('trial', ignore_index=True)
-    panels = [
-        ('Trials', history_figure(drawn, colour)),
-        ('Learning curves', trial_curves_figure(drawn, colour)),
-    ]
+    ordered = lambda s: s.trials.sort_values('trial', ignore_index=True)
+    panels = list[tuple[str, Figure]]()
+    if len(screen.trials):
+        panels.append(('Screening', history_figure(ordered(screen), colour)))
+    if len(step.trials):
+        panels.append(('Trials', history_figure(ordered(step), colour)))
+        panels.append(('Learning curves', trial_curves_figure(ordered(step), colour)))
     known = (step.best.get('importances') or {}).items()
     if shares := {k: v for k, v in known if isinstance(v, _NUMBER)}:
         panels.append(('Importance of settings', importance_figure(shares, colour)))
@@ -384,7 +394,7 @@ def _trials_table(
 def _refined(search: ModelSearch) -> pd.DataFrame:
     "The trials of the refinement, best first; with the best one, where it was tried before."
     t = search.trials[~search.trials['state'].isin(['requeued', 'duplicate'])]
-    step = search.steps[1]
+    step = search.steps[2]
     own = t['study'] == step.about.get('study')
     best = (t['point'] == step.best.get('point')) & (t['state'] == 'done')
     return t[own | best].sort_values('f1', ascending=False, kind='stable')
@@ -392,13 +402,15 @@ def _refined(search: ModelSearch) -> pd.DataFrame:
 
 def _bayes_plot(study: StudyFiles, search: ModelSearch) -> Plot:
     "The figures of the Bayesian search with their caption."
-    step = search.steps[0]
+    screen, step, _ = search.steps
     caption = (
+        'Screening: the first epochs of all points, by which all but the best are given up. '
         'Trials: line, the best so far; dots, finished; crosses, given up. Curves, the best so '
         'far of a trial: bold, the best; light, finished; grey, given up. Importance: PED-ANOVA, '
-        f'of settings that all have. Macro-F1: {_on(study, step)}. {_data(study)}'
+        'of settings that all have, by the screening where there is one. '
+        f'Macro-F1: {_on(study, step if step.begun else screen)}. {_data(study)}'
     )
-    panels = _panels(step, model_colour(study, search.folder.name))
+    panels = _panels(screen, step, model_colour(study, search.folder.name))
     return Plot(f'search-{search.name}', _TITLES['bayes'], caption, panels)
 
 
@@ -417,10 +429,10 @@ def _all_trials(study: StudyFiles, search: ModelSearch) -> Group:
 # %% ../../nbs/90_report/45_search.ipynb #a3412b8e
 def _items(study: StudyFiles, search: ModelSearch) -> list[Item]:
     "All there is to show of one search."
-    bayes, refine = search.steps
+    screen, bayes, refine = search.steps
     heads = [_head_line(search)] if len(search.head) or search.head_best else []
     items: list[Item] = [heads + [_step_line(study, s) for s in search.steps if s.begun]]
-    if len(bayes.trials):
+    if len(screen.trials) or len(bayes.trials):
         items.append(_bayes_plot(study, search))
     if len(search.head):
         items.append(_head_table(study, search))
@@ -473,7 +485,8 @@ def search_section(study: StudyFiles) -> Section | None:
     shown, groups, notes = _shown(study, searches)
     text = (
         'Settings are chosen in two stages: many heads on the frozen network; then all layers, by '
-        'a Bayesian search and on a grid around its best point. All numbers here are of '
+        'a Bayesian search, in which points may be screened by their first epochs, and on a grid '
+        'around its best point. All numbers here are of '
         'validation recordings, on which the choice was made; the hold-out has no part in it.'
     )
     items: list[Item] = [notes] if notes else []

@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from ..config import read_settings, rule, setting, setting_type, settings, value_text
@@ -200,6 +200,9 @@ def head_points(
     return list(dict.fromkeys(points))
 
 # %% ../../nbs/60_search/00_config.ipynb #332a81fe
+_RETIRED = ('pruner_startup', 'pruner_warmup')  # of earlier pruners: without effect
+
+
 def _folds(value: Any) -> Any:
     "`split`, or a number of folds."
     if value != 'split' and (type(value) is not int or value < 1):
@@ -207,7 +210,7 @@ def _folds(value: Any) -> Any:
     return value
 
 
-@settings('search')
+@settings('search', retired=_RETIRED)
 class Budget:
     "What a point may cost."
 
@@ -217,17 +220,24 @@ class Budget:
     folds: Annotated[Any, AfterValidator(_folds)] = setting(
         'split', '`split`: the validation part; a number: so many folds, the mean counts'
     )
-    pruner: Literal['median', 'halving', 'none'] = setting('median', 'what gives a point up')
-    pruner_startup: int = setting(4, 'median: points finished before any is given up', ge=1)
-    pruner_warmup: int = setting(1, 'epochs of a point before it is given up', ge=0)
     keep: int = setting(1, 'best points whose weights are kept', ge=0)
+    pruner: Literal['none'] = setting('none', 'what gives a point up')
 
 # %% ../../nbs/60_search/00_config.ipynb #9c98152d
-@settings('search.bayes')
+def _present_name(value: Any) -> Any:
+    "The name of a pruner; those of earlier versions are read as the present one."
+    return 'screen' if value in ('median', 'halving') else value
+
+
+_Pruner = Annotated[Literal['screen', 'none'], BeforeValidator(_present_name)]
+
+
+@settings('search.bayes', retired=_RETIRED)
 class SearchConfig(Budget):
     "Settings of the Bayesian search."
 
     space: Any = setting('small', 'what varies: a name of `SPACES`, or lists and ranges by name')
+    pruner: _Pruner = setting('screen', 'what gives a point up')  # type: ignore[assignment]
     trials: int = setting(12, 'points, of all workers together', ge=1)
     explore: int = setting(5, 'of them at random, before the model proposes any', ge=1)
     seed: int = setting(1, 'of the proposals', ge=0)
@@ -236,14 +246,13 @@ class SearchConfig(Budget):
         object.__setattr__(self, 'space', read_space(self.space))
 
 # %% ../../nbs/60_search/00_config.ipynb #317122c8
-@settings('search.refine')
+@settings('search.refine', retired=_RETIRED)
 class RefineConfig(Budget):
     "Settings of the grid around the best point."
 
     epochs: int = setting(12, 'at most', ge=1)
     min_epochs: int = setting(6, 'no early stop before', ge=0)
     folds: Annotated[Any, AfterValidator(_folds)] = setting(3, 'as in the Bayesian search')
-    pruner: Literal['median', 'halving', 'none'] = setting('none', 'what gives a point up')
     factors: dict[str, Any] = setting(dict(lr=(0.5, 1.0, 2.0)), "of the best point's numbers")
     choices: dict[str, Any] = setting({}, 'tried as they are, such as batch: [32, 64]')
     most: int = setting(100, 'points, nearest first', ge=1)
@@ -276,16 +285,7 @@ _STUDY = dict(
         scheduler=['step', 'plateau', 'onecycle'],
         head=['default', 'xavier', 'kaiming'],
     ),
-    bayes=dict(
-        space='study',
-        trials=100,
-        explore=10,
-        epochs=50,
-        min_epochs=20,
-        patience=10,
-        pruner_startup=10,
-        pruner_warmup=5,
-    ),
+    bayes=dict(space='study', trials=100, explore=10, epochs=50, min_epochs=20, patience=10),
     refine=dict(
         epochs=110,
         min_epochs=50,

@@ -30,12 +30,12 @@ def settings_text(
 # %% ../../nbs/60_search/30_status.ipynb #bf9354be
 def write_status(
     folder: Path,  # of the search
-    step: str,  # bayes or refine
+    step: str,  # screen, bayes or refine
     rows: Sequence[Mapping[str, Any]],  # its trials, as from `trials.trial_rows`
 ) -> None:
     "Write `status.json` of a step."
     counts = Counter(r['state'] for r in rows)
-    done = [r for r in rows if r['state'] == 'done']
+    done = [r for r in rows if r['state'] == 'done' and r['f1'] == r['f1']]
     best = max(done, key=lambda r: r['f1'], default={})
     names = {'trial', 'point', 'f1', *tunable()}
     spent = sum(r['seconds'] for r in rows if r['seconds'] == r['seconds'])
@@ -52,7 +52,7 @@ def write_status(
 class SearchStatus:
     "Where a step of a search stands."
 
-    step: str  # bayes or refine
+    step: str  # screen, bayes or refine
     ended: int  # points that are done or pruned
     total: int  # points, as far as is known
     counts: Mapping[str, int]  # trials by state, as in `trials`, and `left by its worker`
@@ -61,7 +61,8 @@ class SearchStatus:
 
     def __str__(self) -> str:
         pruned = self.counts.get('pruned', 0)
-        parts = [f'{self.step}: {self.ended} of {self.total} done ({pruned} pruned)']
+        told = f' ({pruned} pruned)' if pruned else ''
+        parts = [f'{self.step}: {self.ended} of {self.total} done{told}']
         for state in ('running', 'left by its worker', 'waiting', 'failed'):
             if self.counts.get(state):
                 parts.append(f'{self.counts[state]} {state}')
@@ -75,12 +76,14 @@ class SearchStatus:
 # %% ../../nbs/60_search/30_status.ipynb #be7b2287
 def search_status(
     folder: str | Path,  # of the search
-    step: str = '',  # bayes or refine; the newest by default
+    step: str = '',  # screen, bayes or refine; the newest by default
 ) -> SearchStatus | None:  # None: not begun
     "Where a search stands."
     folder = Path(folder)
-    begun = [s for s in ('refine', 'bayes') if (folder / s / 'search.json').exists()]
+    begun = [s for s in ('refine', 'bayes', 'screen') if (folder / s / 'search.json').exists()]
     step = step or next(iter(begun), '')
+    if step == 'bayes' and step not in begun:
+        step = 'screen'
     if step not in begun:
         return None
     about = read_json(folder / step / 'search.json')

@@ -96,7 +96,10 @@ def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
     retried = {t.user_attrs.get('retry_of') for t in trials}
     reasons = study.user_attrs
     about = dict(stage=study.study_name.partition('-')[0], study=study.study_name)
-    return [about | _row(t, retried, reasons) for t in trials]
+    rows = [about | _row(t, retried, reasons) for t in trials]
+    if about['stage'] == 'screen':  # what its first epochs are judged by is no macro-F1
+        rows = [row | dict(score=row['f1'], f1=math.nan) for row in rows]
+    return rows
 
 # %% ../../nbs/60_search/20_trials.ipynb #6634c3f8
 def trials_table(

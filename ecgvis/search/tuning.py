@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, TrialPruned
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.pruners import NopPruner
+from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from ..config import setting_limits
@@ -25,9 +26,17 @@ from ..core import EcgvisError, digest, read_json, write_json
 from ..locks import FolderLock
 from .config import Budget, Range, RefineConfig, SearchConfig, Space, own_names
 from .head import head_file
-from .points import drop_weights, final_schedule, point_namer, training
-from .pruning import make_pruner
-from .queue import Objective, TrialQueue, enqueue, open_storage, work
+from .points import drop_weights, final_schedule, first_epochs, point_namer, training
+from .pruning import Screening, finalists, screening
+from ecgvis.search.queue import (
+    Objective,
+    TrialQueue,
+    TrialReport,
+    enqueue,
+    open_storage,
+    suggest,
+    work,
+)
 from .status import search_status, write_status
 from .trials import folder_mark, open_studies, trial_rows, trials_table
 from ..train.config import TrainConfig
@@ -47,7 +56,9 @@ def importances(study: optuna.Study) -> dict[str, float]:
     return {k: float(v) for k, v in found.items()}
 
 # %% ../../nbs/60_search/75_tuning.ipynb #fd53cb95
-def _write_best(queue: TrialQueue, step: str, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
+def _write_best(
+    queue: TrialQueue, step: str, trials: Sequence[FrozenTrial], screen: TrialQueue | None = None
+) -> dict[str, Any]:
     "The best of some trials, written to best.json."
     done = [t for t in trials if t.state == TrialState.COMPLETE]
     if not done:
@@ -69,8 +80,9 @@ def _write_best(queue: TrialQueue, step: str, trials: Sequence[FrozenTrial]) -> 
         params=best.params,
         best_epochs=[read_json(p)['best_epoch'] for p in runs],
         schedule=final_schedule([p.parent for p in runs]) if runs else {},
-        importances=importances(queue.study),
+        importances=importances((screen or queue).study),
         trials=Counter(r['state'] for r in trial_rows(queue.study)),
+        screened=len(screen.trials(TrialState.COMPLETE)) if screen else 0,
     )
     write_json(facts, queue.folder / step / 'best.json')
     trials_table(queue.folder, queue.storage)
@@ -109,7 +121,7 @@ def _join(
         study_name=f'{step}-{key}-{folder_mark(folder, make=True)}',
         direction='maximize',
         load_if_exists=True,
-        pruner=make_pruner(budget),
+        pruner=NopPruner(),
     )
     queue = TrialQueue(folder, study, space, named, sampler, wanted, after, opened)
     about = dict(study=study.study_name, trials=wanted, budget=budget)
@@ -130,6 +142,123 @@ def _parzen(search: SearchConfig) -> Callable[[int], BaseSampler]:
 
     return sampler
 
+# %% ../../nbs/60_search/75_tuning.ipynb #f1na1002
+def _chosen(first: TrialQueue, count: int) -> list[dict[str, Any]]:
+    "The points of a screening that go on, best first."
+    done = first.trials(TrialState.COMPLETE)
+    schedulers = [t.params.get('scheduler', '') for t in done]
+    places = finalists([t.values[0] for t in done], schedulers, count)
+    return [done[place].params for place in places]
+
+# %% ../../nbs/60_search/75_tuning.ipynb #enqu0002
+def _enqueue_new(
+    queue: TrialQueue, points: Sequence[dict[str, Any]], trials: Sequence[FrozenTrial]
+) -> set[str]:
+    "Enqueue what none of some trials has tried or is to try; returns the names of all points."
+    known = {t.user_attrs.get('point') for t in trials}
+    named = {queue.named(own_names(p)): p for p in points}
+    for name, p in named.items():
+        if name not in known:
+            enqueue(queue, p, point=name)
+    queue.after(queue, 'enqueued')
+    return set(named)
+
+
+def _all_trials(queue: TrialQueue) -> list[FrozenTrial]:
+    "The trials of all steps of a search."
+    return [t for s in open_studies(queue.folder, queue.storage) for t in s.get_trials()]
+
+# %% ../../nbs/60_search/75_tuning.ipynb #apart002
+class _Apart(BaseSampler):
+    "Proposes a point of one scheduler, by the points of that scheduler."
+
+    def __init__(
+        self,
+        space: Space,
+        scheduler: str,  # of the point
+        parzen: BaseSampler,  # what proposes
+    ):
+        self.space = space
+        self.scheduler = scheduler
+        self.inner = PartialFixedSampler(dict(scheduler=scheduler), parzen)
+        self.params: dict[str, Any] = {}
+
+    def infer_relative_search_space(self, *known: Any) -> dict[str, Any]:
+        "Nothing: all values are drawn together with the first one that is asked for."
+        return {}
+
+    def sample_relative(self, *known: Any) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, *known: Any
+    ) -> Any:
+        "The value of a name."
+        self.params = self.params or self._proposed(study)
+        return self.params[param_name]
+
+    def _proposed(self, study: optuna.Study) -> dict[str, Any]:
+        "A whole point."
+        states = (TrialState.COMPLETE, TrialState.RUNNING)
+        trials = study.get_trials(deepcopy=False, states=states)
+        own = optuna.create_study(direction='maximize', sampler=self.inner)
+        own.add_trials([t for t in trials if t.params.get('scheduler') == self.scheduler])
+        proposed = own.ask()
+        suggest(proposed, self.space)
+        return proposed.params
+
+
+def _in_turn(search: SearchConfig) -> Callable[[int], BaseSampler]:
+    "What proposes the n-th point of a screening."
+    schedulers = search.space.get('scheduler')
+    if not isinstance(schedulers, tuple) or len(schedulers) < 2:
+        return _parzen(search)
+    few = max(1, round(search.explore / len(schedulers)))
+
+    def sampler(n: int) -> BaseSampler:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', ExperimentalWarning)
+            parzen = _parzen(replace(search, explore=few))(n)
+            return _Apart(search.space, schedulers[n % len(schedulers)], parzen)
+
+    return sampler
+
+# %% ../../nbs/60_search/75_tuning.ipynb #f1na1005
+def _screened(
+    search: SearchConfig,
+    plan: Screening,
+    folder: Path,
+    storage: str,
+    named: Callable[[dict[str, Any]], str],
+    objective: Objective,
+) -> TrialQueue:
+    "Begin to train every point; the list of these trials, all done."
+    brief = replace(search, pruner='none', epochs=plan.epochs, keep=0)
+    key = digest(named({}), search.space)
+    with _lock(folder):
+        parts = (search.space, named, search.trials, _in_turn(search))
+        queue = _join('screen', key, folder, storage, brief, *parts)
+    work(queue, objective)
+    return queue
+
+
+def _cut_off(objective: Objective, epochs: int) -> Objective:
+    "An objective that ends after so many epochs with what it reported last."
+
+    def brief(settings: dict[str, Any], folder: Path, report: TrialReport) -> float:
+        heard = list[float]()
+
+        def until(step: int, value: float) -> bool:
+            heard.append(value)
+            return report(step, value) or step >= epochs
+
+        try:
+            return objective(settings, folder, until)  # type: ignore[arg-type]
+        except TrialPruned:
+            return heard[-1]
+
+    return brief
+
 # %% ../../nbs/60_search/75_tuning.ipynb #b166ded8
 def bayes(
     config: TrainConfig,  # what does not vary
@@ -146,13 +275,22 @@ def bayes(
     folder = Path(folder)
     data = Path(dataset) if dataset else None
     config = _begun(config, heads)
+    plan = screening(search)
+    first = None
+    if plan:
+        cut = _cut_off(objective, plan.epochs) if objective else None
+        begin = cut or first_epochs(config, search, plan.epochs, _given(data), save_now, heads)
+        named = point_namer(config, search, data, plan.epochs)
+        first = _screened(search, plan, folder, storage, named, begin)
     named = point_namer(config, search, data)
-    key = digest(named({}), search.space)
+    key = digest(named({}), search.space, *([plan.epochs] if plan else []))
     with _lock(folder):
-        parts = (search.space, named, search.trials, _parzen(search))
+        parts = (search.space, named, 0 if plan else search.trials, _parzen(search))
         queue = _join('bayes', key, folder, storage, search, *parts)
+        if first and plan:
+            _enqueue_new(queue, _chosen(first, plan.finalists), queue.trials())
     work(queue, objective or training(config, search, _given(data), save_now, heads))
-    return _write_best(queue, 'bayes', queue.trials())
+    return _write_best(queue, 'bayes', queue.trials(), first)
 
 
 def _begun(config: TrainConfig, heads: str | Path) -> TrainConfig:
@@ -207,22 +345,6 @@ def _hull(points: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...] | Ra
             space[name] = Range(min(values), max(values), log)
     return space
 
-
-def _enqueue_new(queue: TrialQueue, points: Sequence[dict[str, Any]]) -> set[str]:
-    "Enqueue what nobody has tried or is going to try; returns the names of all points."
-    known = {t.user_attrs.get('point') for t in _all_trials(queue)}
-    named = {queue.named(own_names(p)): p for p in points}
-    for name, p in named.items():
-        if name not in known:
-            enqueue(queue, p, point=name)
-    queue.after(queue, 'enqueued')
-    return set(named)
-
-
-def _all_trials(queue: TrialQueue) -> list[FrozenTrial]:
-    "The trials of all steps of a search."
-    return [t for s in open_studies(queue.folder, queue.storage) for t in s.get_trials()]
-
 # %% ../../nbs/60_search/75_tuning.ipynb #66945b1d
 def refine(
     config: TrainConfig,  # what does not vary
@@ -244,7 +366,7 @@ def refine(
     with _lock(folder):
         parts = (_hull(points), named, 0, lambda n: RandomSampler(seed=n))
         queue = _join('refine', key, folder, storage, around, *parts)
-        names = _enqueue_new(queue, points)
+        names = _enqueue_new(queue, points, _all_trials(queue))
     work(queue, objective or training(config, around, _given(data), save_now, heads))
     tried = [t for t in _all_trials(queue) if t.user_attrs.get('point') in names]
     return _write_best(queue, 'refine', tried)

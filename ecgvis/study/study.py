@@ -555,6 +555,8 @@ def _search_facts(step: Step) -> tuple[str, float, float]:
     if now is None:
         return '', math.nan, math.nan
     points = f'{now.ended} points' if is_done(step) else f'{now.ended}/{now.total} points'
+    if now.step == 'screen':  # short trainings say nothing of the best macro-F1
+        return f'{points} screened', math.nan, now.left
     return points, now.best.get('f1', math.nan), 0.0 if is_done(step) else now.left
 
 # %% ../../nbs/95_study/00_study.ipynb #2bec0c41

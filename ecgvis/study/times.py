@@ -19,6 +19,7 @@ import torch.nn.functional as F
 
 from ..core import EcgvisError, cores, read_json, time_text, write_json
 from ..runs import Step, is_done, read_step
+from ..search.pruning import screening
 from ..search.status import search_status
 from .study import Model, Study, data_steps, models, study_steps, training_steps
 from ..train.config import TrainConfig
@@ -84,7 +85,9 @@ def _epochs_of_search(model: Model) -> dict[str, int]:
     many = lambda folds: 1 if folds == 'split' else int(folds)
     epochs = dict[str, int]()
     if plan.bayes:
-        epochs['bayes'] = plan.bayes.trials * plan.bayes.epochs * many(plan.bayes.folds)
+        short = screening(plan.bayes)
+        each = short.total if short else plan.bayes.trials * plan.bayes.epochs
+        epochs['bayes'] = each * many(plan.bayes.folds)
     if plan.refine:
         points = math.prod(len(v) for v in (plan.refine.factors | plan.refine.choices).values())
         points = min(points, plan.refine.most)
@@ -92,13 +95,24 @@ def _epochs_of_search(model: Model) -> dict[str, int]:
     return epochs
 
 # %% ../../nbs/95_study/15_times.ipynb #5a401a46
+def _ended_share(model: Model, kind: str) -> float:
+    "How much of the epochs of a search the points that have ended took."
+    now = search_status(model.folder, kind)
+    ended = now.ended / now.total if now and now.total else 0.0
+    search = model.plan.bayes
+    short = screening(search) if search and kind == 'bayes' else None
+    if not (now and short):
+        return ended
+    first = short.points * short.epochs / short.total
+    return first * ended if now.step == 'screen' else first + (1 - first) * ended
+
+
 def _done_share(model: Model, one: Step, epochs: float, steps: int) -> float:
     "How much of a step that was stopped is done: by its points, or by its newest checkpoint."
     if read_step(one).get('asked') != one.asked:
         return 0.0
     if one.kind in ('bayes', 'refine'):
-        now = search_status(model.folder, one.kind)
-        return now.ended / now.total if now and now.total else 0.0
+        return _ended_share(model, one.kind)
     files = sorted(one.folder.glob('checkpoint-*.safetensors'))
     steps_done = int(files[-1].stem.rpartition('-')[2]) if files else 0
     return min(1.0, steps_done / (epochs * steps))
