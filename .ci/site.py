@@ -227,6 +227,11 @@ def plain_cell(cell):
             cell.metadata.tags = ['silent']
         cell.source = re.sub(r'(?m)^#\|.*\n?', '', cell.source)
         cell.execution_count = None
+        for output in cell.get('outputs', []):
+            data = output.get('data', {})
+            if 'text/markdown' in data:  # a docstring, of which the first line alone is in italics
+                text = ''.join(data['text/markdown'])
+                data['text/markdown'] = re.sub(r'(?m)^\*(?!\*)(.*)\*$', r'\1', text)
     for holder, key in texts(cell):
         holder[key] = re.sub(r'\{(target|style|\.)[^}\n]*\}', '', holder[key])
     return cell

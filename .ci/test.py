@@ -14,6 +14,8 @@ which the order is made.
 import argparse
 import csv
 import datetime
+import fcntl
+import gc
 import importlib
 import os
 import re
@@ -25,10 +27,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import nbdev.test
 from execnb.nbio import read_nb
 from execnb.shell import CaptureShell
 from nbdev.config import get_config
-from nbdev.test import test_nb
 
 top = Path(__file__).resolve().parent.parent
 SECONDS = top / '.ci' / 'seconds.csv'
@@ -49,7 +51,10 @@ def name_of(page):
 
 
 def is_slow(cell):
-    return cell.cell_type == 'code' and bool(re.search(r'(?m)^#\|\s*slow\b', cell.source))
+    "Whether a cell is marked; nbdev takes its directives out of the source of what it runs."
+    taken = getattr(cell, 'directives_', None) or {}
+    marked = 'slow' in taken or re.search(r'(?m)^#\|\s*slow\b', cell.source)
+    return cell.cell_type == 'code' and bool(marked)
 
 
 def rows_of(path):
@@ -82,40 +87,51 @@ def warm_up():
     names = ['.'.join(m.parts).removesuffix('.__init__') for m in modules]
     for name in WARM.split() + [n for n in names if not n.endswith('_modidx')]:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a page looks for garbage among its own things alone
 
 
-def noting_slow(page):
-    "Have the shell keep what becomes of each slow cell of a page, as soon as it is known."
-    run = CaptureShell.cell
+class Shell(CaptureShell):
+    """The shell of a page. Nobody sees its pictures: they are not drawn at twice their size. What
+    becomes of a slow cell is kept as soon as it is known."""
+
+    def __init__(self, path):
+        super().__init__(path, mpl_format='png')
+        self.page = path
 
     def cell(self, cell, **options):
         begun = time.time()
-        run(self, cell, **options)
-        if not is_slow(cell):
-            return
-        result = 'failed' if self.exc else 'passed'
-        row = dict(page=name_of(page), cell=cell.id, date=datetime.date.today().isoformat())
-        row |= dict(seconds=round(time.time() - begun, 1), result=result)
+        super().cell(cell, **options)
+        if is_slow(cell):
+            note_slow(self.page, cell, time.time() - begun, 'failed' if self.exc else 'passed')
+
+
+def note_slow(page, cell, seconds, result):
+    "Keep what became of a slow cell; another page may do the same at this moment."
+    today = datetime.date.today().isoformat()
+    row = dict(page=name_of(page), cell=cell.id, date=today, seconds=round(seconds, 1))
+    row |= dict(result=result)
+    with open(top / '.ci' / 'test.py') as one:
+        fcntl.flock(one, fcntl.LOCK_EX)
         others = [r for r in rows_of(SLOW) if (r['page'], r['cell']) != (row['page'], row['cell'])]
         keep(SLOW, sorted([*others, row], key=lambda r: (r['page'], r['cell'])))
-
-    CaptureShell.cell = cell
 
 
 def child(page, room, slow):
     "Run a page in this process, which is its own; what it says goes to a file of its room."
     os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     said = os.open(room / 'said', os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(said, 1)
     os.dup2(said, 2)
     folder = room / 'tmp'
     folder.mkdir()
     os.environ['TMPDIR'] = tempfile.tempdir = str(folder)
-    if slow:
-        noting_slow(page)
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)  # processes of a page compile modules once
+    nbdev.test.CaptureShell = Shell
     config = get_config()
     flags = dict(skip_flags=config.tst_flags.split(), force_flags=['slow'] if slow else [])
-    passed, _ = test_nb(page, basepath=config.config_path, **flags)
+    passed, _ = nbdev.test.test_nb(page, basepath=config.config_path, **flags)
     sys.stdout.flush()
     sys.stderr.flush()
     return not passed
@@ -170,6 +186,7 @@ def main():
         pages = [p for p in pages if any(is_slow(c) for c in read_nb(p).cells)]
     os.chdir(top)
     sys.path.insert(0, str(top))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # with what is under way
     begun = time.time()
     warm_up()
     failed, took = [], {}
@@ -178,15 +195,16 @@ def main():
             by_cost(pages), asked.jobs, asked.slow, Path(place)
         ):
             name = name_of(page)
-            took[name] = seconds
+            took[name] = round(seconds, 1)
             ended = 'passed' if not code else f'FAILED ({code})'
             print(f'{ended} {name}: {wall:.1f} s, {seconds:.1f} of processors', flush=True)
             if code:
                 failed.append(name)
                 print((room / 'said').read_text(encoding='utf-8', errors='replace'), flush=True)
-    if asked.keep and not failed:
-        known = {r['page']: float(r['seconds']) for r in rows_of(SECONDS)} | took
-        rows = [dict(page=p, seconds=round(s, 1)) for p, s in sorted(known.items())]
+    if asked.keep:
+        known = {r['page']: r['seconds'] for r in rows_of(SECONDS)}
+        known |= {name: s for name, s in took.items() if name not in failed}
+        rows = [dict(page=p, seconds=s) for p, s in sorted(known.items())]
         keep(SECONDS, [r for r in rows if (top / r['page']).is_file()])
     own = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(

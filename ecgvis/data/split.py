@@ -41,13 +41,14 @@ def groups(
 def _deal(labels: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
     """A row per group with its class and its position (0, 1, 2, ...) in the shuffled deck of that
     class."""
-    rows = pd.DataFrame(dict(group=group, label=labels))
-    rows['frequency'] = rows.groupby('label')['label'].transform('size')
-    rarest_first = rows.sort_values(['frequency', 'label'], kind='stable')
-    by_group = rarest_first.groupby('group', sort=True)
-    deck = by_group.agg(label=('label', 'first'), size=('label', 'size'))
+    classes, label = np.unique(labels, return_inverse=True)
+    rarest_first = np.lexsort((label, np.bincount(label)[label]))
+    counted = np.unique(group[rarest_first], return_index=True, return_counts=True)
+    number, first, size = counted
+    its_class = classes[label[rarest_first][first]]
+    deck = pd.DataFrame(dict(group=number, label=its_class, size=size))
     deck = deck.iloc[rng.permutation(len(deck))]
-    deck = deck.sort_values('size', ascending=False, kind='stable').reset_index()
+    deck = deck.sort_values('size', ascending=False, kind='stable').reset_index(drop=True)
     return deck.assign(position=deck.groupby('label').cumcount())
 
 # %% ../../nbs/10_data/50_split.ipynb #a052865b

@@ -21,7 +21,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from .figures import each, row_height, wrapped
 from .methods import epoch_passes
-from .page import Group, Item, Plot, Row, Section, Table
+from .page import Group, Item, Number, Plot, Row, Section, Table
 from .results import decimals, published_here, published_source
 from .search import ModelSearch, read_searches, search_hours
 from .style import same_for_all
@@ -324,10 +324,15 @@ def _panels(study: StudyFiles) -> tuple[list[tuple[str, Figure]], list[str]]:
     return panels, notes
 
 # %% ../../nbs/90_report/65_costs.ipynb #3b18184e
+def _short(value: float | None) -> Number | None:
+    "A number of three significant digits, where there is one."
+    return None if value is None else Number(value)
+
+
 def _answer_row(study: StudyFiles, run: Run) -> Row:
     "What an answer of a run costs."
     row = who(study, run) | {'Parameters': run.record.get('parameters')}
-    row |= {'Weights, MB': _DISK.of(run), 'GMACs': _MACS.of(run)}
+    row |= {'Weights, MB': _DISK.of(run), 'GMACs': _short(_MACS.of(run))}
     for name in ('torchinfo', 'thop'):
         percent = run.costs.get('counts', {}).get(f'{name}_difference_percent')
         row |= {} if percent is None else {f'{name}, %': percent}
@@ -357,7 +362,7 @@ def _training_rows(study: StudyFiles) -> list[Row]:
         row |= {'Training, Wh': _measured(r, 'energy', 'training_watt_hours')} if r.costs else {}
         rows.append(row | {'Trained on': trained_on(r), 'Source': 'this study'})
     for p in study.published['epochs']:
-        row = {'System': p['system'], 'Seconds per epoch': float(p['seconds'])}
+        row = {'System': p['system'], 'Seconds per epoch': Number(p['seconds'])}
         about = f'{published_source(study)}, approximate, {p["device"]}'
         rows.append(row | {'Source': about, '_mark': 'published'})
     return rows

@@ -226,7 +226,7 @@ def explanations_section(study: StudyFiles) -> Section:
         'shifted, or than edges, or does not depend on the network, or moves with the layout.'
     )
     good = sum(row['Verdict'] == 'passes' for row in rows)
-    text = f'{_how_many(good, len(rows))} {text}'
+    text = f'{_how_many(good, len(rows))} {text} A click enlarges a picture.'
     items: list[Item] = [Table('passes', 'Maps that pass', end, _passes(rows))]
     items.append(
         Group('verdicts-all', f'All {len(rows)} verdicts', _tables(rows, caption + end), open=False)
@@ -283,7 +283,7 @@ def examples_section(study: StudyFiles) -> Section | None:
         return None
     caption = (
         f'The first recording of each class on the hold-out, right or wrong, and the answer of '
-        f'{label(study, run)} with its probability. {source(study, [run], intervals=False)} '
+        f'{label(study, run)} with its probability. 25 mm/s, 10 mm/mV. {source(study, [run], intervals=False)} '
         'No interval: single charts.'
     )
     plot = Plot('answers', 'What it was shown, and what it answered', caption, panels)
@@ -323,6 +323,7 @@ def _gallery(study: StudyFiles, rows: pd.DataFrame, run: Run) -> Plot | None:
             panels.append((title, picture))
     caption = (
         f'The surest errors of {label(study, run)}; in brackets the probability of the answer. '
+        '25 mm/s, 10 mm/mV. '
         f'{source(study, [run], intervals=False)} No interval: single charts.'
     )
     return Plot('failures', 'Sure and wrong', caption, panels) if panels else None
@@ -342,7 +343,8 @@ def _often(table: pd.DataFrame) -> list[Row]:
                 known = x[c].iloc[0]
                 row[c.capitalize()] = short(known)
         rows.append(row)
-    return sorted(rows, key=lambda r: (-r['Runs'], -r['Mean probability']))[:20]
+    several = [row for row in rows if row['Runs'] > 1] or rows
+    return sorted(several, key=lambda r: (-r['Runs'], -r['Mean probability']))[:20]
 
 
 _NO_SIGNALS = (
@@ -360,9 +362,9 @@ def failures_section(study: StudyFiles) -> Section | None:
     best = chosen_run(runs) or highest_run(runs)
     plot = _gallery(study, table[table['run'] == best.id], best)
     caption = (
-        f'Out of the 24 surest errors of each of {len(runs)} runs. No interval: counts. '
+        f'Out of at most 24 errors, the surest, of each of {len(runs)} runs. No interval: counts. '
         f'{source(study, runs, intervals=False)}'
     )
-    often = Table('often-wrong', 'Recordings that most runs get wrong', caption, _often(table))
+    often = Table('often-wrong', 'Recordings that several runs get wrong', caption, _often(table))
     items: list[Item] = [plot or [_NO_SIGNALS], often]
     return Section('Failures', f'Where {label(study, best)} is sure and wrong.', items)

@@ -336,6 +336,9 @@ def methods_section(study: StudyFiles) -> Section:
 
 
 def settings_section(study: StudyFiles) -> Section | None:
-    "study.yaml as it stands."
+    "study.yaml as it stands, folded."
+    if not study.settings:
+        return None
     text = yaml.safe_dump(study.settings, sort_keys=False, allow_unicode=True)
-    return Section('Settings', 'study.yaml of this study.', [text]) if study.settings else None
+    whole = Group('study-yaml', 'All settings, as in study.yaml', [text], open=False)
+    return Section('Settings', '', [whole])

@@ -250,8 +250,9 @@ _CURVES = (('ROC', 'AUROC', True), ('Precision-recall', 'average precision', Fal
 
 
 def curves_section(study: StudyFiles) -> Section | None:
-    "ROC and precision-recall curves per configuration and class."
-    plots = list[Plot]()
+    """ROC and precision-recall curves per configuration and class; those of the first configuration
+    are open."""
+    groups = list[Group]()
     usable = [r for r in study.finished if (r.folder / 'predictions.parquet').exists()]
     for config in dict.fromkeys(r.config for r in usable):
         runs = [r for r in usable if r.config == config]
@@ -259,6 +260,7 @@ def curves_section(study: StudyFiles) -> Section | None:
         tests = [(r, t[t['part'] == 'test']) for r, t in zip(runs, tables)]
         areas = 'Intervals of the areas: tables per class.'
         end = f'{source(study, runs, intervals=False)} {areas}'
+        plots = list[Plot]()
         for what, number, roc in _CURVES:
             panels = [(c, _curve(study, tests, c, roc)) for c in study.classes]
             chance = 'the diagonal' if roc else 'the share of the class'
@@ -266,7 +268,9 @@ def curves_section(study: StudyFiles) -> Section | None:
             caption = f'One class against the rest; {about}. Dotted: chance, {chance}. {end}'
             name = f'{what.lower()}-{slug(config)}'
             plots.append(Plot(name, f'{what} curves, {config}', caption, panels))
-    return Section('ROC and precision-recall', '', plots) if plots else None
+        title = f'Curves, {config}'
+        groups.append(Group(f'curves-{slug(config)}', title, plots, open=not groups))
+    return Section('ROC and precision-recall', '', groups) if groups else None
 
 # %% ../../nbs/90_report/35_results.ipynb #25707ff3
 def confusion_section(study: StudyFiles) -> Section | None:

@@ -240,7 +240,8 @@ def rates_section(study: StudyFiles) -> Section | None:
     panels = [(label(study, r), _rates_figure(study, r, f)) for r, f in folds.items()]
     caption = (
         'Thin: the folds that validated the settings; dashed: their median, of folds that ended '
-        'the last rate; colour: the final training. The first seed of each model. '
+        'the last rate; colour: the final training. The warm-up of the first epoch is not drawn. '
+        'The first seed of each model. '
         f'{source(study, list(folds), intervals=False)} No interval: rates.'
     )
     plot = Plot('rates', 'Rate of each epoch', caption, panels)

@@ -82,7 +82,7 @@ class Bench:
         "Folder and classes of a data set."
         folder = self.folder / name / 'dataset'
         with _quiet():
-            summary = prepare(DataConfig(simulate=recordings), folder)
+            summary = prepare(DataConfig(simulate=recordings, kind='wfdb'), folder)
         return folder, summary['class_names']
 
     @cached_property
