@@ -190,8 +190,8 @@ def _chapters_facts(chapters: Sequence[Chapter]) -> list[dict[str, Any]]:
 
 
 _CAPTIONS = (
-    '<p class="dates">A caption that names no data, intervals or runs is about those of the caption '
-    'before it.</p>\n'
+    '<p class="dates">A caption that names no data, intervals or runs is about those of the '
+    'caption before it.</p>\n'
 )
 
 

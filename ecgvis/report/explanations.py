@@ -283,8 +283,8 @@ def examples_section(study: StudyFiles) -> Section | None:
         return None
     caption = (
         f'The first recording of each class on the hold-out, right or wrong, and the answer of '
-        f'{label(study, run)} with its probability. 25 mm/s, 10 mm/mV. {source(study, [run], intervals=False)} '
-        'No interval: single charts.'
+        f'{label(study, run)} with its probability. 25 mm/s, 10 mm/mV. '
+        f'{source(study, [run], intervals=False)} No interval: single charts.'
     )
     plot = Plot('answers', 'What it was shown, and what it answered', caption, panels)
     return Section('A chart of each class', '', [plot])
