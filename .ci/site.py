@@ -107,10 +107,26 @@ def processed(page):
     return notebook, [f'nbs/{page}: {line.splitlines()[0]}' for line in told]
 
 
+def told_by(work, pages, pool):
+    "What a function says of pages, lines of each, in their order."
+    return [line for lines in pool.map(work, pages, chunksize=4) for line in lines]
+
+
+def told_of(page):
+    "The lines that say why nbdev cannot make a notebook for the site."
+    return processed(page)[1]
+
+
+def workers():
+    "Processes that make pages: nbdev runs imports and exported cells of each, which takes a while."
+    return ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=get_context('spawn'))
+
+
 def check(pages):
     "Every fault of the pages; the processors run only where a look at the cells finds none."
     lines = [line for page in pages for line in faults(page)]
-    return lines or [line for page in pages for line in processed(page)[1]]
+    with workers() as pool:
+        return lines or told_by(told_of, pages, pool)
 
 
 def relative(target, page):
@@ -168,9 +184,9 @@ def filtered(folder, page):
     return lines
 
 
-def prepare(folder):
+def prepare(folder, pool):
     "All notebooks, as nbdev filters them, in a folder; the faults of those that it cannot."
-    told = [line for page in notebooks() for line in filtered(folder, page)]
+    told = told_by(partial(filtered, folder), notebooks(), pool)
     shutil.copytree(source / 'images', folder / 'images', dirs_exist_ok=True)
     return told
 
@@ -275,11 +291,10 @@ def converted(folder, page):
     return one | dict(body=Markup(body), headings=headings)
 
 
-def by_nbconvert(folder, out, has_example):
+def by_nbconvert(folder, out, has_example, pool):
     "The site by nbconvert: the same pages, order and sidebar."
     pages, index = notebooks(), []
-    with ProcessPoolExecutor(2, mp_context=get_context('spawn')) as pool:
-        listed = list(pool.map(partial(converted, folder), pages))
+    listed = list(pool.map(partial(converted, folder), pages, chunksize=4))
     for one in listed:
         title = ' / '.join(x for x in (group_of(one['page']), one['title']) if x)
         index.append([title, one['url'], one['description'], one['words']])
@@ -306,16 +321,16 @@ def build(out, report=None):
     "The whole site in a folder; its faults."
     shutil.rmtree(out, ignore_errors=True)
     has_example = report is not None and (report / 'index.html').is_file()
-    with tempfile.TemporaryDirectory() as d:
+    with tempfile.TemporaryDirectory() as d, workers() as pool:
         folder = Path(d)
-        told = prepare(folder)
+        told = prepare(folder, pool)
         if has_example:
             shutil.copytree(report, folder / 'example')
         if shutil.which('quarto'):
             quarto_project(folder, has_example)
             by_quarto(folder, out)
         else:
-            by_nbconvert(folder, out, has_example)
+            by_nbconvert(folder, out, has_example, pool)
             if has_example:
                 shutil.copytree(report, out / 'example')
     return told + crawl(out)

@@ -83,6 +83,7 @@ def by_cost(pages):
 
 def warm_up():
     "Import what pages import: modules of others, then those of the package."
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # threads that wait leave processors alone
     modules = [p.relative_to(top).with_suffix('') for p in sorted((top / 'ecgvis').rglob('*.py'))]
     names = ['.'.join(m.parts).removesuffix('.__init__') for m in modules]
     for name in WARM.split() + [n for n in names if not n.endswith('_modidx')]:
