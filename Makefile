@@ -29,8 +29,8 @@ study: $(VENV)/.installed
 	$(BIN)/ecgvis study $(if $(DATA),--data "$(DATA)",--seeds 1 --epochs 6) --out "$(OUT)" $(ARGS)
 
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python .ci/test.py --skip 50_submission
-	OMP_NUM_THREADS=1 $(BIN)/python .ci/test.py nbs/95_study/50_submission.ipynb # two nodes of its own
+	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs --skip_file_re '^[_.]|^50_submission' --n_workers 2 --timing
+	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs/95_study/50_submission.ipynb --n_workers 1 --timing # two nodes of its own
 
 test-slow: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python .ci/test.py --slow $(ARGS) $(PAGES)
